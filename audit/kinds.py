@@ -1,0 +1,37 @@
+"""What can happen, as area:thing:verb. Alphabetical."""
+
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    APPROVAL_REQUESTED = "approvals:request:create"
+    CALL_FINISHED = "gateway:call:finish"
+    CALL_INTENDED = "gateway:call:intend"
+    CALL_REFUSED = "gateway:call:refuse"
+    CALL_UNKNOWN = "gateway:call:lose"
+    CREDENTIAL_OPENED = "connectors:credential:open"
+    CREDENTIAL_REFUSED = "connectors:credential:refuse"
+    CREDENTIAL_STORED = "connectors:credential:store"
+    CUSTOMER_ARCHIVED = "customers:customer:archive"
+    CUSTOMER_CREATED = "customers:customer:create"
+    CUSTOMER_MAPPED = "connectors:customer:map"
+    CUSTOMER_UNMAPPED = "connectors:customer:unmap"
+    INSTANCE_ACTIVATED = "connectors:instance:activate"
+    INSTANCE_CONFIGURED = "connectors:instance:configure"
+    INSTANCE_CREATED = "connectors:instance:create"
+    INSTANCE_DEACTIVATED = "connectors:instance:deactivate"
+    INSTANCE_HEALTH_CHANGED = "connectors:instance:health"
+    MEMBER_CREATED = "identity:member:create"
+    MFA_ENROLLED = "identity:mfa:enrol"
+    PRINCIPAL_DISABLED = "identity:principal:disable"
+    PRINCIPAL_ENABLED = "identity:principal:enable"
+    RECOVERY_CODES_MADE = "identity:recovery_codes:create"
+    ROLE_BOUND = "identity:role:bind"
+    ROLE_UNBOUND = "identity:role:unbind"
+    SERVICE_ACCOUNT_CREATED = "identity:service_account:create"
+    SIGN_IN_FAILED = "identity:session:refuse"
+    SIGNED_IN = "identity:session:create"
+    SIGNED_OUT = "identity:session:end"
+    TENANT_CREATED = "identity:tenant:create"
+    TOKEN_ISSUED = "identity:token:issue"  # noqa: S105 - not a password
+    TOKEN_REFUSED = "identity:token:refuse"  # noqa: S105

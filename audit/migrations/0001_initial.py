@@ -1,0 +1,71 @@
+import django.db.models.deletion
+import tenants.ids
+import tenants.isolation.context
+import tenants.isolation.models
+from django.db import migrations, models
+
+from tenants.isolation.operations import log, partitioned_table, tenant_fk, tenant_table
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies = [
+        ("tenants", "0002_tables"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="Event",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "tenant_id",
+                    models.UUIDField(default=tenants.isolation.context.acting_tenant, editable=False),
+                ),
+                ("occurred_at", models.DateTimeField()),
+                ("kind", models.CharField(max_length=64)),
+                ("result", models.CharField(max_length=16)),
+                ("actor_kind", models.CharField(max_length=16)),
+                ("actor_id", models.UUIDField(null=True)),
+                ("subject_kind", models.CharField(blank=True, max_length=32)),
+                ("subject_id", models.UUIDField(null=True)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
+                ("header", models.BinaryField()),
+                ("body", models.BinaryField(null=True)),
+                (
+                    "customer",
+                    tenants.isolation.models.TenantKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="tenants.customer",
+                    ),
+                ),
+            ],
+        ),
+        partitioned_table("audit_event"),
+        tenant_table(
+            "audit_event",
+            customer=log("customer_id"),
+            grants={
+                "app": "SELECT, INSERT",
+                "worker": "SELECT, INSERT",
+                "broker": "INSERT",
+            },
+        ),
+        tenant_fk("audit_event", "customer_id", "tenants_customer"),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(fields=["tenant_id", "kind", "id"], name="audit_event_kind"),
+        ),
+    ]

@@ -1,0 +1,31 @@
+"""What happened. Insert-only: no role of a running process may change or remove an event."""
+
+from django.db import models
+
+from tenants.isolation.models import TenantKey, TenantModel
+from tenants.models import Customer
+
+
+class Event(TenantModel):
+    """`header` is what a proof is made over; it commits to `body`, which holds personal data and can be erased later.
+
+    Both are canonical JSON (audit.canonical). The other columns repeat the header for searching.
+    """
+
+    occurred_at = models.DateTimeField()
+    kind = models.CharField(max_length=64)
+    result = models.CharField(max_length=16)
+    actor_kind = models.CharField(max_length=16)
+    actor_id = models.UUIDField(null=True)
+    customer = TenantKey(Customer, models.DO_NOTHING, null=True)
+    subject_kind = models.CharField(max_length=32, blank=True)
+    subject_id = models.UUIDField(null=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    header = models.BinaryField()
+    body = models.BinaryField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant_id", "kind", "id"], name="audit_event_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.result}"

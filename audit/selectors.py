@@ -1,0 +1,8 @@
+from django.db.models import QuerySet
+
+from audit.models import Event
+
+
+def events() -> QuerySet[Event]:
+    """Newest first. Ids are UUIDv7, so their order is the order of time."""
+    return Event.objects.order_by("-id")

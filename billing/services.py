@@ -1,0 +1,50 @@
+"""Reserving quota before a call, metering it after."""
+
+from django.db import connection
+
+from billing.models import UsageEvent
+from billing.months import this_month
+from tenants.ids import uuid7
+from tenants.isolation.context import acting_tenant
+from tenants.models import Entitlement
+
+
+def reserve_call(entitlement: Entitlement) -> int | None:
+    """Count one call of this month; its number, or None when the included calls are used up and overage is not allowed.
+
+    One statement, so that concurrent calls cannot both take the last one.
+    """
+    limit = None if entitlement.overage_allowed else entitlement.included_calls
+    if limit == 0:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO billing_quotacounter AS counter (tenant_id, id, connector, month, used)"
+            " VALUES (%s, %s, %s, %s, 1) ON CONFLICT (tenant_id, connector, month)"
+            " DO UPDATE SET used = counter.used + 1 WHERE %s::int IS NULL OR counter.used < %s::int RETURNING used",
+            [
+                acting_tenant(),
+                uuid7(),
+                entitlement.connector,
+                this_month(),
+                limit,
+                limit,
+            ],
+        )
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def release_call(connector: str) -> None:
+    """Give back a reservation whose call was never handed to the broker."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE billing_quotacounter SET used = used - 1"
+            " WHERE tenant_id = %s AND connector = %s AND month = %s AND used > 0",
+            [acting_tenant(), connector, this_month()],
+        )
+
+
+def meter_call(usage: UsageEvent) -> None:
+    """In the transaction of the call's outcome and its audit event. A second one for the same call is refused."""
+    usage.save(force_insert=True)

@@ -1,0 +1,34 @@
+"""The Celery application: one queue for each process that runs tasks."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import beat_init, worker_init
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "msplex.settings")
+
+app = Celery("msplex", task_cls="tenants.isolation.tasks:TenantTask")
+app.conf.update(settings.CELERY)
+app.autodiscover_tasks()
+app.conf.beat_schedule = {
+    "connectors.sweep_health": {
+        "task": "connectors.sweep_health",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
+    "tenants.make_partitions": {
+        "task": "tenants.make_partitions",
+        "schedule": 6 * 3600.0,
+        "options": {"queue": "worker"},
+    },
+}
+
+
+@worker_init.connect
+@beat_init.connect
+def _check(**_: Any) -> None:
+    from msplex.guard import check_process  # noqa: PLC0415 - needs the apps
+
+    check_process()

@@ -1,0 +1,78 @@
+"""What a process is told from outside: typed, checked at start, each value also from a file named by <NAME>_FILE."""
+
+import base64
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _decode_base64(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else base64.b64decode(value, validate=True)
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Key = Annotated[bytes, BeforeValidator(_decode_base64), Field(repr=False)]
+Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
+
+
+class Environment(BaseSettings):
+    """Field names are the variables' names in lower case."""
+
+    model_config = SettingsConfigDict(case_sensitive=False, extra="ignore", hide_input_in_errors=True)
+
+    msplex_process: Literal["portal", "gateway", "worker", "broker", "beat", "provider", "command"] = "command"
+    msplex_env: Literal["production", "demo", "test"] = "production"
+    database_url: str = ""
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    msplex_admin_database_url: str = Field(default="", repr=False)
+    msplex_migration_database_url: str = Field(default="", repr=False)
+    msplex_provider_database_url: str = Field(default="", repr=False)
+    msplex_public_url: str = "http://127.0.0.1:8000"
+    msplex_gateway_url: str = "http://127.0.0.1:8001/mcp"
+    msplex_vendor_networks: Networks = []
+    msplex_trusted_origins: Words = []
+    msplex_secret_key: str = Field(default="", repr=False)
+    msplex_context_key: Key = b""
+    msplex_context_key_id: int = 1
+    msplex_token_signing_key: str = Field(default="", repr=False)
+    msplex_token_verify_key: str = ""
+    msplex_intake_public_key: Key = b""
+    msplex_intake_private_key: Key = b""
+
+
+class EnvironmentInvalid(SystemExit):
+    """A variable is missing or malformed: the message names it and the process ends."""
+
+
+def _from_files() -> dict[str, str]:
+    """NAME_FILE=path stands for NAME=content; giving both is refused, because one of them would be ignored."""
+    values = {}
+    for name in Environment.model_fields:
+        path = os.environ.get(f"{name.upper()}_FILE")
+        if not path:
+            continue
+        if os.environ.get(name.upper()):
+            raise EnvironmentInvalid(f"Set {name.upper()} or {name.upper()}_FILE, not both.")
+        try:
+            values[name] = Path(path).read_text().strip()
+        except OSError as error:
+            raise EnvironmentInvalid(f"{name.upper()}_FILE: cannot read {path}: {error.strerror}.") from None
+    return values
+
+
+def read_environment() -> Environment:
+    try:
+        return Environment(**_from_files())  # type: ignore[arg-type]  # pydantic parses the text
+    except ValidationError as error:
+        lines = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise EnvironmentInvalid("The environment is not usable.\n" + "\n".join(lines)) from None

@@ -1,0 +1,237 @@
+"""Settings. Everything that differs between deployments comes from the environment (docs/running.md)."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from csp.constants import NONE, SELF
+
+from msplex import databases
+from msplex.environment import read_environment
+
+env = read_environment()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+MSPLEX_PROCESS = env.msplex_process
+MSPLEX_ENV = env.msplex_env
+PRODUCTION = MSPLEX_ENV == "production"
+DEBUG = False
+
+# Keys. Each process is given only its own (docs/architecture.md); msplex.guard refuses to start otherwise.
+SECRET_KEY = env.msplex_secret_key
+CONTEXT_KEY = env.msplex_context_key
+CONTEXT_KEY_ID = env.msplex_context_key_id
+TOKEN_SIGNING_KEY = env.msplex_token_signing_key
+TOKEN_VERIFY_KEY = env.msplex_token_verify_key
+INTAKE_PUBLIC_KEY = env.msplex_intake_public_key
+INTAKE_PRIVATE_KEY = env.msplex_intake_private_key
+
+PUBLIC_URL = env.msplex_public_url.rstrip("/")
+GATEWAY_RESOURCE = env.msplex_gateway_url
+API_RESOURCE = f"{PUBLIC_URL}/api"
+VENDOR_NETWORKS = tuple(env.msplex_vendor_networks)
+
+ALLOWED_HOSTS = sorted({urlsplit(url).hostname or "" for url in (PUBLIC_URL, GATEWAY_RESOURCE)})
+if MSPLEX_ENV != "production":
+    ALLOWED_HOSTS += ["localhost", "127.0.0.1", "testserver"]
+CSRF_TRUSTED_ORIGINS = env.msplex_trusted_origins or [PUBLIC_URL]
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.forms",
+    "csp",
+    "django_filters",
+    "django_htmx",
+    "django_tables2",
+    "django_otp",
+    "guardian",
+    "lucide",
+    "rest_framework",
+    "drf_spectacular",
+    "tenants",
+    "audit",
+    "identity",
+    "billing",
+    "connectors",
+    "approvals",
+    "msplex",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "identity.middleware.PrincipalMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "msplex.urls"
+WSGI_APPLICATION = "msplex.wsgi.application"
+APPEND_SLASH = True
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+# Threads of a process share its pool; prefork children of Celery and commands keep one connection each.
+_POOLS = {"portal": 8, "gateway": 12}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": databases.application(
+        env.database_url or "postgres:///msplex",
+        pool_size=_POOLS.get(MSPLEX_PROCESS, 0),
+        bounded=MSPLEX_PROCESS in {"gateway", "broker"},
+    ),
+}
+# Their names are short on purpose: no running process has these aliases, only the commands that need them.
+if env.msplex_migration_database_url:
+    DATABASES["migrate"] = databases.migration(env.msplex_migration_database_url)
+if env.msplex_provider_database_url:
+    DATABASES["provider"] = databases.parse(env.msplex_provider_database_url)
+ADMIN_DATABASE_URL = env.msplex_admin_database_url
+# True where every statement of the connection is bounded already (see audit.services.record).
+DATABASE_BOUNDED = MSPLEX_PROCESS in {"gateway", "broker"}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.redis_url
+_broker_url = f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
+CELERY = {
+    "broker_url": _broker_url.replace("?db=", "?virtual_host="),
+    "task_ignore_result": True,
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "task_time_limit": 120,
+    "worker_prefetch_multiplier": 1,
+    "worker_hijack_root_logger": False,
+    "worker_send_task_events": False,
+    "broker_connection_retry_on_startup": True,
+    "broker_transport_options": {
+        "visibility_timeout": 3600,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 1,
+    },
+    "task_publish_retry": False,
+    "task_default_queue": "worker",
+    "enable_utc": True,
+    "timezone": "UTC",
+}
+
+AUTH_USER_MODEL = "identity.User"
+AUTHENTICATION_BACKENDS = ["guardian.backends.ObjectPermissionBackend"]
+ANONYMOUS_USER_NAME = None
+GUARDIAN_MONKEY_PATCH_USER = False
+SILENCED_SYSTEM_CHECKS = [
+    "auth.W004",  # an e-mail is unique within its tenant, not over all
+    "guardian.W001",  # its backend is the only one: sign-in is identity.services, not authenticate()
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+if MSPLEX_ENV == "test":
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_IDLE_SECONDS = 60 * 60
+SESSION_ABSOLUTE_SECONDS = 12 * 60 * 60
+
+SECURE_COOKIES = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+SESSION_COOKIE_NAME = "__Host-session" if SECURE_COOKIES else "msplex_session"
+CSRF_COOKIE_NAME = "__Host-csrf" if SECURE_COOKIES else "msplex_csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "msplex.errors.csrf_failure"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+SECURE_HSTS_SECONDS = 31536000 if SECURE_COOKIES else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_COOKIES
+SECURE_HSTS_PRELOAD = SECURE_COOKIES
+SECURE_SSL_REDIRECT = SECURE_COOKIES
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE_COOKIES else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["identity.rest.PrincipalAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["identity.rest.DeclaredPermission"],
+    "DEFAULT_PAGINATION_CLASS": "identity.rest.NewestFirst",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "identity.rest.problem",
+    "UNAUTHENTICATED_USER": None,
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "MSPlex",
+    "DESCRIPTION": "The portal's rooms as an API, with the same permissions.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / ".msplex" / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # nothing is stored as a file
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+if MSPLEX_ENV != "production":
+    WHITENOISE_USE_FINDERS = True
+    WHITENOISE_AUTOREFRESH = MSPLEX_ENV == "test"
+    STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "httpx2": {"level": "WARNING"},
+        "httpcore2": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
+    },
+}

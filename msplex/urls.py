@@ -1,0 +1,32 @@
+"""Every address of the portal's process. Each view says which permission it needs, or why it needs none."""
+
+from importlib import import_module
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularJSONAPIView
+from rest_framework.routers import SimpleRouter
+
+from identity.web import public
+from msplex.health import healthz, readyz
+
+router = SimpleRouter()
+for _app in ("identity", "connectors"):
+    for _prefix, _viewset, _basename in import_module(f"{_app}.api").routes:
+        router.register(_prefix, _viewset, basename=_basename)
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("api/v1/", include((router.urls, "api"))),
+    path(
+        "api/schema",
+        public("the API's description")(SpectacularJSONAPIView.as_view()),
+        name="api-schema",
+    ),
+    path("", include("identity.urls_oauth")),
+    path("", include("msplex.portal.urls")),
+]
+handler400 = "msplex.errors.bad_request"
+handler403 = "msplex.errors.permission_denied"
+handler404 = "msplex.errors.page_not_found"
+handler500 = "msplex.errors.server_error"

@@ -1,0 +1,12 @@
+"""The portal, the API and the OAuth endpoints."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "msplex.settings")
+application = get_wsgi_application()
+
+from msplex.guard import check_process  # noqa: E402 - needs the apps
+
+check_process()

@@ -1,0 +1,29 @@
+"""The look-ups that are made before there is a tenant. One name in, one tenant out; there is no list."""
+
+from typing import Literal
+from uuid import UUID
+
+from django.db import connection
+
+Kind = Literal["workspace", "client"]
+
+
+def tenant_of(kind: Kind, name: str) -> UUID | None:
+    """The active tenant that this workspace name or machine client belongs to."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT border.tenant_of(%s::text, %s::text)", [kind, name])
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def register_client(client_id: str) -> None:
+    """Bind a machine client to the acting tenant; inside its transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT border.register_client(%s::text)", [client_id])
+
+
+def active_tenants() -> list[UUID]:
+    """Ids of every active tenant, for the worker's sweeps; no other role may ask."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT border.active_tenants()")
+        return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,88 @@
+"""Who the current code acts for, and how the database is told.
+
+The database believes only a token signed over its own backend's pid, so that SQL injected into one tenant's transaction
+cannot step into another's. docs/isolation.md has the reasoning.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import hmac
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import psycopg
+from django.conf import settings
+from django.db import connections
+from psycopg.pq import TransactionStatus
+
+if TYPE_CHECKING:
+    from tenants.isolation.postgresql.base import DatabaseWrapper
+
+TOKEN_SECONDS = 60  # compared with the start of the transaction, so it only has to cover skew between clocks
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Context:
+    """A tenant, the customers in scope (None: every one; (): none) and the principal, if there is one."""
+
+    tenant: UUID
+    customers: tuple[UUID, ...] | None = None
+    principal: UUID | None = None
+    alias: str = "default"
+
+    def token(self, backend_pid: int) -> str:
+        scope = "*" if self.customers is None else ",".join(customer.hex for customer in self.customers)
+        principal = self.principal.hex if self.principal else ""
+        expires = int(time.time()) + TOKEN_SECONDS
+        message = f"{settings.CONTEXT_KEY_ID}:{expires}:{self.tenant}:{scope}:{principal}"
+        mac = hmac.new(settings.CONTEXT_KEY, f"{message}:{backend_pid}".encode(), hashlib.sha256)
+        return f"{message}:{mac.hexdigest()}"
+
+
+_current: ContextVar[Context | None] = ContextVar("msplex_context", default=None)
+
+
+def current() -> Context | None:
+    return _current.get()
+
+
+def acting_tenant() -> UUID:
+    """The tenant that is acted for; LookupError without one."""
+    context = _current.get()
+    if context is None:
+        raise LookupError("no tenant context")
+    return context.tenant
+
+
+def bind(connection: "DatabaseWrapper", context: Context | None) -> None:
+    """Tell the open transaction of this connection who it works for."""
+    raw = connection.connection
+    token = context.token(raw.info.backend_pid) if context and context.alias == connection.alias else ""
+    with connection.wrap_database_errors:  # bound on the server, so the token is not part of the statement's text
+        psycopg.Cursor(raw).execute("SELECT set_config('msplex.context', %s, true)", [token])
+
+
+@contextlib.contextmanager
+def acting_for(context: Context) -> Iterator[Context]:
+    """Act for a tenant. Transactions opened inside are signed as they begin; inside one, it is signed anew.
+
+    Never narrow inside an open transaction: ROLLBACK TO SAVEPOINT would bring the wider scope back. Start narrow, widen.
+    """
+    outer = _current.get()
+    if outer and outer.tenant != context.tenant:
+        raise RuntimeError("already acting for another tenant")
+    connection = connections[context.alias]
+    inside = connection.in_atomic_block
+    mark = _current.set(context)
+    try:
+        if inside:
+            bind(connection, context)
+        yield context
+    finally:
+        _current.reset(mark)
+        if inside and connection.connection.info.transaction_status == TransactionStatus.INTRANS:
+            bind(connection, outer)  # else the rollback restores it

@@ -1,0 +1,108 @@
+"""Celery tasks that act for a tenant. The message names the tenant in a signed header, never in its arguments.
+
+Whoever can write to Redis can therefore not choose a tenant, a scope or a principal, nor other arguments for them.
+"""
+
+import hashlib
+import hmac
+import json
+from functools import partial
+from typing import Any, ClassVar
+from uuid import UUID
+
+from celery import Task
+from django.conf import settings
+from django.db import close_old_connections, transaction
+
+from tenants.isolation.context import Context, acting_for, current
+from tenants.process import Process, current_process
+
+LABEL = b"msplex/task/v1"
+
+
+class TaskRefused(Exception):
+    """The message is not one of ours, or this process may not run it."""
+
+
+def _mac(name: str, args: Any, kwargs: Any, context: list[Any]) -> str:
+    payload = json.dumps(
+        [name, list(args or ()), kwargs or {}, context],
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+    key = hmac.new(settings.CONTEXT_KEY, LABEL, hashlib.sha256).digest()
+    return hmac.new(key, payload.encode(), hashlib.sha256).hexdigest()
+
+
+def signed_context(name: str, args: Any, kwargs: Any) -> dict[str, Any]:
+    context = current()
+    if context is None:
+        raise LookupError("no tenant context")
+    customers = None if context.customers is None else [str(customer) for customer in context.customers]
+    parts = [
+        str(context.tenant),
+        customers,
+        context.principal and str(context.principal),
+    ]
+    return {"context": parts, "mac": _mac(name, args, kwargs, parts)}
+
+
+def read_context(name: str, args: Any, kwargs: Any, header: Any) -> Context:
+    if not isinstance(header, dict) or not isinstance(header.get("context"), list):
+        raise TaskRefused(f"{name}: the message carries no context")
+    parts = header["context"]
+    if not hmac.compare_digest(_mac(name, args, kwargs, parts), str(header.get("mac"))):
+        raise TaskRefused(f"{name}: the message's context is not signed by this deployment")
+    tenant, customers, principal = parts
+    return Context(
+        UUID(tenant),
+        None if customers is None else tuple(map(UUID, customers)),
+        UUID(principal) if principal else None,
+    )
+
+
+class PlainTask(Task):  # type: ignore[misc]
+    """A task without a tenant: a sweep that beat starts. `process` names the one process that may run it."""
+
+    abstract = True
+    process: ClassVar[Process]
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        options.setdefault("queue", self.process.value)
+        return super().apply_async(args, kwargs, **options)
+
+    def check_process(self) -> None:
+        if current_process() is not self.process:
+            raise TaskRefused(f"{self.name} runs in the {self.process} process, not in {current_process()}")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.check_process()
+        close_old_connections()
+        return super().__call__(*args, **kwargs)
+
+
+class TenantTask(PlainTask):
+    """Enters the context of its message, without a transaction: the task opens its own, short ones."""
+
+    abstract = True
+
+    def apply_async(
+        self,
+        args: Any = None,
+        kwargs: Any = None,
+        headers: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        headers = dict(headers or {})
+        if "msplex" not in headers:
+            headers["msplex"] = signed_context(self.name, args, kwargs)
+        return super().apply_async(args, kwargs, headers=headers, **options)
+
+    def delay_on_commit(self, *args: Any, **kwargs: Any) -> None:
+        """Send when the open transaction has committed, for the context of now (on_commit runs in the outermost one)."""
+        headers = {"msplex": signed_context(self.name, args, kwargs)}
+        transaction.on_commit(partial(self.apply_async, args, kwargs, headers=headers))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with acting_for(read_context(self.name, args, kwargs, self.request.get("msplex"))):
+            return super().__call__(*args, **kwargs)

@@ -1,0 +1,104 @@
+"""Where: the tenant (an MSP), its customers (the MSP's clients), and what it may use."""
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from tenants.isolation.context import acting_tenant
+from tenants.isolation.models import TenantModel
+
+KEY_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+key_validator = RegexValidator(KEY_PATTERN, "Use lower-case letters, digits and hyphens, such as acme-dental.")
+
+
+class Tenant(TenantModel):
+    """The acting tenant's own row. Its id is the tenant's id."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        SUSPENDED = "suspended", "Suspended"
+
+    id = models.UUIDField(primary_key=True, default=acting_tenant, editable=False)
+    name = models.CharField(max_length=200)
+    workspace = models.CharField(max_length=63, validators=[key_validator])
+    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="tenants_tenant_is_itself", condition=Q(id=models.F("tenant_id")))]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Revision(TenantModel):
+    """Counts the changes of everything a decision reads. Moved by triggers alone; no role of ours may write it."""
+
+    id = models.UUIDField(primary_key=True, default=acting_tenant, editable=False)
+    number = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+class Customer(TenantModel):
+    """A client of the MSP."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        ARCHIVED = "archived", "Archived"
+
+    name = models.CharField(max_length=200)
+    key = models.CharField(
+        max_length=63,
+        validators=[key_validator],
+        help_text="Short name used by agents, such as acme-dental.",
+    )
+    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "key"], name="tenants_customer_key")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Subscription(TenantModel):
+    """Whether the tenant may use the gateway at all. Billing writes it, everyone reads it."""
+
+    class Status(models.TextChoices):
+        TRIALING = "trialing", "Trial"
+        ACTIVE = "active", "Active"
+        PAST_DUE = "past_due", "Past due"
+        CANCELLED = "cancelled", "Cancelled"
+
+    id = models.UUIDField(primary_key=True, default=acting_tenant, editable=False)
+    plan = models.CharField(max_length=64)
+    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="tenants_one_subscription", condition=Q(id=models.F("tenant_id"))),
+        ]
+
+    def __str__(self) -> str:
+        return self.plan
+
+
+class Entitlement(TenantModel):
+    """What the tenant may use of one connector: plain data, without a price."""
+
+    connector = models.CharField(max_length=64)
+    included_calls = models.PositiveIntegerField(help_text="Calls in a calendar month.")
+    overage_allowed = models.BooleanField(
+        default=False,
+        help_text="Calls beyond the included ones are counted, not refused.",
+    )
+    calls_per_minute = models.PositiveIntegerField(default=600)
+    valid_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "connector"], name="tenants_entitlement_connector")]
+
+    def __str__(self) -> str:
+        return self.connector

@@ -1,0 +1,186 @@
+"""A real database for every worker of the run, cloned from one migrated template.
+
+Tests commit. They are kept apart by what keeps tenants apart: each makes its own (tests/factories.py), so nothing is
+rolled back or emptied, hooks on commit really run, and every test is also a test of the isolation.
+"""
+
+import base64
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from psycopg import sql
+
+# Workers of one run share a password, so that they share the roles of the server.
+RUN = os.environ.setdefault("MSPLEX_TEST_RUN", f"{os.getpid()}")
+PASSWORD = os.environ.setdefault("MSPLEX_TEST_PASSWORD", "tests")
+TEMPLATE = f"msplex_template_{RUN}"
+
+
+def _raw(key: X25519PrivateKey) -> tuple[str, str]:
+    private = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return base64.b64encode(private).decode(), base64.b64encode(public).decode()
+
+
+def _keys() -> dict[str, str]:
+    token = Ed25519PrivateKey.generate()
+    private, public = _raw(X25519PrivateKey.generate())
+    return {
+        "MSPLEX_SECRET_KEY": secrets.token_urlsafe(48),
+        "MSPLEX_CONTEXT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "MSPLEX_TOKEN_SIGNING_KEY": token.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        "MSPLEX_TOKEN_VERIFY_KEY": token.public_key()
+        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        .decode(),
+        "MSPLEX_INTAKE_PUBLIC_KEY": public,
+        "MSPLEX_INTAKE_PRIVATE_KEY": private,
+    }
+
+
+def role_url(role: str, database: str) -> str:
+    """The server of the run, as another role, on another database."""
+    parts = urlsplit(os.environ["MSPLEX_ADMIN_DATABASE_URL"])
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{quote(PASSWORD)}@{place}", path=f"/{database}"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not os.environ.get("MSPLEX_ADMIN_DATABASE_URL"):
+        pytest.exit("The tests need a PostgreSQL server: run `make test` (or set MSPLEX_ADMIN_DATABASE_URL).", 2)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    if "MSPLEX_SECRET_KEY" not in os.environ:
+        os.environ.update(_keys())
+    os.environ.update(
+        MSPLEX_ENV="test",
+        MSPLEX_PROCESS="command",
+        MSPLEX_TEST_DATABASE=f"msplex_test_{RUN}_{worker}",
+        DATABASE_URL=role_url("msplex_app", f"msplex_test_{RUN}_{worker}"),
+        MSPLEX_PROVIDER_DATABASE_URL=role_url("msplex_provider", f"msplex_test_{RUN}_{worker}"),
+        MSPLEX_VENDOR_NETWORKS="127.0.0.0/8",
+        DJANGO_SETTINGS_MODULE="msplex.settings",
+    )
+    if worker == "main":
+        _make_template()
+
+
+def _make_template() -> None:
+    """Once a run, by the process that starts the workers."""
+    import subprocess  # noqa: PLC0415
+
+    from tenants.isolation import setup  # noqa: PLC0415
+
+    setup.set_up(
+        os.environ["MSPLEX_ADMIN_DATABASE_URL"],
+        name=TEMPLATE,
+        key=base64.b64decode(os.environ["MSPLEX_CONTEXT_KEY"]),
+        key_id=1,
+        passwords=dict.fromkeys(setup.LOGINS, PASSWORD),
+    )
+    env = os.environ | {"MSPLEX_MIGRATION_DATABASE_URL": role_url("msplex_migrator", TEMPLATE)}
+    command = [sys.executable, "manage.py", "migrate", "--database=migrate", "-v0"]
+    done = subprocess.run(command, env=env, cwd=Path(__file__).parent.parent, check=False)  # noqa: S603
+    if done.returncode:
+        pytest.exit("The migrations failed; see above.", 2)
+
+
+def _admin() -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(os.environ["MSPLEX_ADMIN_DATABASE_URL"], autocommit=True)
+
+
+def clone(name: str) -> None:
+    with _admin() as server:
+        server.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER msplex_owner").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE)
+            )
+        )
+        server.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+        server.execute(
+            sql.SQL(
+                "GRANT CONNECT ON DATABASE {} TO msplex_migrator, msplex_app, msplex_worker, msplex_broker,"
+                " msplex_sealer, msplex_provider"
+            ).format(sql.Identifier(name))
+        )
+
+
+def drop(name: str) -> None:
+    with _admin() as server:
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not os.environ.get("PYTEST_XDIST_WORKER") and not hasattr(session.config, "workerinput"):
+        with contextlib.suppress(psycopg.Error):
+            drop(TEMPLATE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _database(django_db_blocker: object) -> Iterator[None]:
+    """The worker's own database, open to every test: isolation is by tenant, not by rollback."""
+    from django.db import connections  # noqa: PLC0415
+
+    name = os.environ["MSPLEX_TEST_DATABASE"]
+    drop(name)
+    clone(name)
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        yield
+        connections.close_all()
+    drop(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_context_left() -> Iterator[None]:
+    from tenants.isolation.context import current  # noqa: PLC0415
+
+    assert current() is None
+    yield
+    assert current() is None
+
+
+@contextlib.contextmanager
+def connected(alias: str, url: str) -> Iterator[None]:
+    from django.db import connections  # noqa: PLC0415
+
+    from msplex import databases  # noqa: PLC0415
+
+    before = connections[alias]
+    settings_dict = before.settings_dict | databases.application(url, pool_size=0, bounded=False)
+    connections[alias] = type(before)(settings_dict, alias)
+    try:
+        yield
+    finally:
+        connections[alias].close()
+        connections[alias] = before
+
+
+@contextlib.contextmanager
+def as_role(role: str, database: str | None = None) -> Iterator[None]:
+    """Speak to the database as another process does: connections["default"] is that role's."""
+    with connected("default", role_url(f"msplex_{role}", database or os.environ["MSPLEX_TEST_DATABASE"])):
+        yield
+
+
+@pytest.fixture
+def scratch_database() -> Iterator[Callable[[str], contextlib.AbstractContextManager[None]]]:
+    """A clone to break: `with scratch_database("app"): ...`; every call is the same database as that role."""
+    name = f"msplex_scratch_{RUN}_{secrets.token_hex(4)}"
+    clone(name)
+
+    @contextlib.contextmanager
+    def enter(role: str = "app") -> Iterator[None]:
+        with as_role(role, name), connected("provider", role_url("msplex_provider", name)):
+            yield
+
+    enter.name = name  # type: ignore[attr-defined]
+    yield enter
+    drop(name)
