@@ -1,0 +1,1 @@
+"""What makes a checkout run: embedded servers, keys, the supervisor, and the commands behind the Makefile."""

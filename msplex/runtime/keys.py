@@ -1,0 +1,63 @@
+"""The keys of a self-contained installation: made once, one file each, readable by their owner only.
+
+A real deployment makes them elsewhere and names the files (docs/running.md); nothing here is needed then.
+"""
+
+import base64
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from msplex.runtime.home import write_private
+
+
+@dataclass(frozen=True)
+class Keys:
+    directory: Path
+
+    @property
+    def passwords(self) -> Path:
+        return self.directory / "database"
+
+    def file(self, variable: str) -> Path:
+        """The file behind MSPLEX_SECRET_KEY is msplex_secret_key, and so on."""
+        return self.directory / variable.lower()
+
+    def make(self) -> None:
+        """Make what is missing. A pair is made whole: its public half follows from the private one."""
+        self._once("MSPLEX_SECRET_KEY", secrets.token_urlsafe(64))
+        self._once("MSPLEX_CONTEXT_KEY", _text(secrets.token_bytes(32)))
+        signing = Ed25519PrivateKey.generate()
+        self._once("MSPLEX_TOKEN_SIGNING_KEY", signing.private_bytes(*_PRIVATE_PEM, serialization.NoEncryption()))
+        self._once("MSPLEX_INTAKE_PRIVATE_KEY", _text(X25519PrivateKey.generate().private_bytes_raw()))
+        self._derive("MSPLEX_TOKEN_VERIFY_KEY", self._token_public())
+        self._derive("MSPLEX_INTAKE_PUBLIC_KEY", self._intake_public())
+
+    def _once(self, variable: str, content: str | bytes) -> None:
+        if not self.file(variable).exists():
+            write_private(self.file(variable), content)
+
+    def _derive(self, variable: str, content: bytes) -> None:
+        path = self.file(variable)
+        if not path.exists() or path.read_bytes() != content:
+            write_private(path, content)
+
+    def _token_public(self) -> bytes:
+        signing = serialization.load_pem_private_key(self.file("MSPLEX_TOKEN_SIGNING_KEY").read_bytes(), None)
+        return signing.public_key().public_bytes(*_PUBLIC_PEM)
+
+    def _intake_public(self) -> bytes:
+        raw = base64.b64decode(self.file("MSPLEX_INTAKE_PRIVATE_KEY").read_bytes())
+        return _text(X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()).encode()
+
+
+_PRIVATE_PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+_PUBLIC_PEM = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _text(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
