@@ -1,0 +1,144 @@
+"""A tenant's connections to vendors, whom they serve, and every call that was made or refused."""
+
+from django.db import models
+
+from tenants.isolation.models import TenantKey, TenantModel
+from tenants.models import Customer, key_validator
+
+
+class ConnectorInstance(TenantModel):
+    """One configured connection. What it needs before its tools appear is in connectors.readiness."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        ACTIVE = "active", "Active"
+        INACTIVE = "inactive", "Inactive"
+
+    class Health(models.TextChoices):
+        UNKNOWN = "unknown", "Not checked"
+        HEALTHY = "healthy", "Healthy"
+        DEGRADED = "degraded", "Degraded"
+        FAILING = "failing", "Failing"
+
+    connector = models.CharField(max_length=64)
+    slug = models.CharField(max_length=63, validators=[key_validator])
+    name = models.CharField(max_length=200)
+    settings = models.JSONField(default=dict)
+    state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
+    created_at = models.DateTimeField(auto_now_add=True)
+    configured_at = models.DateTimeField(null=True)
+    activated_at = models.DateTimeField(null=True)
+    activated_by = models.CharField(max_length=200, blank=True)
+    health = models.CharField(max_length=16, choices=Health, default=Health.UNKNOWN)
+    health_checked_at = models.DateTimeField(null=True)
+    health_ok_at = models.DateTimeField(null=True)
+    health_failures = models.PositiveIntegerField(default=0)
+    health_detail = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "slug"], name="connectors_instance_slug")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CustomerMapping(TenantModel):
+    """Which client of the vendor's system a customer is. Without one, nothing is fetched for that customer."""
+
+    instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="mappings")
+    customer = TenantKey(Customer, models.DO_NOTHING, related_name="+")
+    external_id = models.CharField(max_length=64)
+    external_name = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "instance", "customer"], name="connectors_mapping_customer"),
+            models.UniqueConstraint(
+                fields=["tenant_id", "instance", "external_id"], name="connectors_mapping_external_id"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} is {self.external_id}"
+
+
+class Credential(TenantModel):
+    """That there is a credential, since when and by whom: all anyone but the broker can know of it.
+
+    Its id is the `credential_ref` that stands for the secret everywhere else.
+    """
+
+    instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="credentials")
+    version = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "instance", "version"], name="connectors_credential_version")
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.version}"
+
+
+class SealedSecret(TenantModel):
+    """Ciphertext. The portal may add a row and read none; the broker may read and change none."""
+
+    credential = TenantKey(Credential, models.DO_NOTHING, related_name="+")
+    suite = models.CharField(max_length=64)
+    kek_id = models.CharField(max_length=64)
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "credential"], name="connectors_sealed_credential")]
+
+    def __str__(self) -> str:
+        return self.kek_id
+
+
+class ToolCall(TenantModel):
+    """A call, refused or run. Only the id of a committed row goes to the broker."""
+
+    class State(models.TextChoices):
+        REFUSED = "refused", "Refused"
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        UNKNOWN = "unknown", "Outcome unknown"
+
+    request_id = models.CharField(max_length=64, blank=True)
+    principal_id = models.UUIDField()
+    principal_kind = models.CharField(max_length=16)
+    principal_label = models.CharField(max_length=200)
+    customer = TenantKey(Customer, models.DO_NOTHING, null=True, related_name="+")
+    instance = TenantKey(ConnectorInstance, models.DO_NOTHING, null=True, related_name="+")
+    connector = models.CharField(max_length=64, blank=True)
+    tool = models.CharField(max_length=128)
+    arguments = models.JSONField(default=dict)
+    arguments_digest = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=16, choices=State)
+    gate = models.CharField(max_length=32, blank=True)
+    code = models.CharField(max_length=64, blank=True)
+    verdicts = models.JSONField(default=list)
+    reply_to = models.CharField(max_length=128, blank=True)
+    reply_key = models.BinaryField(default=bytes, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    rows_returned = models.PositiveIntegerField(null=True)
+    rows_dropped = models.PositiveIntegerField(null=True)
+    vendor_requests = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant_id", "state", "id"], name="connectors_call_state"),
+            models.Index(fields=["tenant_id", "principal_id", "id"], name="connectors_call_principal"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool} {self.state}"
