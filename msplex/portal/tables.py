@@ -1,0 +1,37 @@
+"""The columns of the lists. How a cell looks is in templates/portal/cells/."""
+
+from typing import Any
+
+import django_tables2 as tables
+
+
+def _cell(label: str, template: str, **kwargs: Any) -> tables.TemplateColumn:
+    """A column that names itself in each cell, for narrow screens, where a row is shown as a card."""
+    css = kwargs.pop("css", "")
+    attrs = {"td": {"data-label": label, "class": css}, "th": {"class": css, "scope": "col"}}
+    return tables.TemplateColumn(
+        template_name=f"portal/cells/{template}.html", verbose_name=label, attrs=attrs, **kwargs
+    )
+
+
+class CustomersTable(tables.Table):
+    name = _cell("Name", "customer_name")
+    key = _cell("Key", "customer_key")
+    systems = _cell("Connected systems", "customer_systems", orderable=False)
+    status = _cell("Status", "status")
+    created_at = _cell("Added", "created_at", css="cell-tight")
+
+
+class PeopleTable(tables.Table):
+    name = _cell("Name", "person_name")
+    roles = _cell("Roles", "roles", orderable=False)
+    status = _cell("Status", "principal_status", orderable=False)
+    last_login = _cell("Last sign-in", "last_login", css="cell-tight")
+
+
+class ServiceAccountsTable(tables.Table):
+    name = _cell("Name", "service_account_name")
+    roles = _cell("Roles", "roles", orderable=False)
+    status = _cell("Status", "service_account_status", orderable=False)
+    last_used_at = _cell("Last used", "last_used_at", css="cell-tight")
+    expires_at = _cell("Secret expires", "expires_at", css="cell-tight")

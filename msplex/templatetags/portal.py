@@ -1,0 +1,134 @@
+"""What the portal's pages say the same way everywhere: states, moments, places."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django import template
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from connectors.catalogue import find
+from identity.models import Principal
+from identity.permissions import Permission
+from identity.roles import ROLES, Role
+from msplex.portal.gates import LABELS
+from msplex.portal.places import Group, places_of
+from tenants.selectors import tenant
+
+register = template.Library()
+
+TONES = {
+    "active": "good",
+    "approved": "good",
+    "healthy": "good",
+    "passed": "good",
+    "succeeded": "good",
+    "degraded": "warn",
+    "unknown": "warn",
+    "trialing": "warn",
+    "past_due": "warn",
+    "failed": "bad",
+    "failing": "bad",
+    "refused": "bad",
+    "disabled": "quiet",
+    "draft": "note",
+    "queued": "note",
+    "running": "note",
+}
+LABELS_OF_STATES = {"unknown": "unknown", "past_due": "past due"}
+
+
+@register.filter
+def places(request: HttpRequest) -> Iterator[Group]:
+    return places_of(request)
+
+
+@register.simple_tag(takes_context=True)
+def may(context: template.Context, permission: str) -> bool:
+    request: HttpRequest = context["request"]
+    return request.principal.allows(Permission(permission))
+
+
+@register.simple_tag
+def state(value: str, label: str = "") -> SafeString:
+    text = label or LABELS_OF_STATES.get(value, value.replace("_", " "))
+    return format_html('<span class="badge badge-{}">{}</span>', TONES.get(value, "quiet"), text.capitalize())
+
+
+@register.simple_tag
+def health(value: str) -> SafeString:
+    return state(value, {"unknown": "Not checked"}.get(value, value))
+
+
+@register.simple_tag
+def risk(value: str) -> SafeString:
+    tone = {"read": "quiet", "write": "warn", "destructive": "bad"}[value]
+    return format_html('<span class="badge badge-{}">{}</span>', tone, value.capitalize())
+
+
+@register.simple_tag
+def principal_state(principal: Principal) -> SafeString:
+    return state("disabled") if principal.disabled_at else state("active")
+
+
+@register.simple_tag
+def workspace() -> str:
+    return tenant().name
+
+
+@register.filter
+def connector_name(key: str) -> str:
+    entry = find(key)
+    return entry.name if entry else key
+
+
+@register.filter
+def gate_label(key: str) -> str:
+    return LABELS.get(key, key)
+
+
+@register.filter
+def role_label(key: str) -> str:
+    return ROLES[Role(key)].label if key in set(Role) else key
+
+
+@register.filter
+def moment(value: datetime | None) -> str | SafeString:
+    """To the second, in UTC, as an operator compares it with a log."""
+    if value is None:
+        return "never"
+    utc = value.astimezone(timezone.get_default_timezone())
+    return format_html('<time datetime="{}">{}</time>', utc.isoformat(), utc.strftime("%-d %b %Y, %H:%M:%S UTC"))
+
+
+@register.filter
+def day(value: datetime | None) -> str | SafeString:
+    if value is None:
+        return "never"
+    utc = value.astimezone(timezone.get_default_timezone())
+    return format_html('<time datetime="{}">{}</time>', utc.isoformat(), utc.strftime("%-d %b %Y"))
+
+
+@register.filter
+def ago(value: datetime | None) -> str | SafeString:
+    if value is None:
+        return "never"
+    apart = timesince(value).split(",")[0].replace("\xa0", " ")
+    words = "just now" if apart.startswith("0 ") else f"{apart} ago"
+    exact = value.astimezone(timezone.get_default_timezone())
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', exact.isoformat(), exact.strftime("%-d %b %Y, %H:%M:%S UTC"), words
+    )
+
+
+@register.filter
+def took(call: object) -> str:
+    """How long a call ran, from being recorded to its end."""
+    started, finished = getattr(call, "created_at", None), getattr(call, "finished_at", None)
+    if started is None or finished is None:
+        return "-"
+    milliseconds = (finished - started).total_seconds() * 1000
+    return f"{milliseconds:,.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:,.1f} s"
