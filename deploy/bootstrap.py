@@ -7,7 +7,9 @@ Standard library only, and readable by old Pythons as far as the version check.
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 - this line is what an older Python is meant to reach
-    sys.exit("MSPlex needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run")
+    sys.exit(
+        "MSPlex needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run"
+    )
 
 import contextlib
 import fcntl
@@ -18,6 +20,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -49,21 +52,24 @@ def say(text: str) -> None:
 def main(arguments: Sequence[str]) -> None:
     command = arguments[0] if arguments else "help"
     if command not in COMMANDS:
-        return show_help(known=command in {"help", "-h", "--help"})
-    groups, _ = COMMANDS[command]
+        show_help(known=command in {"help", "-h", "--help"})
     with alone():
         if command == "lock":
-            return lock(upgrade="--upgrade" in arguments)
-        prepare(groups)
-    if command == "install":
-        return None
+            lock(upgrade="--upgrade" in arguments)
+        else:
+            prepare(COMMANDS[command][0])
+    if command not in {"lock", "install"}:
+        hand_over(command, arguments)
+
+
+def hand_over(command: str, arguments: Sequence[str]) -> None:
     if command == "test":
         find_chromium()
     os.chdir(ROOT)
     os.execv(PYTHON, [str(PYTHON), "-m", "msplex.runtime", *arguments])  # noqa: S606 - replaces this process
 
 
-def show_help(*, known: bool) -> None:
+def show_help(*, known: bool) -> NoReturn:
     print("Usage: make COMMAND    (or: python3 deploy/bootstrap.py COMMAND)\n")
     for name, (_, text) in COMMANDS.items():
         print(f"  {name:9}{text}")
@@ -124,7 +130,7 @@ def get_uv() -> bool:
     mark = TOOLS / ".uv-pins"
     if UV.exists() and mark.exists() and mark.read_text() == digest(pins):
         return True
-    target = ["--upgrade", "--target", TOOLS, "--require-hashes", "--no-deps", "-r", pins]
+    target: list[str | Path] = ["--upgrade", "--target", TOOLS, "--require-hashes", "--no-deps", "-r", pins]
     if not succeeds(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *target):
         return False
     mark.write_text(digest(pins))
@@ -133,11 +139,17 @@ def get_uv() -> bool:
 
 def environment() -> dict[str, str]:
     # Copying is the safe link mode: .venv and uv's cache may be on different file systems.
-    return {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": "copy", "UV_NO_PROGRESS": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    return {
+        **os.environ,
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_LINK_MODE": "copy",
+        "UV_NO_PROGRESS": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+    }
 
 
 def run(*command: str | Path) -> None:
-    subprocess.run([str(part) for part in command], cwd=ROOT, env=environment(), check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run([str(part) for part in command], cwd=ROOT, env=environment(), check=True, stdin=subprocess.DEVNULL)
 
 
 def succeeds(*command: str | Path) -> bool:
@@ -173,7 +185,15 @@ def pins_of(group: str) -> str:
 
 def resolve(*what: str | Path) -> None:
     """Write hashes, but no header and no index: the files must not say where they were made."""
-    plain = ["--python", sys.executable, "--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
+    plain = [
+        "--python",
+        sys.executable,
+        "--quiet",
+        "--no-header",
+        "--no-annotate",
+        "--no-emit-index-url",
+        "--no-emit-find-links",
+    ]
     run(UV, "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", *plain, *what)
 
 
@@ -201,7 +221,7 @@ def on_path() -> str | None:
 def apt(*arguments: str) -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", *arguments]
-    subprocess.run(command, env=quiet, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(command, env=quiet, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

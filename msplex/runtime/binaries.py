@@ -33,7 +33,9 @@ def _inside(package: str, name: str) -> Path:
     spec = importlib.util.find_spec(package)
     place = Path(next(iter(spec.submodule_search_locations or ()), "")) / name if spec else None
     if place is None or not place.is_dir():
-        raise Unusable(f"{package} has no servers for this machine: set DATABASE_URL and REDIS_URL to servers of your own.")
+        raise Unusable(
+            f"{package} has no servers for this machine: set DATABASE_URL and REDIS_URL to servers of your own."
+        )
     return place
 
 

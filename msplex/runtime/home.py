@@ -47,6 +47,10 @@ class Home:
     def logs(self) -> Path:
         return self._mine("logs")
 
+    @property
+    def state(self) -> Path:
+        return self._mine("state")
+
     @cached_property
     def account(self) -> Account:
         return server_account()
@@ -100,7 +104,9 @@ def make_private(path: Path, account: Account | None, *, mode: int = PRIVATE) ->
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner:
         user = pwd.getpwuid(owner).pw_name
-        raise Unusable(f"{path} should be a directory of {user}. Was it made by another user? Remove it or move it away.")
+        raise Unusable(
+            f"{path} should be a directory of {user}. Was it made by another user? Remove it or move it away."
+        )
     if stat.S_IMODE(status.st_mode) != mode:
         path.chmod(mode)
     return path

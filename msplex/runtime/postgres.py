@@ -92,7 +92,17 @@ class Postgres:
         secret = self.home.servers / "postgres.password"
         write_private(secret, self._password())
         self.home.account.own(secret)
-        command = [binaries / "initdb", "-D", draft, "-U", ADMINISTRATOR, "-E", "UTF8", "-A", "scram-sha-256"]
+        command: list[str | Path] = [
+            binaries / "initdb",
+            "-D",
+            draft,
+            "-U",
+            ADMINISTRATOR,
+            "-E",
+            "UTF8",
+            "-A",
+            "scram-sha-256",
+        ]
         command += [f"--pwfile={secret}", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--data-checksums"]
         command += ["--no-sync"] if self.throwaway else []
         try:
@@ -148,7 +158,7 @@ def _environment() -> dict[str, str]:
 
 def _is_postmaster(pid: int, data: Path) -> bool:
     """Where there is no /proc (macOS)."""
-    listing = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    listing = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return "postgres" in listing.stdout and f"-D {data} " in listing.stdout
 
 

@@ -51,7 +51,7 @@ def start(how: Start) -> subprocess.Popen[bytes]:
     """
     account = how.account
     other = account is not None and not account.is_ours
-    return subprocess.Popen(  # noqa: S603 - the commands are ours
+    return subprocess.Popen(
         list(how.command),
         env=dict(how.environment),
         cwd=how.directory,

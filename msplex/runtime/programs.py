@@ -1,0 +1,175 @@
+"""The processes of an installation: command, keys, database role. Each environment is made from nothing."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from msplex.guard import KEYS, ROLES
+from msplex.runtime.home import ROOT, Home, Unusable
+from msplex.runtime.keys import Keys
+from tenants.isolation.setup import passwords_in
+from tenants.process import Process
+
+# What a process may see of whoever started it: how to speak, and which certificates to trust.
+_INHERITED = ("LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_MAINTENANCE_DATABASES = {"", "postgres", "template1"}
+VENDOR, TASKS, DOORS = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Program:
+    """`stage`: the highest is stopped first. Ready when the address answers, or when the line is printed."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    stage: int
+    ready_address: str = ""
+    ready_line: str = ""
+
+
+@dataclass(frozen=True)
+class Ports:
+    portal: int = 8000
+    gateway: int = 8001
+    vendor: int = 8002
+
+    @classmethod
+    def chosen(cls, environment: Mapping[str, str]) -> "Ports":
+        try:
+            portal = int(environment.get("MSPLEX_PORT", cls.portal))
+            gateway = int(environment.get("MSPLEX_GATEWAY_PORT", portal + 1))
+            return cls(portal, gateway, int(environment.get("MSPLEX_VENDOR_PORT", portal + 2)))
+        except ValueError:
+            raise Unusable("MSPLEX_PORT, MSPLEX_GATEWAY_PORT and MSPLEX_VENDOR_PORT must be numbers.") from None
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Everything that decides the environment of a process."""
+
+    home: Home
+    keys: Keys
+    admin_url: str
+    redis_url: str
+    ports: Ports = field(default_factory=Ports)
+    mode: str = "demo"
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_demo(self) -> bool:
+        return self.mode == "demo"
+
+    @property
+    def public_url(self) -> str:
+        return self.overrides.get("MSPLEX_PUBLIC_URL", f"http://127.0.0.1:{self.ports.portal}")
+
+    @property
+    def gateway_url(self) -> str:
+        return self.overrides.get("MSPLEX_GATEWAY_URL", f"http://127.0.0.1:{self.ports.gateway}/mcp")
+
+    @property
+    def vendor_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.vendor}"
+
+    @property
+    def credentials(self) -> Path:
+        """Where the demo's passwords are kept for whoever may read this directory."""
+        return self.home.keys / "demo.json"
+
+    @property
+    def database(self) -> str:
+        named = urlsplit(self.admin_url).path.lstrip("/")
+        return "msplex" if named in _MAINTENANCE_DATABASES else named
+
+    def database_url(self, role: str) -> str:
+        """The administrator's URL with another role's name and password in it."""
+        admin = urlsplit(self.admin_url)
+        password = passwords_in(self.keys.passwords)[role.removeprefix("msplex_")]
+        host = admin.netloc.rpartition("@")[2]
+        return urlunsplit(admin._replace(netloc=f"{role}:{quote(password)}@{host}", path=f"/{self.database}"))
+
+    def environment(self, process: Process) -> dict[str, str]:
+        values = self._common() | {"MSPLEX_PROCESS": process, "REDIS_URL": self.redis_url}
+        if role := ROLES.get(process):
+            values["DATABASE_URL"] = self.database_url(role)
+        return values | self._key_files(KEYS[process])
+
+    def setup_environment(self) -> dict[str, str]:
+        """For making and migrating the database: the only holder of the administrator's and the owner's access."""
+        urls = {
+            "MSPLEX_ADMIN_DATABASE_URL": self.admin_url,
+            "MSPLEX_MIGRATION_DATABASE_URL": self.database_url("msplex_migrator"),
+        }
+        return self._common() | {"MSPLEX_PROCESS": Process.COMMAND} | urls | self._key_files({"CONTEXT_KEY"})
+
+    def command_environment(self) -> dict[str, str]:
+        """For commands that do what people do in the portal, such as making demo data."""
+        urls = {
+            "DATABASE_URL": self.database_url("msplex_app"),
+            "MSPLEX_PROVIDER_DATABASE_URL": self.database_url("msplex_provider"),
+            "REDIS_URL": self.redis_url,
+        }
+        return self._common() | {"MSPLEX_PROCESS": Process.COMMAND} | urls | self._key_files(KEYS[Process.PORTAL])
+
+    def programs(self) -> Iterator[Program]:
+        if self.is_demo:
+            yield self._vendor()
+        for process in (Process.BROKER, Process.WORKER):
+            yield self._tasks(process)
+        yield self._beat()
+        yield self._door(Process.PORTAL, "wsgi", "msplex.wsgi:application", self.ports.portal)
+        yield self._door(Process.GATEWAY, "asgi", "msplex.gateway.asgi:application", self.ports.gateway)
+
+    def _common(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        name, _, value = self.home.marker.partition("=")
+        values = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+            "PYTHONUNBUFFERED": "1",
+            "DJANGO_SETTINGS_MODULE": "msplex.settings",
+            name: value,
+            "MSPLEX_ENV": self.mode,
+            "MSPLEX_PUBLIC_URL": self.public_url,
+            "MSPLEX_GATEWAY_URL": self.gateway_url,
+        }
+        if self.is_demo:
+            values["MSPLEX_VENDOR_NETWORKS"] = "127.0.0.0/8"
+        return inherited | values | dict(self.overrides)
+
+    def _key_files(self, names: set[str]) -> dict[str, str]:
+        variables = [f"MSPLEX_{name}" for name in sorted(names)]
+        return {f"{variable}_FILE": str(self.keys.file(variable)) for variable in variables}
+
+    def _vendor(self) -> Program:
+        command = [sys.executable, "-m", "connectors.vendors.halopsa.stub", "--port", str(self.ports.vendor)]
+        return Program("vendor", command, self._stranger(), VENDOR, ready_address=self.vendor_url)
+
+    def _stranger(self) -> dict[str, str]:
+        """The vendor's stand-in is not one of us: no key, no database, no queue."""
+        common = self._common()
+        return {name: common[name] for name in ("PATH", "PYTHONUNBUFFERED", "MSPLEX_HOME")}
+
+    def _tasks(self, process: Process) -> Program:
+        quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+        size = ("--concurrency", "4" if process is Process.BROKER else "2", "--loglevel", "INFO")
+        command = [*_CELERY, "worker", "-Q", process, "-n", f"{process}@%h", *size, *quiet]
+        return Program(process, command, self.environment(process), TASKS, ready_line=" ready.")
+
+    def _beat(self) -> Program:
+        command = [*_CELERY, "beat", "--loglevel", "INFO", "-s", str(self.home.state / "beat-schedule"), "--pidfile="]
+        return Program(Process.BEAT, command, self.environment(Process.BEAT), DOORS, ready_line="beat: Starting")
+
+    def _door(self, process: Process, interface: str, target: str, port: int) -> Program:
+        where = ("--host", self.overrides.get("MSPLEX_HOST", "127.0.0.1"), "--port", str(port))
+        ends = ("--workers-kill-timeout", "1", "--respawn-failed-workers")
+        command = [sys.executable, "-m", "granian", "--interface", interface, *where, *ends, "--no-ws", target]
+        environment = self.environment(process)
+        return Program(process, command, environment, DOORS, ready_address=f"http://127.0.0.1:{port}/readyz")
+
+
+_CELERY = (sys.executable, "-m", "celery", "-A", "msplex.celery:app")
+MANAGE = (sys.executable, str(ROOT / "manage.py"))

@@ -1,0 +1,58 @@
+import pytest
+
+from msplex.guard import KEYS, ROLES
+from msplex.runtime.home import Unusable
+from msplex.runtime.programs import Installation, Ports
+from tenants.process import Process
+
+RUNNING = [Process.PORTAL, Process.GATEWAY, Process.WORKER, Process.BROKER, Process.BEAT]
+
+
+@pytest.mark.parametrize("process", RUNNING)
+def test_process_gets_its_own_keys_and_no_others(installation: Installation, process: Process) -> None:
+    environment = installation.environment(process)
+
+    keys = {name for name in environment if name.startswith("MSPLEX_") and name.endswith("_FILE")}
+    assert keys == {f"MSPLEX_{name}_FILE" for name in KEYS[process]}
+    assert ("MSPLEX_INTAKE_PRIVATE_KEY_FILE" in environment) == (process is Process.BROKER)
+
+
+@pytest.mark.parametrize("process", RUNNING)
+def test_process_logs_in_as_its_own_role(installation: Installation, process: Process) -> None:
+    environment = installation.environment(process)
+
+    role = ROLES.get(process)
+    assert environment.get("DATABASE_URL", "").startswith(f"postgres://{role}:" if role else "")
+    assert ("DATABASE_URL" in environment) == (role is not None)
+    assert "topsecret" not in str(environment)
+
+
+def test_process_sees_nothing_of_whoever_started_it(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "somebody's")
+
+    environments = [program.environment for program in installation.programs()]
+
+    assert not any("AWS_SECRET_ACCESS_KEY" in environment for environment in environments)
+
+
+def test_role_keeps_the_way_to_the_server(installation: Installation) -> None:
+    url = installation.database_url("msplex_app")
+
+    assert url.endswith("@/msplex?host=/run/sockets")
+
+
+def test_vendor_has_no_key_and_no_database(installation: Installation) -> None:
+    vendor = next(program for program in installation.programs() if program.name == "vendor")
+
+    assert set(vendor.environment) == {"PATH", "PYTHONUNBUFFERED", "MSPLEX_HOME"}
+
+
+def test_ports_follow_the_first_one() -> None:
+    assert Ports.chosen({"MSPLEX_PORT": "9100", "MSPLEX_VENDOR_PORT": "9500"}) == Ports(9100, 9101, 9500)
+
+
+def test_port_that_is_no_number_is_named() -> None:
+    with pytest.raises(Unusable, match="MSPLEX_PORT"):
+        Ports.chosen({"MSPLEX_PORT": "eighty"})
