@@ -1,0 +1,67 @@
+"""The last look at an answer before it leaves the broker: does it contain the credential, in any usual spelling?"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from connectors.secret import Secret
+
+# Shorter values would match ordinary words; the settings form demands more than this.
+MINIMUM_LENGTH = 8
+
+
+def leaks(value: Any, secrets: Iterable[Secret]) -> bool:
+    """True if any text anywhere in the value, keys included, contains one of the secrets, plain or encoded."""
+    texts = [text.casefold() for text in _texts(value)]
+    haystack = "\0".join([*texts, json.dumps(value, ensure_ascii=True).casefold(), _unspaced(texts)])
+    return any(needle in haystack for secret in secrets for needle in _spellings(secret.reveal()))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield str(key)
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None:
+        yield str(value)
+
+
+def _unspaced(texts: list[str]) -> str:
+    # Base64 and hex are often broken over lines or grouped with colons.
+    return "\0".join("".join(text.split()).replace(":", "") for text in texts)
+
+
+def _spellings(secret: bytes) -> set[str]:
+    """Compared without regard to case, so that one spelling stands for hex and percent codes of either case."""
+    if len(secret) < MINIMUM_LENGTH:
+        return set()
+    text = secret.decode()
+    spellings = {
+        text,
+        json.dumps(text)[1:-1],
+        json.dumps(json.dumps(text))[3:-3],
+        quote(text, safe=""),
+        quote_plus(text),
+        "".join(f"%{byte:02x}" for byte in secret),
+        binascii.hexlify(secret).decode(),
+        text[::-1],
+        *_base64_cores(secret),
+    }
+    return {spelling.casefold() for spelling in spellings}
+
+
+def _base64_cores(secret: bytes) -> Iterator[str]:
+    """What does not depend on the text before and after the secret, at each of the three offsets it may stand at."""
+    for offset in range(3):
+        padded = b"\0" * offset + secret
+        usable = len(padded) - len(padded) % 3
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(padded[:usable]).decode()[(0, 2, 3)[offset] :]

@@ -1,0 +1,33 @@
+"""Every connector of this release, listed by hand."""
+
+from connectors.contract import Connector, Narrowing, Risk, Tier, Tool
+from connectors.vendors.halopsa.connector import HALOPSA
+from tenants.errors import NotFound
+
+__all__ = ["Connector", "Narrowing", "Risk", "Tier", "Tool", "all_connectors", "connector", "find", "tool"]
+
+_CONNECTORS = {entry.key: entry for entry in (HALOPSA,)}
+
+
+def all_connectors() -> tuple[Connector, ...]:
+    return tuple(_CONNECTORS.values())
+
+
+def find(key: str) -> Connector | None:
+    return _CONNECTORS.get(key)
+
+
+def connector(key: str) -> Connector:
+    entry = _CONNECTORS.get(key)
+    if entry is None:
+        message = "There is no such connector."
+        raise NotFound(message)
+    return entry
+
+
+def tool(key: str, name: str) -> Tool:
+    entry = connector(key).tool(name)
+    if entry is None:
+        message = "There is no such tool."
+        raise NotFound(message)
+    return entry

@@ -1,0 +1,75 @@
+"""Why a call did not bring an answer. Messages are fixed texts: they hold no secret and nothing the vendor said."""
+
+from typing import Self
+
+MESSAGES = {
+    "arguments_invalid": "The arguments do not fit the tool's input schema.",
+    "connector_fault": "The connector failed. The operator's log names the place.",
+    "not_found": "There is no such object for this customer.",
+    "output_blocked": "The vendor's answer contained credential material and was withheld.",
+    "scope_violation": "The call does not belong to the connector instance or the customer it names.",
+    "secret_refused": "The stored credential could not be opened for this call.",
+    "vendor_address_refused": "The connector's address is not one that may be called.",
+    "vendor_fault": "The vendor answered with a server error.",
+    "vendor_forbidden": "The vendor refused this operation to the configured credential.",
+    "vendor_not_json": "The vendor answered with something other than JSON.",
+    "vendor_oversize": "The vendor's answer was larger than allowed.",
+    "vendor_redirect": "The vendor answered with a redirect, which is not followed.",
+    "vendor_rejected": "The vendor rejected the request.",
+    "vendor_shape": "The vendor's answer did not have the expected shape.",
+    "vendor_throttled": "The vendor is limiting requests; try again later.",
+    "vendor_timeout": "The vendor did not answer in time.",
+    "vendor_unauthorized": "The vendor did not accept the configured credential.",
+    "vendor_unreachable": "The vendor could not be reached.",
+}
+RETRYABLE = frozenset({"vendor_fault", "vendor_throttled", "vendor_timeout", "vendor_unreachable"})
+# Nothing changes until a person changes something: the address, the credential, its rights, or the connector.
+PERMANENT = frozenset(MESSAGES) - RETRYABLE - {"arguments_invalid", "not_found"}
+
+
+class ExecutionError(Exception):
+    """`retryable`: may succeed later. `permanent`: an operator has to act first. Neither: ask for something else."""
+
+    def __init__(self, code: str, *, retry_after: int | None = None) -> None:
+        super().__init__(MESSAGES[code])
+        self.code = code
+        self.retry_after = retry_after
+        self.rows_dropped = 0
+        self.vendor_requests = 0
+
+    def without_frames(self) -> Self:
+        """Free of the frames it came through, whose variables held the call's secrets and the vendor's answer."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
+    @property
+    def retryable(self) -> bool:
+        return self.code in RETRYABLE
+
+    @property
+    def permanent(self) -> bool:
+        return self.code in PERMANENT
+
+
+class VendorError(ExecutionError):
+    pass
+
+
+class ArgumentsInvalid(ExecutionError):
+    def __init__(self) -> None:
+        super().__init__("arguments_invalid")
+
+
+class ScopeViolation(ExecutionError):
+    def __init__(self) -> None:
+        super().__init__("scope_violation")
+
+
+class OutputBlocked(ExecutionError):
+    def __init__(self) -> None:
+        super().__init__("output_blocked")
+
+
+class SecretRefused(ExecutionError):
+    def __init__(self) -> None:
+        super().__init__("secret_refused")

@@ -1,0 +1,131 @@
+"""Runs one call at the vendor and gives back a narrowed, typed answer. It knows nothing of queues, quotas or money.
+
+The customer comes from the mapping, the arguments from the recorded call. Whatever a tool's own code did, its rows are
+narrowed here, built anew from declared fields and searched for the credential before they leave.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db import connection as database
+from jsonschema import Draft202012Validator
+
+from audit.actors import Actor, ActorKind
+from connectors.broker import Purpose, open_secret
+from connectors.canary import leaks
+from connectors.catalogue import find
+from connectors.contract import UNTRUSTED, Connection, Connector, Fetched, Narrowing, Tool
+from connectors.errors import ArgumentsInvalid, ExecutionError, OutputBlocked, ScopeViolation, VendorError
+from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
+from connectors.narrowing import Owner, narrow, pick
+from connectors.network import VendorHttp
+from connectors.redaction import redact
+from connectors.scrub import scrubbed
+from tenants.isolation.context import acting_tenant
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionResult:
+    """`rows_dropped` counts what the vendor sent of others: for operators, never for the caller."""
+
+    structured: dict[str, Any]
+    rows: list[dict[str, Any]]
+    rows_dropped: int
+    vendor_requests: int
+
+    @property
+    def rows_returned(self) -> int:
+        return len(self.rows)
+
+
+def execute(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMapping) -> ExecutionResult:
+    """Raises ExecutionError, with fixed texts, or Unavailable when the opening of the secret cannot be recorded.
+
+    Must not run inside a transaction: a vendor may be slow.
+    """
+    if database.in_atomic_block:
+        message = "A vendor is never called while a transaction is open."
+        raise RuntimeError(message)
+    connector, tool = _checked(call, instance, mapping)
+    http = VendorHttp(settings.VENDOR_NETWORKS)
+    with open_secret(instance, _purpose(call)) as opened:
+        connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
+        try:
+            return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")
+        except ExecutionError as error:
+            error.vendor_requests = http.requests
+            raise
+
+
+def _checked(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMapping) -> tuple[Connector, Tool]:
+    tenants = {call.tenant_id, instance.tenant_id, mapping.tenant_id, acting_tenant()}
+    same = call.instance_id == instance.id == mapping.instance_id and call.customer_id == mapping.customer_id
+    connector = find(instance.connector)
+    tool = connector.tool(call.tool) if connector else None
+    if len(tenants) != 1 or not same or connector is None or tool is None or call.connector != connector.key:
+        raise ScopeViolation
+    if not _validator(connector.key, tool.name).is_valid(call.arguments):
+        raise ArgumentsInvalid
+    return connector, tool
+
+
+@lru_cache(maxsize=256)
+def _validator(key: str, name: str) -> Draft202012Validator:
+    connector = find(key)
+    tool = connector.tool(name) if connector else None
+    return Draft202012Validator(tool.input_schema if tool else False)
+
+
+def _purpose(call: ToolCall) -> Purpose:
+    actor = Actor(ActorKind(call.principal_kind), call.principal_id, call.principal_label, request_id=call.request_id)
+    return Purpose(actor, f"{call.connector}.{call.tool}", call.customer_id, call.id)
+
+
+def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Connection) -> ExecutionResult:
+    try:
+        fetched = tool.run(connection, call.arguments, mapping.external_id)
+    except VendorError as error:
+        raise _as_seen_from(tool, error) from None
+    structured, rows, dropped = answer(tool, fetched, Owner(mapping.external_id))
+    if leaks(structured, connection.secrets):
+        raise OutputBlocked
+    return ExecutionResult(structured, rows, dropped, connection.http.requests)
+
+
+def _as_seen_from(tool: Tool, error: VendorError) -> VendorError:
+    """Some vendors forbid what exists and do not find what does not: read by id, the two must look alike."""
+    by_id = tool.narrowing is Narrowing.OWNER_ONLY and not tool.output.many
+    return VendorError("not_found") if by_id and error.code == "vendor_forbidden" else error
+
+
+def answer(tool: Tool, fetched: Fetched, owner: Owner) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+    """What the caller gets, its rows, and how many things were withheld."""
+    shape = tool.output.shape
+    narrowed = narrow(fetched.rows, owner=owner, shape=shape)
+    picked = [pick(redact(row, tool.redactions), owner=owner, shape=shape) for row in narrowed.rows]
+    rows = [row for row in picked if row is not None]
+    misshapen = len(picked) - len(rows)
+    dropped = fetched.dropped + narrowed.dropped + misshapen
+    unreadable = fetched.unreadable + narrowed.unreadable + misshapen
+    if not tool.output.many:
+        return _single(tool, rows, dropped, unreadable)
+    if not rows and unreadable and unreadable == dropped:
+        raise _counted(VendorError("vendor_shape"), dropped)  # not an empty list: nothing could be read
+    listed = {"notice": UNTRUSTED, tool.output.key: rows, "count": len(rows), "has_more": fetched.has_more}
+    return listed, rows, dropped
+
+
+def _single(
+    tool: Tool, rows: list[dict[str, Any]], dropped: int, unreadable: int
+) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+    if len(rows) != 1:
+        # Of another customer: not counted, or the count would tell that it exists. Of nobody: a fault of the connector.
+        raise _counted(VendorError("not_found"), unreadable)
+    return {"notice": UNTRUSTED, tool.output.key: rows[0]}, rows, dropped
+
+
+def _counted(error: VendorError, dropped: int) -> VendorError:
+    error.rows_dropped = dropped
+    return error

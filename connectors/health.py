@@ -1,0 +1,43 @@
+"""The health check of an instance: one authenticated request, in the broker process."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from audit.actors import system
+from connectors.broker import Purpose, open_secret
+from connectors.catalogue import find
+from connectors.contract import Connection
+from connectors.errors import MESSAGES, ExecutionError
+from connectors.models import ConnectorInstance
+from connectors.network import VendorHttp
+from connectors.scrub import scrubbed
+
+CHECKER = system("connector health check")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """`code` is empty when all is well."""
+
+    code: str
+    detail: str
+    permanent: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return not self.code
+
+
+def examine(instance: ConnectorInstance) -> Checkup:
+    connector = find(instance.connector)
+    if connector is None:
+        return Checkup("connector_fault", "This release does not have the connector.", permanent=True)
+    try:
+        with open_secret(instance, Purpose(CHECKER, f"{instance.connector}.health")) as opened:
+            http = VendorHttp(settings.VENDOR_NETWORKS)
+            connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
+            detail = scrubbed(lambda: connector.health(connection), place=f"{connector.key}.health")
+    except ExecutionError as error:
+        return Checkup(error.code, MESSAGES[error.code], error.permanent)
+    return Checkup("", detail)

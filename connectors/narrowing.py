@@ -1,0 +1,107 @@
+"""One customer in, one customer out.
+
+The request already carries the customer; nothing here relies on that. Every row, and every object inside a row, has to
+name its owner, and an owner that differs, is missing or cannot be read means that the row is not given out.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.errors import ScopeViolation
+from connectors.shapes import Nested, Shape
+
+# Zero and negative numbers are how some vendors write "nobody" or "everybody".
+_OWNER = re.compile(r"0*([1-9][0-9]{0,17})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    rows: list[dict[str, Any]]
+    dropped: int
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The customer as the vendor knows it."""
+
+    external_id: str
+
+    def __post_init__(self) -> None:
+        if normalised(self.external_id) is None:
+            raise ScopeViolation
+
+    def owns(self, value: Any) -> bool:
+        found = normalised(value)
+        return found is not None and found == normalised(self.external_id)
+
+
+def normalised(value: Any) -> str | None:
+    """12, "12" and " 012" are one owner; everything else is no owner."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    match = _OWNER.match(str(value).strip()) if not isinstance(value, int) or 0 < value < 10**18 else None
+    return match.group(1) if match else None
+
+
+def narrow(rows: Sequence[Any], *, owner: Owner, shape: Shape) -> Narrowed:
+    """Raw rows that belong to the owner, with foreign objects inside them removed; and how many things were removed."""
+    kept: list[dict[str, Any]] = []
+    dropped = unreadable = 0
+    for row in rows:
+        if isinstance(row, dict) and owner.owns(row.get(shape.owner)):
+            clean, inner = _without_foreign(row, owner, shape.owner)
+            kept.append(clean)
+            dropped += inner
+        else:
+            dropped += 1
+            unreadable += not isinstance(row, dict) or normalised(row.get(shape.owner)) is None
+    return Narrowed(kept, dropped, unreadable)
+
+
+def _without_foreign(row: Mapping[str, Any], owner: Owner, key: str) -> tuple[dict[str, Any], int]:
+    """A nested object with another owner goes, and with it what repeats it beside it: user, user_id, user_name."""
+    clean, dropped = {}, 0
+    gone: set[str] = set()
+    for name, value in row.items():
+        kept, inner = _kept(value, owner, key)
+        dropped += inner
+        if isinstance(value, dict) and kept is None:
+            gone |= {f"{name}_id", f"{name}_name", f"{name}id", f"{name}name"}
+        else:
+            clean[name] = kept
+    return {name: value for name, value in clean.items() if name not in gone}, dropped
+
+
+def _kept(value: Any, owner: Owner, key: str) -> tuple[Any, int]:
+    if isinstance(value, dict):
+        if key in value and not owner.owns(value[key]):
+            return None, 1
+        return _without_foreign(value, owner, key)
+    if isinstance(value, list):
+        pairs = [_kept(item, owner, key) for item in value]
+        kept = [new for old, (new, _) in zip(value, pairs, strict=True) if old is None or new is not None]
+        return kept, sum(count for _, count in pairs)
+    return value, 0
+
+
+def pick(row: Mapping[str, Any], *, owner: Owner, shape: Shape) -> dict[str, Any] | None:
+    """The declared fields of an owned row; None if a required one cannot be read."""
+    if not owner.owns(row.get(shape.owner)):
+        return None
+    picked = {field.name: field.pick(row) for field in shape.fields}
+    if any(field.required and picked[field.name] is None for field in shape.fields):
+        return None
+    for nested in shape.nested:
+        picked[nested.name] = _pick_nested(row.get(nested.source or nested.name), owner, nested)
+    return picked
+
+
+def _pick_nested(value: Any, owner: Owner, nested: Nested) -> Any:
+    if not nested.many:
+        return pick(value, owner=owner, shape=nested.shape) if isinstance(value, dict) else None
+    items = value if isinstance(value, list) else []
+    picked = (pick(item, owner=owner, shape=nested.shape) for item in items if isinstance(item, dict))
+    return [item for item in picked if item is not None]

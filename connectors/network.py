@@ -1,0 +1,222 @@
+"""Outgoing HTTP of the broker: no proxy, redirects, cookies, compression; only to addresses that may be called."""
+
+import ipaddress
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpcore2
+
+from connectors.errors import VendorError
+from connectors.secret import Secret
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Global by number, yet ways to reach an IPv4 address that is not: NAT64, 6to4, Teredo.
+TRANSLATED = tuple(ipaddress.ip_network(name) for name in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+SocketOptions = Iterable[httpcore2.SOCKET_OPTION] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    connect_seconds: float = 5.0
+    read_seconds: float = 10.0
+    total_seconds: float = 20.0
+    response_bytes: int = 4 * 1024 * 1024
+
+
+class AddressRefused(httpcore2.ConnectError):
+    pass
+
+
+class GuardedBackend(httpcore2.NetworkBackend):
+    """Resolves once, refuses unless every address may be called, and connects to the address it looked at."""
+
+    def __init__(self, networks: tuple[Network, ...], *, public: bool) -> None:
+        self._networks = networks
+        self._public = public
+        self._backend = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: SocketOptions = None,
+    ) -> httpcore2.NetworkStream:
+        addresses = resolve(host, port)
+        if not addresses or not all(self._permits(address) for address in addresses):
+            raise AddressRefused
+        return self._backend.connect_tcp(str(addresses[0]), port, timeout, local_address, socket_options)
+
+    def connect_unix_socket(self, *_args: object, **_kwargs: object) -> httpcore2.NetworkStream:
+        raise AddressRefused
+
+    def _permits(self, address: Address) -> bool:
+        if _within(address, self._networks):
+            return True
+        return self._public and address.is_global and not address.is_multicast and not _within(address, TRANSLATED)
+
+
+def _within(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def resolve(host: str, port: int) -> list[Address]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise httpcore2.ConnectError from None
+    addresses = [ipaddress.ip_address(str(entry[4][0]).split("%")[0]) for entry in found]
+    return [getattr(address, "ipv4_mapped", None) or address for address in addresses]
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Connections are shared by all calls of the process; they carry no cookies and no state of a caller."""
+
+    https: httpcore2.ConnectionPool
+    http: httpcore2.ConnectionPool
+
+
+@lru_cache(maxsize=4)
+def pools(networks: tuple[Network, ...]) -> Pools:
+    """Plain HTTP only inside the networks an operator has listed; HTTPS there and to the public internet."""
+    return Pools(https=_pool(GuardedBackend(networks, public=True)), http=_pool(GuardedBackend(networks, public=False)))
+
+
+def _pool(backend: GuardedBackend) -> httpcore2.ConnectionPool:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return httpcore2.ConnectionPool(
+        ssl_context=context,
+        max_connections=64,
+        max_keepalive_connections=16,
+        keepalive_expiry=15,
+        network_backend=backend,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """A 200 with something else than JSON is an error for every vendor."""
+        media_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        parsed = _Unparsed if media_type != "application/json" else _parse(self.body)
+        if parsed is _Unparsed:
+            raise VendorError("vendor_not_json")
+        return parsed
+
+
+class _Unparsed:
+    pass
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body, parse_constant=lambda _name: None)
+    except (ValueError, RecursionError):
+        return _Unparsed
+
+
+@dataclass(slots=True)
+class Request:
+    """What is secret about a request travels wrapped, so that no frame of a traceback holds it in the open."""
+
+    method: str
+    url: str
+    authorization: Secret | None = None
+    form: Secret | None = None
+
+
+class VendorHttp:
+    """The HTTP of one call: counts its requests and ends with its deadline."""
+
+    def __init__(self, networks: tuple[Network, ...], limits: Limits | None = None) -> None:
+        self._networks = networks
+        self._limits = limits or Limits()
+        self._deadline = time.monotonic() + self._limits.total_seconds
+        self.requests = 0
+
+    def send(self, request: Request) -> Answer:
+        """VendorError, raised here and not below: the frames that saw the bytes are gone by then."""
+        outcome = self._attempt(request)
+        if outcome == "stale" and request.method == "GET":
+            outcome = self._attempt(request)
+        if isinstance(outcome, str):
+            raise VendorError("vendor_unreachable" if outcome == "stale" else outcome)
+        return outcome
+
+    def _attempt(self, request: Request) -> Answer | str:
+        try:
+            return self._exchange(request)
+        except VendorError as error:
+            return error.code
+        except AddressRefused:
+            return "vendor_address_refused"
+        except httpcore2.TimeoutException:
+            return "vendor_timeout"
+        except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
+            return "stale"  # usually a kept connection that the other side has just closed
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol, OSError, ValueError):
+            return "vendor_unreachable"
+
+    def _exchange(self, request: Request) -> Answer:
+        self.requests += 1
+        pool = self._pool_for(request.url)
+        headers = _headers(request)
+        content = request.form.reveal() if request.form else None
+        extensions = {"timeout": self._timeouts()}
+        with pool.stream(
+            request.method, request.url, headers=headers, content=content, extensions=extensions
+        ) as response:
+            received = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in response.headers}
+            return Answer(response.status, received, self._read(response.iter_stream()))
+
+    def _pool_for(self, url: str) -> httpcore2.ConnectionPool:
+        scheme = urlsplit(url).scheme
+        if scheme not in {"http", "https"}:
+            raise AddressRefused
+        return pools(self._networks).https if scheme == "https" else pools(self._networks).http
+
+    def _timeouts(self) -> dict[str, float]:
+        left = self._left()
+        connect, read = min(self._limits.connect_seconds, left), min(self._limits.read_seconds, left)
+        return {"connect": connect, "read": read, "write": read, "pool": connect}
+
+    def _read(self, chunks: Iterable[bytes]) -> bytes:
+        body = bytearray()
+        for chunk in chunks:
+            body += chunk
+            if len(body) > self._limits.response_bytes:
+                raise VendorError("vendor_oversize")
+            self._left()
+        return bytes(body)
+
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise VendorError("vendor_timeout")
+        return left
+
+
+def _headers(request: Request) -> list[tuple[str, str]]:
+    headers = [("Host", urlsplit(request.url).netloc.rpartition("@")[2]), ("Accept", "application/json")]
+    headers += [("User-Agent", "msplex"), ("Accept-Encoding", "identity")]
+    if request.authorization:
+        headers.append(("Authorization", request.authorization.reveal_text()))
+    if request.form:
+        headers.append(("Content-Type", "application/x-www-form-urlencoded"))
+        headers.append(("Content-Length", str(len(request.form.reveal()))))
+    return headers

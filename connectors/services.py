@@ -1,0 +1,237 @@
+"""Set-up of connections: entitlement first, then settings and credential, then a health check, then activation."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings as deployment
+from django.db import transaction
+from django.utils import timezone
+
+from audit.actors import Actor
+from audit.kinds import EventKind
+from audit.services import record
+from connectors import sealing
+from connectors.catalogue import connector as catalogue_entry
+from connectors.contract import Connector
+from connectors.health import CHECKER, Checkup, examine
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, SealedSecret
+from connectors.narrowing import normalised
+from connectors.readiness import is_entitled, readiness
+from connectors.selectors import current_credential, due_for_check, entitlement_for, instances
+from connectors.tasks import check_instance
+from tenants.errors import Conflict, Invalid, NotAllowed, Unavailable
+from tenants.ids import uuid7
+from tenants.isolation.context import acting_tenant
+from tenants.models import Customer
+
+FAILURES_UNTIL_FAILING = 3
+State, Health = ConnectorInstance.State, ConnectorInstance.Health
+
+
+@transaction.atomic
+def start_instance(connector: str, *, by: Actor, name: str = "", slug: str = "") -> ConnectorInstance:
+    """A draft. Nothing is asked of a tenant that may not use the connector."""
+    entry = catalogue_entry(connector)
+    require_entitlement(connector)
+    if slug and ConnectorInstance.objects.filter(slug=slug).exists():
+        raise Conflict(f"The short name {slug} is taken.", code="slug_taken")
+    instance = ConnectorInstance(connector=entry.key, slug=slug or _free_slug(entry.key), name=name or entry.name)
+    instance.clean_fields(exclude=["settings"])
+    instance.save(force_insert=True)
+    record(EventKind.INSTANCE_CREATED, actor=by, subject=_subject(instance), body={"connector": entry.key})
+    return instance
+
+
+def require_entitlement(connector: str) -> None:
+    if not is_entitled(connector, entitlement_for(connector), timezone.now()):
+        raise NotAllowed("Your subscription does not include this connector.", code="connector_not_entitled")
+
+
+@transaction.atomic
+def configure_instance(
+    instance: ConnectorInstance, *, settings: Mapping[str, Any], secret: Mapping[str, str], by: Actor
+) -> ConnectorInstance:
+    """Check, seal, store, then have the connection examined. An empty `secret` keeps the stored one."""
+    entry = catalogue_entry(instance.connector)
+    require_entitlement(instance.connector)
+    clean_settings, clean_secret = _validated(entry, {**settings, **secret})
+    instance = _locked(instance)
+    credential = current_credential(instance)
+    _require_secret(entry, instance, clean_settings, clean_secret, stored=credential is not None)
+    if clean_secret:
+        credential = _store(entry, instance, clean_settings, clean_secret, by=by)
+    instance.settings, instance.configured_at = clean_settings, timezone.now()
+    instance.health, instance.health_ok_at, instance.health_failures = Health.UNKNOWN, None, 0
+    instance.health_detail = ""
+    instance.save()
+    body = {"settings": clean_settings, "credential": str(credential.id) if credential else None}
+    record(EventKind.INSTANCE_CONFIGURED, actor=by, subject=_subject(instance), body=body)
+    check_instance.delay_on_commit(str(instance.id))
+    return instance
+
+
+@transaction.atomic
+def request_health_check(instance: ConnectorInstance, *, by: Actor) -> None:
+    if instance.configured_at is None:
+        raise Conflict("Configure the connection first.", code="instance_not_configured")
+    record(EventKind.INSTANCE_CHECK_REQUESTED, actor=by, subject=_subject(instance))
+    check_instance.delay_on_commit(str(instance.id))
+
+
+@transaction.atomic
+def activate_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorInstance:
+    instance = _locked(instance)
+    entitlement = entitlement_for(instance.connector)
+    missing = [name for name in readiness(instance, entitlement, timezone.now()).missing if name != "active"]
+    if missing:
+        raise Conflict(f"Not ready: the connection is not {', not '.join(missing)}.", code="instance_not_ready")
+    if instance.state == State.ACTIVE:
+        return instance
+    instance.state, instance.activated_at, instance.activated_by = State.ACTIVE, timezone.now(), by.label
+    instance.save(update_fields=["state", "activated_at", "activated_by"])
+    record(EventKind.INSTANCE_ACTIVATED, actor=by, subject=_subject(instance))
+    return instance
+
+
+@transaction.atomic
+def deactivate_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorInstance:
+    instance = _locked(instance)
+    if instance.state != State.ACTIVE:
+        return instance
+    instance.state = State.INACTIVE
+    instance.save(update_fields=["state"])
+    record(EventKind.INSTANCE_DEACTIVATED, actor=by, subject=_subject(instance))
+    return instance
+
+
+@transaction.atomic
+def map_customer(
+    instance: ConnectorInstance, *, customer: Customer, external_id: str, by: Actor, external_name: str = ""
+) -> CustomerMapping:
+    """Say which client of the vendor's system a customer is; again with another id moves it."""
+    external = normalised(external_id)
+    if external is None:
+        raise Invalid("Give the client's number in the vendor's system.", field="external_id")
+    instance = _locked(instance)
+    taken = CustomerMapping.objects.filter(instance=instance, external_id=external).exclude(customer=customer)
+    if taken.exists():
+        raise Conflict("Another customer is mapped to this client already.", code="external_id_taken")
+    values = {"external_id": external, "external_name": external_name}
+    mapping, _ = CustomerMapping.objects.update_or_create(instance=instance, customer=customer, defaults=values)
+    body = {"external_id": external, "instance": str(instance.id)}
+    subject = ("customer", customer.id, customer.name)
+    record(EventKind.CUSTOMER_MAPPED, actor=by, subject=subject, customer_id=customer.id, body=body)
+    return mapping
+
+
+@transaction.atomic
+def unmap_customer(mapping: CustomerMapping, *, by: Actor) -> None:
+    customer, body = mapping.customer, {"external_id": mapping.external_id, "instance": str(mapping.instance_id)}
+    mapping.delete()
+    subject = ("customer", customer.id, customer.name)
+    record(EventKind.CUSTOMER_UNMAPPED, actor=by, subject=subject, customer_id=customer.id, body=body)
+
+
+def check_health(instance_id: UUID) -> None:
+    """In the broker process: look, without a transaction; then write down what was seen."""
+    with transaction.atomic():
+        instance = instances().filter(id=instance_id, configured_at__isnull=False).first()
+    if instance is not None:
+        record_health(instance, examine(instance))
+
+
+def enqueue_due_checks(now: datetime) -> int:
+    with transaction.atomic():
+        due = [str(instance.id) for instance in due_for_check(now)]
+    for instance_id in due:
+        check_instance.delay(instance_id)
+    return len(due)
+
+
+@transaction.atomic
+def record_health(instance: ConnectorInstance, seen: Checkup) -> ConnectorInstance:
+    """Write down a check of these settings; one of settings that have been replaced meanwhile says nothing."""
+    configured_at, instance = instance.configured_at, _locked(instance)
+    if instance.configured_at != configured_at:
+        return instance
+    before, now = instance.health, timezone.now()
+    instance.health_failures = 0 if seen.ok else instance.health_failures + 1
+    instance.health, instance.health_checked_at = _health_after(seen, instance.health_failures), now
+    instance.health_ok_at = now if seen.ok else instance.health_ok_at
+    instance.health_detail = seen.detail
+    columns = ["health", "health_checked_at", "health_ok_at", "health_failures", "health_detail"]
+    instance.save(update_fields=columns)
+    if instance.health != before:
+        body = {"before": before, "after": str(instance.health), "code": seen.code}
+        result = "ok" if seen.ok else "failed"
+        record(EventKind.INSTANCE_HEALTH_CHANGED, actor=CHECKER, subject=_subject(instance), result=result, body=body)
+    return instance
+
+
+def _health_after(seen: Checkup, failures: int) -> str:
+    """A vendor that hiccups is degraded; one that refuses us, or is silent for long, is failing."""
+    if seen.ok:
+        return Health.HEALTHY
+    return Health.FAILING if seen.permanent or failures >= FAILURES_UNTIL_FAILING else Health.DEGRADED
+
+
+def _locked(instance: ConnectorInstance) -> ConnectorInstance:
+    return ConnectorInstance.objects.select_for_update().get(id=instance.id)
+
+
+def _subject(instance: ConnectorInstance) -> tuple[str, Any, str]:
+    return ("connector_instance", instance.id, instance.name)
+
+
+def _free_slug(key: str) -> str:
+    taken = set(ConnectorInstance.objects.filter(slug__startswith=key).values_list("slug", flat=True))
+    return next(slug for slug in (key, *(f"{key}-{n}" for n in range(2, len(taken) + 3))) if slug not in taken)
+
+
+def _validated(entry: Connector, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    form = entry.settings_form(data=values)
+    if not form.is_valid():
+        field, errors = next(iter(form.errors.items()))
+        raise Invalid(str(errors[0]), field=None if field == "__all__" else field, code="settings_invalid")
+    return entry.split(form.cleaned_data)
+
+
+def _require_secret(
+    entry: Connector,
+    instance: ConnectorInstance,
+    settings: Mapping[str, Any],
+    secret: Mapping[str, str],
+    *,
+    stored: bool,
+) -> None:
+    """A stored secret is not sent to an address it was not given for."""
+    missing = [name for name in entry.secret_fields if name not in secret]
+    if not missing:
+        return
+    moved = any(instance.settings.get(name) != settings.get(name) for name in entry.bound_fields)
+    if secret or not stored or moved:
+        again = " again, because the address or the application changed" if moved and stored else ""
+        raise Invalid(f"Enter the secret{again}.", field=missing[0], code="secret_required")
+
+
+def _store(
+    entry: Connector, instance: ConnectorInstance, settings: Mapping[str, Any], secret: Mapping[str, str], *, by: Actor
+) -> Credential:
+    if not deployment.INTAKE_PUBLIC_KEY:
+        raise Unavailable("Credentials cannot be sealed here: the intake key is missing.", permanent=True)
+    previous = current_credential(instance)
+    reference, version = uuid7(), previous.version + 1 if previous else 1
+    kek_id = sealing.key_id(deployment.INTAKE_PUBLIC_KEY)
+    place = sealing.Place(acting_tenant(), reference, version, kek_id)
+    content = {"secret": dict(secret), "bound": {name: settings[name] for name in entry.bound_fields}}
+    sealed = sealing.seal(json.dumps(content).encode(), public_key=deployment.INTAKE_PUBLIC_KEY, place=place).to_bytes()
+    credential = Credential.objects.create(
+        id=reference, instance=instance, version=version, digest=sealing.digest(sealed), created_by=by.label
+    )
+    SealedSecret.objects.create(credential=credential, suite=sealing.SUITE_ID, kek_id=kek_id, sealed=sealed)
+    body = {"digest": credential.digest, "version": version, "kek": kek_id, "instance": str(instance.id)}
+    record(EventKind.CREDENTIAL_STORED, actor=by, subject=("credential", credential.id, instance.name), body=body)
+    return credential

@@ -1,0 +1,29 @@
+from datetime import UTC, datetime
+from uuid import UUID
+
+from celery import shared_task
+from django.db import transaction
+
+from tenants.directory import active_tenants
+from tenants.isolation.context import Context, acting_for
+from tenants.isolation.tasks import PlainTask
+from tenants.process import Process
+
+
+@shared_task(name="connectors.check_instance", process=Process.BROKER)
+def check_instance(instance_id: str) -> None:
+    from connectors.services import check_health  # noqa: PLC0415 - a leaf: services enqueue it
+
+    check_health(UUID(instance_id))
+
+
+@shared_task(name="connectors.sweep_health", base=PlainTask, process=Process.WORKER)
+def sweep_health() -> None:
+    """Started by beat: whatever is due, of every tenant."""
+    from connectors.services import enqueue_due_checks  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            enqueue_due_checks(datetime.now(UTC))

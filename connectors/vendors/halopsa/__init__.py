@@ -1,0 +1,1 @@
+"""HaloPSA: tickets of a professional services automation system."""
