@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "msplex.errors.ErrorPages",
     "identity.middleware.PrincipalMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -132,9 +133,11 @@ CELERY = {
 }
 
 AUTH_USER_MODEL = "identity.User"
-AUTHENTICATION_BACKENDS = ["guardian.backends.ObjectPermissionBackend"]
+AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "guardian.backends.ObjectPermissionBackend"]
 ANONYMOUS_USER_NAME = None
-GUARDIAN_MONKEY_PATCH_USER = False
+LOGIN_URL = "portal:sign_in"
+GUARDIAN_MONKEY_PATCH_USER = GUARDIAN_MONKEY_PATCH_GROUP = False
+MIGRATION_MODULES = {"guardian": "identity.migrations_guardian"}  # its generic tables know no tenants: never made
 SILENCED_SYSTEM_CHECKS = [
     "auth.W004",  # an e-mail is unique within its tenant, not over all
     "guardian.W001",  # its backend is the only one: sign-in is identity.services, not authenticate()

@@ -1,0 +1,163 @@
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit.actors import Actor
+from identity import openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
+from identity.models import Principal, RoleBinding, ServiceAccount, User
+from identity.permissions import Permission
+from identity.rest import TenantViewSet
+from identity.selectors import bindings, members, service_accounts
+from identity.serializers import (
+    BindingIn,
+    BindingOut,
+    CustomerIn,
+    CustomerOut,
+    MemberIn,
+    MemberOut,
+    ServiceAccountIn,
+    ServiceAccountMade,
+    ServiceAccountOut,
+)
+from tenants.errors import Invalid, NotFound
+from tenants.models import Customer
+from tenants.selectors import customers
+
+
+def _input(serializer: Any) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    valid: dict[str, Any] = serializer.validated_data
+    return valid
+
+
+class _Rooms(ListModelMixin, RetrieveModelMixin, TenantViewSet):
+    @property
+    def actor(self) -> Actor:
+        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
+        return actor
+
+
+class _PrincipalRooms(_Rooms):
+    """What people and service accounts have in common: roles, and being disabled."""
+
+    def principal(self) -> Principal:
+        found: Principal = self.get_object().principal
+        return found
+
+    @extend_schema(request=BindingIn, responses={201: BindingOut})
+    @action(detail=True, methods=["post"], url_path="bindings")
+    def bind(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        principal = self.principal()
+        binding = services.bind_role(principal, **_input(BindingIn(data=request.data)), by=self.actor)
+        return Response(BindingOut(binding).data, status=201)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["delete"], url_path=r"bindings/(?P<binding>[0-9a-f-]{36})")
+    def unbind(self, request: Request, pk: str | None = None, binding: str = "") -> Response:  # noqa: ARG002
+        services.unbind_role(_binding_of(self.principal(), binding), by=self.actor)
+        return Response(status=204)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["post"])
+    def disable(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        services.disable_principal(self.principal().pk, by=self.actor)
+        return Response(status=204)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["post"])
+    def enable(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        services.enable_principal(self.principal().pk, by=self.actor)
+        return Response(status=204)
+
+
+def _binding_of(principal: Principal, binding_id: str) -> RoleBinding:
+    binding = bindings().filter(principal=principal, id=binding_id).first()
+    if binding is None:
+        raise NotFound
+    return binding
+
+
+class MemberViewSet(_PrincipalRooms):
+    serializer_class = MemberOut
+    required_permissions = {
+        "list": Permission.IDENTITY_MEMBER_READ,
+        "retrieve": Permission.IDENTITY_MEMBER_READ,
+        "create": Permission.IDENTITY_MEMBER_MANAGE,
+        "bind": Permission.IDENTITY_MEMBER_MANAGE,
+        "unbind": Permission.IDENTITY_MEMBER_MANAGE,
+        "disable": Permission.IDENTITY_MEMBER_MANAGE,
+        "enable": Permission.IDENTITY_MEMBER_MANAGE,
+    }
+
+    def get_queryset(self) -> QuerySet[User]:
+        return members()
+
+    @extend_schema(request=MemberIn, responses={201: MemberOut})
+    def create(self, request: Request) -> Response:
+        user = services.create_member(**_input(MemberIn(data=request.data)), by=self.actor)
+        return Response(MemberOut(user).data, status=201)
+
+
+class ServiceAccountViewSet(_PrincipalRooms):
+    serializer_class = ServiceAccountOut
+    required_permissions = {
+        "list": Permission.IDENTITY_SERVICE_ACCOUNT_READ,
+        "retrieve": Permission.IDENTITY_SERVICE_ACCOUNT_READ,
+        "create": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "bind": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "unbind": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "disable": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "enable": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+    }
+
+    def get_queryset(self) -> QuerySet[ServiceAccount]:
+        return service_accounts()
+
+    @extend_schema(request=ServiceAccountIn, responses={201: ServiceAccountMade})
+    def create(self, request: Request) -> Response:
+        terms = _input(ServiceAccountIn(data=request.data))
+        owner = _owner(terms.pop("owner", None) or self.actor.id)
+        account, _, secret = services.create_service_account(**terms, owner=owner, by=self.actor)
+        return Response(ServiceAccountMade(account, context={"secret": secret}).data, status=201)
+
+
+def _owner(user_id: Any) -> User:
+    owner = members().filter(id=user_id, principal__disabled_at=None).first()
+    if owner is None:
+        raise Invalid("The owner is a person of this workspace.", field="owner", code="owner_unknown")
+    return owner
+
+
+class CustomerViewSet(_Rooms):
+    serializer_class = CustomerOut
+    required_permissions = {
+        "list": Permission.CUSTOMERS_CUSTOMER_READ,
+        "retrieve": Permission.CUSTOMERS_CUSTOMER_READ,
+        "create": Permission.CUSTOMERS_CUSTOMER_MANAGE,
+        "archive": Permission.CUSTOMERS_CUSTOMER_MANAGE,
+    }
+
+    def get_queryset(self) -> QuerySet[Customer]:
+        return customers()
+
+    @extend_schema(request=CustomerIn, responses={201: CustomerOut})
+    def create(self, request: Request) -> Response:
+        customer = services.create_customer(**_input(CustomerIn(data=request.data)), by=self.actor)
+        return Response(CustomerOut(customer).data, status=201)
+
+    @extend_schema(request=None, responses=CustomerOut)
+    @action(detail=True, methods=["post"])
+    def archive(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        return Response(CustomerOut(services.archive_customer(self.get_object(), by=self.actor)).data)
+
+
+routes = [
+    ("members", MemberViewSet, "member"),
+    ("service-accounts", ServiceAccountViewSet, "service-account"),
+    ("customers", CustomerViewSet, "customer"),
+]

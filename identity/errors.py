@@ -1,0 +1,79 @@
+"""Named refusals of identity."""
+
+from typing import ClassVar
+
+from tenants.errors import Conflict, DomainError, NotAllowed
+
+
+class SignInRefused(DomainError):
+    """One answer for every reason: the caller learns nothing about which part was wrong."""
+
+    status: ClassVar[int] = 401
+    default_code: ClassVar[str] = "sign_in_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "That did not match. Check the workspace, e-mail and password. After several failed tries, wait a minute.",
+        )
+
+
+class CodeRefused(DomainError):
+    status: ClassVar[int] = 401
+    default_code: ClassVar[str] = "code_refused"
+
+    def __init__(self) -> None:
+        super().__init__("That code is not valid now. After several failed tries, wait a minute.")
+
+
+class TokenRefused(DomainError):
+    """A bearer token is not good. `code` is for the log and the audit, not for whoever sent it."""
+
+    status: ClassVar[int] = 401
+    default_code: ClassVar[str] = "invalid_token"
+
+    def __init__(self, code: str) -> None:
+        super().__init__("The access token is not valid.", code=code)
+
+
+class PrincipalRefused(DomainError):
+    """The principal is unknown, disabled, or has been changed since the credential was made."""
+
+    status: ClassVar[int] = 401
+    default_code: ClassVar[str] = "principal_refused"
+
+    def __init__(self) -> None:
+        super().__init__("You are signed out.")
+
+
+class PermissionMissing(NotAllowed):
+    """`permission` is named so that a person can ask for it."""
+
+    default_code: ClassVar[str] = "permission_missing"
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"This needs the permission {permission}.")
+        self.permission = permission
+
+
+class GrantsMoreThanHeld(NotAllowed):
+    default_code: ClassVar[str] = "grants_more_than_held"
+
+    def __init__(self) -> None:
+        super().__init__("You cannot give a role that allows more than your own.")
+
+
+class LastOwner(Conflict):
+    default_code: ClassVar[str] = "last_owner"
+
+    def __init__(self) -> None:
+        super().__init__("This is the last active owner. Make someone else an owner first.")
+
+
+class ClientRefused(DomainError):
+    """A machine client is unknown, or its secret is wrong or expired, or its account disabled: one answer."""
+
+    status: ClassVar[int] = 401
+    default_code: ClassVar[str] = "invalid_client"
+
+    def __init__(self) -> None:
+        super().__init__("The client could not be authenticated.")

@@ -1,0 +1,115 @@
+"""Portal input. Forms check shape; the rules are in the services."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from identity.models import User
+from identity.permissions import Permission
+from identity.principals import ActingPrincipal, Grant
+from identity.roles import ROLES, Role
+from identity.selectors import members
+from identity.services.service_accounts import DEFAULT_LIFETIME, LONGEST_LIFETIME
+from tenants.models import Customer
+from tenants.selectors import customers
+
+LIFETIMES = [(30, "30 days"), (DEFAULT_LIFETIME.days, "90 days"), (LONGEST_LIFETIME.days - 1, "1 year")]
+
+
+class SignInForm(forms.Form):
+    workspace = forms.CharField(max_length=63, widget=forms.TextInput({"autocomplete": "organization"}))
+    email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "username"}))
+    password = forms.CharField(
+        max_length=1024, strip=False, widget=forms.PasswordInput({"autocomplete": "current-password"})
+    )
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        max_length=40,
+        help_text="Six digits from your authenticator app, or one of your recovery codes.",
+        widget=forms.TextInput({"autocomplete": "one-time-code", "inputmode": "text", "autofocus": True}),
+    )
+
+
+def _roles(principal: ActingPrincipal, permission: Permission) -> list[tuple[str, str]]:
+    """Those that `principal` could give, somewhere."""
+    places = [None] if principal.allows_everywhere(permission) else []
+    places += [grant.customer_id for grant in principal.grants if grant.customer_id]
+    return [
+        (role.value, f"{definition.label}: {definition.description}")
+        for role, definition in ROLES.items()
+        if any(principal.covers(Grant(role, place)) for place in places)
+    ]
+
+
+class _RoleForm(forms.Form):
+    permission: Permission
+    role = forms.ChoiceField()
+
+    def __init__(self, *args: Any, principal: ActingPrincipal, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["role"].choices = _roles(principal, self.permission)  # type: ignore[attr-defined]
+
+    def clean_role(self) -> Role:
+        return Role(self.cleaned_data["role"])
+
+
+def active_customers() -> Any:
+    return customers().filter(status=Customer.Status.ACTIVE)
+
+
+class MemberForm(_RoleForm):
+    permission = Permission.IDENTITY_MEMBER_MANAGE
+
+    name = forms.CharField(max_length=200, widget=forms.TextInput({"autocomplete": "off"}))
+    email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "off"}))
+    customer = forms.ModelChoiceField(
+        Customer.objects,
+        required=False,
+        empty_label="The whole workspace",
+        help_text="Customer roles are always for one customer.",
+    )
+    password = forms.CharField(
+        label="First password",
+        max_length=128,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+        help_text="At least 12 characters. They set up their authenticator app when they first sign in.",
+    )
+
+    field_order = ("name", "email", "role", "customer", "password")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["customer"].queryset = active_customers()  # type: ignore[attr-defined]
+
+
+class ServiceAccountForm(_RoleForm):
+    permission = Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE
+
+    name = forms.CharField(max_length=200, widget=forms.TextInput({"autocomplete": "off"}))
+    purpose = forms.CharField(max_length=500, required=False, help_text="What it does, for whoever finds it in a year.")
+    owner = forms.ModelChoiceField(User.objects, help_text="Who answers for it.")
+    customers = forms.ModelMultipleChoiceField(
+        Customer.objects, required=False, help_text="None: it reaches the whole workspace."
+    )
+    lifetime = forms.TypedChoiceField(
+        label="The secret is valid for", choices=LIFETIMES, coerce=int, initial=DEFAULT_LIFETIME.days
+    )
+
+    field_order = ("name", "purpose", "role", "customers", "owner", "lifetime")
+
+    def __init__(self, *args: Any, principal: ActingPrincipal, **kwargs: Any) -> None:
+        super().__init__(*args, principal=principal, **kwargs)
+        self.fields["owner"].queryset = members().filter(principal__disabled_at=None)  # type: ignore[attr-defined]
+        self.fields["customers"].queryset = active_customers()  # type: ignore[attr-defined]
+        self.initial.setdefault("owner", principal.id)
+
+    def terms(self) -> dict[str, Any]:
+        """What create_service_account takes, without `by`."""
+        terms = dict(self.cleaned_data)
+        terms["expires_at"] = timezone.now() + timedelta(days=terms.pop("lifetime"))
+        return terms

@@ -1,0 +1,90 @@
+"""Who acts, as values: what a request carries once its credential has been checked."""
+
+import dataclasses
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from audit.actors import Actor, ActorKind
+from identity.permissions import Permission
+from identity.roles import ROLES, Role
+
+
+class PrincipalKind(StrEnum):
+    USER = "user"
+    SERVICE_ACCOUNT = "service_account"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Grant:
+    """A role, tenant-wide (customer_id None) or for one customer."""
+
+    role: Role
+    customer_id: UUID | None = None
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        return ROLES[self.role].carries(customer_scoped=self.customer_id is not None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ActingPrincipal:
+    id: UUID
+    kind: PrincipalKind
+    label: str
+    tenant_id: UUID
+    epoch: int
+    grants: tuple[Grant, ...] = ()
+    mfa_at: datetime | None = None
+    session_id: UUID | None = None
+
+    is_authenticated = True  # what Django and DRF ask of a user
+    is_anonymous = False
+
+    def allows(self, permission: Permission, customer_id: UUID | None = None) -> bool:
+        """For that customer. Without one: tenant-wide or, where the permission is about customers, for some customer."""
+        return any(
+            permission in grant.permissions
+            and (grant.customer_id is None or customer_id is None or grant.customer_id == customer_id)
+            for grant in self.grants
+        )
+
+    def allows_everywhere(self, permission: Permission) -> bool:
+        return any(grant.customer_id is None and permission in grant.permissions for grant in self.grants)
+
+    def permissions(self) -> frozenset[Permission]:
+        """Everything that is allowed somewhere."""
+        return frozenset(permission for grant in self.grants for permission in grant.permissions)
+
+    def covers(self, grant: Grant) -> bool:
+        """Could this principal do everything that the grant would allow?"""
+        if grant.customer_id is None:
+            return all(self.allows_everywhere(permission) for permission in grant.permissions)
+        return all(self.allows(permission, grant.customer_id) for permission in grant.permissions)
+
+    def scope(self) -> tuple[UUID, ...] | None:
+        """The customers in reach; None: every one of the tenant."""
+        if any(grant.customer_id is None for grant in self.grants):
+            return None
+        return tuple(sorted({grant.customer_id for grant in self.grants if grant.customer_id}))
+
+    def limited_to(self, customers: tuple[UUID, ...] | None) -> "ActingPrincipal":
+        """The same principal through a credential that was issued for some customers only."""
+        if customers is None:
+            return self
+        grants = [
+            Grant(grant.role, customer)
+            for grant in self.grants
+            for customer in customers
+            if grant.customer_id in {None, customer}
+        ]
+        return dataclasses.replace(self, grants=tuple(grants))
+
+    def actor(self, address: str = "", request_id: str = "") -> Actor:
+        return Actor(
+            kind=ActorKind(self.kind.value),
+            id=self.id,
+            label=self.label,
+            address=address,
+            request_id=request_id,
+        )

@@ -1,0 +1,49 @@
+"""Keys that are derived from SECRET_KEY, one per use, and what is sealed or digested with them."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterator
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+NONCE_BYTES = 12
+SEED = b"msplex/identity/totp-seed/v1"
+RECOVERY = b"msplex/identity/recovery-code/v1"
+
+
+def _key(secret: str, purpose: bytes) -> bytes:
+    return HKDF(hashes.SHA256(), length=32, salt=None, info=purpose).derive(secret.encode())
+
+
+def _keys(purpose: bytes) -> Iterator[bytes]:
+    """The current key, then those of the secrets that are being phased out."""
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        yield _key(secret, purpose)
+
+
+def seal_seed(seed: bytes, *, tenant: UUID, user: UUID) -> bytes:
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return nonce + AESGCM(next(_keys(SEED))).encrypt(nonce, seed, tenant.bytes + user.bytes)
+
+
+def open_seed(sealed: bytes, *, tenant: UUID, user: UUID) -> bytes:
+    """InvalidTag when it was sealed for someone else, or with a key that is gone."""
+    sealed = bytes(sealed)
+    for key in _keys(SEED):
+        try:
+            return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], tenant.bytes + user.bytes)
+        except InvalidTag:
+            continue
+    raise InvalidTag
+
+
+def recovery_digests(code: str, *, user: UUID) -> list[bytes]:
+    """Under the current key first. Keyed, so that a copy of the database is not enough to search for codes."""
+    message = user.bytes + code.encode()
+    return [hmac.new(key, message, hashlib.sha256).digest() for key in _keys(RECOVERY)]

@@ -1,0 +1,103 @@
+from typing import Any
+
+from rest_framework import serializers
+
+from identity.models import RoleBinding, ServiceAccount, User
+from identity.roles import ROLES, Role
+from tenants.models import Customer, key_validator
+from tenants.selectors import customers
+
+ROLE_CHOICES = [(role.value, definition.label) for role, definition in ROLES.items()]
+
+
+class _OfCustomer(serializers.PrimaryKeyRelatedField[Customer]):
+    """A customer in scope; any other id is as unknown as one that does not exist."""
+
+    def get_queryset(self) -> Any:
+        return customers()
+
+
+class BindingOut(serializers.ModelSerializer[RoleBinding]):
+    customer = serializers.UUIDField(source="customer_id", allow_null=True)
+    customer_name = serializers.CharField(source="customer.name", allow_null=True, default=None)
+
+    class Meta:
+        model = RoleBinding
+        fields = ("id", "role", "customer", "customer_name", "created_at", "created_by", "expires_at")
+
+
+class BindingIn(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(choices=ROLE_CHOICES)
+    customer = _OfCustomer(allow_null=True, required=False, default=None)
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+    def validate_role(self, value: str) -> Role:
+        return Role(value)
+
+
+class MemberOut(serializers.ModelSerializer[User]):
+    disabled_at = serializers.DateTimeField(source="principal.disabled_at", allow_null=True)
+    customer = serializers.UUIDField(source="customer_id", allow_null=True)
+    bindings = BindingOut(source="principal.bindings", many=True)
+
+    class Meta:
+        model = User
+        fields = ("id", "email", "name", "customer", "disabled_at", "bindings")
+
+
+class MemberIn(serializers.Serializer[Any]):
+    email = serializers.EmailField(max_length=254)
+    name = serializers.CharField(max_length=200)
+    role = serializers.ChoiceField(choices=ROLE_CHOICES)
+    customer = _OfCustomer(allow_null=True, required=False, default=None)
+    password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+
+    def validate_role(self, value: str) -> Role:
+        return Role(value)
+
+
+class ServiceAccountOut(serializers.ModelSerializer[ServiceAccount]):
+    owner = serializers.UUIDField(source="owner_id")
+    disabled_at = serializers.DateTimeField(source="principal.disabled_at", allow_null=True)
+    bindings = BindingOut(source="principal.bindings", many=True)
+
+    class Meta:
+        model = ServiceAccount
+        fields = (
+            "id", "name", "purpose", "owner", "client_id", "secret_prefix", "token_seconds",
+            "created_at", "expires_at", "last_used_at", "disabled_at", "bindings",
+        )  # fmt: skip
+
+
+class ServiceAccountMade(ServiceAccountOut):
+    client_secret = serializers.SerializerMethodField(help_text="Shown in this answer and never again.")
+
+    class Meta(ServiceAccountOut.Meta):
+        fields = (*ServiceAccountOut.Meta.fields, "client_secret")
+
+    def get_client_secret(self, account: ServiceAccount) -> str:  # noqa: ARG002
+        return str(self.context["secret"])
+
+
+class ServiceAccountIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200)
+    purpose = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    owner = serializers.UUIDField(required=False, help_text="A member's id; by default whoever asks.")
+    role = serializers.ChoiceField(choices=ROLE_CHOICES)
+    customers = _OfCustomer(many=True, required=False, default=list)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+    def validate_role(self, value: str) -> Role:
+        return Role(value)
+
+
+class CustomerOut(serializers.ModelSerializer[Customer]):
+    class Meta:
+        model = Customer
+        fields = ("id", "name", "key", "status", "created_at")
+
+
+class CustomerIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200)
+    key = serializers.CharField(max_length=63, validators=[key_validator])

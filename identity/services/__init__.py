@@ -1,0 +1,38 @@
+"""Every change of identity's state. Each is checked, locked, made and recorded in one transaction."""
+
+from identity.services.bindings import bind_role, unbind_role
+from identity.services.customers import archive_customer, create_customer
+from identity.services.factors import Enrolment, confirm_totp, enrol_totp, make_recovery_codes, reset_factors
+from identity.services.members import create_member
+from identity.services.principals import disable_principal, enable_principal
+from identity.services.provisioning import Provisioned, provision_tenant
+from identity.services.service_accounts import create_service_account
+from identity.services.sessions import Client, sign_out
+from identity.services.sign_in import SignedIn, begin_enrolment, sign_in_code, sign_in_password
+from identity.services.tokens import IssuedToken, exchange_secret
+
+__all__ = [
+    "Client",
+    "Enrolment",
+    "IssuedToken",
+    "Provisioned",
+    "SignedIn",
+    "archive_customer",
+    "begin_enrolment",
+    "bind_role",
+    "confirm_totp",
+    "create_customer",
+    "create_member",
+    "create_service_account",
+    "disable_principal",
+    "enable_principal",
+    "enrol_totp",
+    "exchange_secret",
+    "make_recovery_codes",
+    "provision_tenant",
+    "reset_factors",
+    "sign_in_code",
+    "sign_in_password",
+    "sign_out",
+    "unbind_role",
+]

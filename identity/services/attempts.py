@@ -1,0 +1,43 @@
+"""Slows guessing down, in the database, so that a restart forgives nothing. It never locks anyone out for good."""
+
+import hashlib
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from identity.models import Attempts
+
+FREE = 5
+LONGEST = timedelta(minutes=15)
+FORGOTTEN = timedelta(days=1)
+
+
+def _subject(parts: tuple[str, ...]) -> bytes:
+    return hashlib.sha256("\0".join(parts).encode()).digest()
+
+
+def _delay(count: int) -> timedelta:
+    return min(timedelta(seconds=2 ** min(count - FREE, 10)), LONGEST) if count >= FREE else timedelta(0)
+
+
+@transaction.atomic
+def admit(*parts: str) -> bool:
+    """Count one try at what `parts` name. False, uncounted, while too many have been made too lately.
+
+    It is counted before the secret is looked at, so that tries at the same moment cannot slip through together.
+    """
+    now = timezone.now()
+    row, _ = Attempts.objects.get_or_create(subject=_subject(parts), defaults={"last_at": now})
+    row = Attempts.objects.select_for_update().get(id=row.pk)
+    if now - row.last_at > FORGOTTEN:
+        row.count = 0
+    if now < row.last_at + _delay(row.count):
+        return False
+    Attempts.objects.filter(id=row.pk).update(count=row.count + 1, last_at=now)
+    return True
+
+
+def forgive(*parts: str) -> None:
+    """The secret was right: the tries before it do not count."""
+    Attempts.objects.filter(subject=_subject(parts)).delete()

@@ -1,0 +1,51 @@
+"""What every service asks first: may this actor do that, and does it hold what it is about to give?"""
+
+from uuid import UUID
+
+from audit.actors import Actor, ActorKind
+from identity.errors import GrantsMoreThanHeld, PermissionMissing, PrincipalRefused
+from identity.models import Principal
+from identity.permissions import Permission
+from identity.principals import ActingPrincipal, Grant
+from identity.selectors import acting_principal
+from tenants.errors import NotAllowed, NotFound
+
+# Actors that are not principals: the deployment's own commands and the provider's provisioning.
+_TRUSTED = {ActorKind.SYSTEM, ActorKind.PROVIDER}
+
+
+def principal_of(actor: Actor) -> ActingPrincipal | None:
+    """The actor's grants as of now, in this transaction; None for the deployment itself."""
+    if actor.kind in _TRUSTED:
+        return None
+    if actor.id is None:
+        raise NotAllowed("An unknown actor may do nothing.")
+    try:
+        return acting_principal(actor.id)
+    except PrincipalRefused as refused:
+        raise NotAllowed("This account is disabled.") from refused
+
+
+def authorise(actor: Actor, permission: Permission, customer_id: UUID | None) -> None:
+    """For that customer; for the whole tenant when there is none."""
+    principal = principal_of(actor)
+    if principal is None:
+        return
+    if customer_id is None and not principal.allows_everywhere(permission):
+        raise PermissionMissing(permission)
+    if not principal.allows(permission, customer_id):
+        raise PermissionMissing(permission)
+
+
+def authorise_grant(actor: Actor, grant: Grant) -> None:
+    """Nobody gives what they do not hold."""
+    principal = principal_of(actor)
+    if principal is not None and not principal.covers(grant):
+        raise GrantsMoreThanHeld
+
+
+def lock_principal(principal_id: UUID) -> Principal:
+    principal = Principal.objects.select_for_update().filter(id=principal_id).first()
+    if principal is None:
+        raise NotFound
+    return principal

@@ -1,0 +1,70 @@
+"""People of the tenant, and of its customers."""
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+
+from audit.actors import Actor
+from audit.kinds import EventKind
+from audit.services import record
+from identity.models import Principal, User
+from identity.permissions import Permission
+from identity.principals import PrincipalKind
+from identity.roles import Role
+from identity.services.authority import authorise, authorise_grant
+from identity.services.bindings import add_binding, check_grant
+from identity.services.projection import project
+from tenants.errors import Conflict, Invalid
+from tenants.models import Customer
+
+
+def normal_email(email: str) -> str:
+    email = email.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise Invalid("Enter an e-mail address.", field="email", code="email_invalid") from error
+    return email
+
+
+def _check_password(password: str, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages), field="password", code="password_weak") from error
+
+
+@transaction.atomic
+def create_member(
+    *, email: str, name: str, role: Role, customer: Customer | None = None, password: str, by: Actor
+) -> User:
+    """A person with one role. With a customer, the person belongs to it and its managers manage the account."""
+    grant = check_grant(role, customer)
+    authorise(by, Permission.IDENTITY_MEMBER_MANAGE, grant.customer_id)
+    authorise_grant(by, grant)
+    email = normal_email(email)
+    if User.objects.filter(email=email).exists():
+        raise Conflict("Someone with this e-mail address is already here.", code="email_taken")
+    user = _add_user(email=email, name=name.strip() or email, customer=customer, password=password)
+    record(
+        EventKind.MEMBER_CREATED,
+        actor=by,
+        subject=("user", user.pk, email),
+        customer_id=grant.customer_id,
+        body={"email": email, "name": user.name, "role": role.value},
+    )
+    add_binding(user.principal, role, customer, by=by)
+    project(user.pk)
+    return user
+
+
+def _add_user(*, email: str, name: str, customer: Customer | None, password: str) -> User:
+    user = User(email=email, name=name, customer=customer)
+    _check_password(password, user)
+    principal = Principal.objects.create(kind=PrincipalKind.USER.value, label=email, customer=customer)
+    user.id = principal.pk
+    user.principal = principal
+    user.set_password(password)
+    user.save(force_insert=True)
+    return user

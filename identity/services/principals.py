@@ -1,0 +1,66 @@
+"""Closing and opening an account. Both take effect on the principal's next request."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from audit.actors import Actor
+from audit.kinds import EventKind
+from audit.services import record
+from identity.errors import GrantsMoreThanHeld
+from identity.models import Principal, Session
+from identity.principals import Grant
+from identity.roles import Role
+from identity.selectors import active_bindings
+from identity.services.authority import authorise, lock_principal, principal_of
+from identity.services.bindings import keep_an_owner, manage_permission
+from tenants.errors import NotAllowed
+
+
+def _lock_managed(principal_id: UUID, by: Actor) -> Principal:
+    """The principal, if `by` may manage it: in its customer, and holding no more than `by` does."""
+    principal = lock_principal(principal_id)
+    authorise(by, manage_permission(principal), principal.customer_id)
+    acting = principal_of(by)
+    grants = [
+        Grant(Role(binding.role), binding.customer_id) for binding in active_bindings().filter(principal=principal)
+    ]
+    if acting is not None and not all(acting.covers(grant) for grant in grants):
+        raise GrantsMoreThanHeld
+    return principal
+
+
+def end_credentials(principal: Principal) -> None:
+    """Whatever was issued so far stops working: it carries the old epoch."""
+    Principal.objects.filter(id=principal.pk).update(epoch=F("epoch") + 1)
+    Session.objects.filter(principal=principal, ended_at=None).update(ended_at=timezone.now())
+
+
+@transaction.atomic
+def disable_principal(principal_id: UUID, *, by: Actor) -> None:
+    principal = _lock_managed(principal_id, by)
+    if principal_id == by.id:
+        raise NotAllowed("You cannot disable yourself.", code="own_account")
+    if principal.is_disabled:
+        return
+    keep_an_owner(principal)
+    Principal.objects.filter(id=principal.pk).update(disabled_at=timezone.now())
+    end_credentials(principal)
+    _record(EventKind.PRINCIPAL_DISABLED, principal, by)
+
+
+@transaction.atomic
+def enable_principal(principal_id: UUID, *, by: Actor) -> None:
+    principal = _lock_managed(principal_id, by)
+    if not principal.is_disabled:
+        return
+    Principal.objects.filter(id=principal.pk).update(disabled_at=None)
+    end_credentials(principal)
+    _record(EventKind.PRINCIPAL_ENABLED, principal, by)
+
+
+def _record(kind: EventKind, principal: Principal, by: Actor) -> None:
+    subject = ("principal", principal.pk, principal.label)
+    record(kind, actor=by, subject=subject, customer_id=principal.customer_id, body={"kind": principal.kind})

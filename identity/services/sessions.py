@@ -1,0 +1,55 @@
+"""Sessions of the browser: opened after the second factor, ended by the person, by time, or with the account."""
+
+import dataclasses
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from audit.actors import Actor
+from audit.kinds import EventKind
+from audit.services import record
+from identity.cookies import SessionCookie
+from identity.models import Session
+from identity.principals import ActingPrincipal
+
+USER_AGENT_LENGTH = 300
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request came from."""
+
+    address: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+
+
+@transaction.atomic
+def open_session(principal: ActingPrincipal, *, method: str, client: Client) -> str:
+    """The value of the new session's cookie; its key is in no other place."""
+    now = timezone.now()
+    cookie = SessionCookie.new(principal.tenant_id, principal.id)
+    session = Session.objects.create(
+        principal_id=principal.id,
+        key_hash=cookie.key_hash(),
+        epoch=principal.epoch,
+        last_seen_at=now,
+        expires_at=now + timedelta(seconds=settings.SESSION_ABSOLUTE_SECONDS),
+        mfa_at=now,
+        mfa_method=method,
+        address=client.address,
+        user_agent=client.user_agent[:USER_AGENT_LENGTH],
+    )
+    actor = principal.actor(client.address, client.request_id)
+    record(EventKind.SIGNED_IN, actor=actor, subject=("session", session.pk, ""), body={"method": method})
+    return cookie.sealed()
+
+
+@transaction.atomic
+def sign_out(session_id: UUID, *, by: Actor) -> None:
+    """Ends one session: the person's own, or any that `by` can see."""
+    if Session.objects.filter(id=session_id, ended_at=None).update(ended_at=timezone.now()):
+        record(EventKind.SIGNED_OUT, actor=by, subject=("session", session_id, ""))

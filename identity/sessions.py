@@ -1,0 +1,75 @@
+"""request.session for Django's own parts, over the tenant's Session row. What is not signed in has no row and keeps nothing."""
+
+import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.utils import timezone
+
+from identity.cookies import SessionCookie
+from identity.models import Session
+
+TOUCH_SECONDS = 60  # `last_seen_at` is written at most this often
+
+
+class NoSession(SessionBase):
+    """For visitors who are not signed in: lasts for the request."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._session_cache: dict[str, Any] = {}
+
+    def load(self) -> dict[str, Any]:
+        return {}
+
+    def exists(self, session_key: str) -> bool:  # noqa: ARG002
+        return False
+
+    def create(self) -> None:
+        self.modified = True
+
+    def save(self, must_create: bool = False) -> None:
+        """There is nothing to keep it in."""
+
+    def delete(self, session_key: str | None = None) -> None:  # noqa: ARG002
+        self._session_cache = {}
+
+
+class TenantSession(NoSession):
+    """Of a person who signed in with both factors."""
+
+    def __init__(self, row: Session) -> None:
+        super().__init__()
+        self.row = row
+        self._session_cache = dict(row.data)
+
+    def load(self) -> dict[str, Any]:
+        return dict(self.row.data)
+
+    def exists(self, session_key: str) -> bool:
+        return session_key == str(self.row.pk)
+
+    def save(self, must_create: bool = False) -> None:  # noqa: ARG002
+        self.row.data = dict(self._session_cache)
+        if not _live().filter(id=self.row.pk).update(data=self.row.data):
+            raise UpdateError
+
+    def delete(self, session_key: str | None = None) -> None:  # noqa: ARG002
+        _live().filter(id=self.row.pk).update(ended_at=timezone.now())
+
+
+def _live() -> Any:
+    return Session.objects.filter(ended_at=None)
+
+
+def live_session(cookie: SessionCookie) -> Session | None:
+    """The row of this cookie, if it is neither ended nor too old; in the open transaction."""
+    now = timezone.now()
+    row = _live().filter(principal_id=cookie.principal_id, key_hash=cookie.key_hash(), expires_at__gt=now).first()
+    idle = datetime.timedelta(seconds=settings.SESSION_IDLE_SECONDS)
+    if row is None or row.last_seen_at + idle <= now:
+        return None
+    if row.last_seen_at + datetime.timedelta(seconds=TOUCH_SECONDS) <= now:
+        _live().filter(id=row.pk).update(last_seen_at=now)
+    return row

@@ -1,0 +1,81 @@
+"""Which permission a view needs. Every address has one of the two decorators; a test walks them all."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, resolve_url
+
+from identity.errors import PermissionMissing
+from identity.permissions import Permission
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+ATTRIBUTE = "declared_permission"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Declaration:
+    """Exactly one is set: the permission, the permission of each action, or why everyone may."""
+
+    permission: Permission | None = None
+    actions: Mapping[str, Permission] | None = None
+    public: str = ""
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Only for those who hold it, for the tenant or for some customer; the database narrows what they see."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            principal = getattr(request, "principal", None)
+            if principal is None:
+                return sign_in_first(request)
+            if not principal.allows(permission):
+                raise PermissionMissing(permission)
+            return view(request, *args, **kwargs)
+
+        setattr(wrapped, ATTRIBUTE, Declaration(permission=permission))
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
+
+
+def public(reason: str) -> Callable[[View], View]:
+    """For everyone, signed in or not; `reason` says why."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            return view(request, *args, **kwargs)
+
+        setattr(wrapped, ATTRIBUTE, Declaration(public=reason))
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
+
+
+def declared_permission(view: Callable[..., Any]) -> Declaration | None:
+    """What a resolved URL's callback declares; None: it is open by mistake."""
+    declared = getattr(view, ATTRIBUTE, None)
+    if isinstance(declared, Declaration):
+        return declared
+    actions = getattr(view, "actions", None)
+    required = getattr(getattr(view, "cls", None), "required_permissions", None)
+    if actions and required is not None and set(actions.values()) <= set(required):
+        return Declaration(actions={method: required[action] for method, action in actions.items()})
+    return None
+
+
+def sign_in_first(request: HttpRequest) -> HttpResponse:
+    """To the sign-in page, and back here after. A partial update is told to load the whole page."""
+    target = request.get_full_path() if request.method == "GET" else "/"
+    if request.headers.get("HX-Request") == "true":
+        response = HttpResponse(status=401)
+        response["HX-Redirect"] = resolve_url(settings.LOGIN_URL)
+        return response
+    return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': target})}")
