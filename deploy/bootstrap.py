@@ -39,6 +39,7 @@ COMMANDS = {
     "smoke": (SERVING, "start everything in a throw-away place, act as users do, print one JSON line"),
     "bench": (SERVING, "measure, print JSON"),
     "format": (GROUPS, "format and fix what can be fixed by a tool"),
+    "manage": (SERVING, "a Django command for what runs here: make manage ARGS='create_tenant ...'"),
     "lock": ((), "pin every requirement again after a change of pyproject.toml; --upgrade for newer versions"),
     "install": (GROUPS, "only prepare .venv"),
 }

@@ -10,9 +10,10 @@ COMMANDS = {
     "check": ("msplex.runtime.checks", "check"),
     "format": ("msplex.runtime.checks", "tidy"),
     "smoke": ("msplex.runtime.smoke", "smoke"),
+    "manage": ("msplex.runtime.manage", "manage"),
     "bench": ("msplex.runtime.bench", "bench"),
 }
-TAKE_ARGUMENTS = {"test", "bench"}
+TAKE_ARGUMENTS = {"test", "bench", "manage"}
 
 
 def main(command: str = "", *arguments: str) -> int:

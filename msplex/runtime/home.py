@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PRIVATE, PASSABLE = 0o700, 0o711
 # A unix socket's path has 107 bytes at most; the longest name below the directory is .s.PGSQL.5432.
 _LONGEST_SOCKET_DIRECTORY = 90
+_LARGEST_LOG = 10 * 2**20
 
 
 class Unusable(SystemExit):
@@ -43,9 +44,12 @@ class Home:
     def keys(self) -> Path:
         return self._mine("keys")
 
-    @property
-    def logs(self) -> Path:
-        return self._mine("logs")
+    def log(self, name: str) -> Path:
+        """Where a server appends. Renewed at a start, so that years of starts do not fill the disk."""
+        path = self._mine("logs") / f"{name}.log"
+        if path.exists() and path.stat().st_size > _LARGEST_LOG:
+            path.replace(path.with_suffix(".log.1"))
+        return path
 
     @property
     def state(self) -> Path:

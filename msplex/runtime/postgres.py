@@ -29,15 +29,15 @@ class Postgres:
     home: Home
     connections: int = 200
     throwaway: bool = False
+    log: Path = field(init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.log = self.home.log("postgres")
 
     @property
     def data(self) -> Path:
         return self.home.servers / "postgres"
-
-    @property
-    def log(self) -> Path:
-        return self.home.logs / "postgres.log"
 
     @property
     def pid(self) -> int | None:

@@ -25,7 +25,8 @@ def _supervise(supervisor: Supervisor) -> int:
             installation = supervisor.start()
             if installation.is_demo:
                 seed_demo(supervisor, installation)
-            note_running(supervisor.home, portal=installation.public_url, gateway=installation.gateway_url)
+            addresses = {"portal": installation.public_url, "gateway": installation.gateway_url}
+            note_running(supervisor.home, mode=installation.mode, **addresses)
             _say_ready(supervisor.console, installation, time.monotonic() - began)
             supervisor.watch()
     except KeyboardInterrupt:

@@ -41,7 +41,7 @@ class Valkey:
         # noeviction: under pressure a queue must refuse a message, not lose one.
         options |= {"appendonly": "no" if self.throwaway else "yes", "maxmemory-policy": "noeviction"}
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        log = self.home.logs / "valkey.log"
+        log = self.home.log("valkey")
         environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
         with log.open("ab") as output:
             command = [str(valkey_server(self.home)), *words]
