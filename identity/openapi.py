@@ -7,7 +7,7 @@ from drf_spectacular.openapi import AutoSchema
 
 
 class PrincipalScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = "identity.rest.PrincipalAuthentication"
+    target_class = "identity.api_defaults.PrincipalAuthentication"
     name = ["bearer", "session"]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:  # noqa: ARG002

@@ -6,74 +6,17 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest
+from django.http import Http404
 from rest_framework import exceptions
-from rest_framework.authentication import BaseAuthentication, CSRFCheck
-from rest_framework.pagination import CursorPagination
-from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from identity.api_defaults import DeclaredPermission, NewestFirst, PrincipalAuthentication
 from identity.permissions import Permission
-from identity.principals import ActingPrincipal
 from tenants.errors import DomainError, Invalid
 
 logger = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
-
-
-class PrincipalAuthentication(BaseAuthentication):
-    """What PrincipalMiddleware found. A session must also prove that the page which sends is ours."""
-
-    def authenticate(self, request: Request) -> tuple[ActingPrincipal, None] | None:
-        principal: ActingPrincipal | None = getattr(request._request, "principal", None)
-        if principal is None:
-            return None
-        if principal.session_id is not None:
-            _check_csrf(request._request)
-        return principal, None
-
-    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
-        return "Bearer"
-
-
-def _check_csrf(request: HttpRequest) -> None:
-    check = CSRFCheck(lambda _: None)  # type: ignore[arg-type]
-    check.process_request(request)
-    reason = check.process_view(request, None, (), {})
-    if reason:
-        raise exceptions.PermissionDenied(f"CSRF: {reason}", code="csrf_refused")
-
-
-class DeclaredPermission(BasePermission):
-    """The permission that the view names for its action. An action that names none is refused."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        principal = request.user
-        if not isinstance(principal, ActingPrincipal):
-            raise exceptions.NotAuthenticated
-        declared: Mapping[str, Permission] = getattr(view, "required_permissions", {})
-        action = getattr(view, "action", None)
-        if action is None:  # the method is not one of the view's
-            raise exceptions.MethodNotAllowed(request.method or "")
-        permission = declared.get(action)
-        if permission is None:
-            logger.error("%s.%s declares no permission", type(view).__name__, action)
-            return False
-        if not principal.allows(permission):
-            raise exceptions.PermissionDenied(f"This needs the permission {permission}.", code="permission_missing")
-        return True
-
-
-class NewestFirst(CursorPagination):
-    """Ids are UUIDv7, so their order is the order of time."""
-
-    ordering = "-id"
-    page_size = 50
-    page_size_query_param = "limit"
-    max_page_size = 200
 
 
 class TenantViewSet(GenericViewSet[Any]):

@@ -35,7 +35,7 @@ def acting_principal(principal_id: UUID, *, epoch: int | None = None) -> ActingP
     )
 
 
-def _bindings() -> Prefetch[str]:
+def _bindings() -> "Prefetch[str]":
     return Prefetch("principal__bindings", RoleBinding.objects.select_related("customer").order_by("id"))
 
 

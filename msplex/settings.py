@@ -191,9 +191,9 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["identity.rest.PrincipalAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["identity.rest.DeclaredPermission"],
-    "DEFAULT_PAGINATION_CLASS": "identity.rest.NewestFirst",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["identity.api_defaults.PrincipalAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["identity.api_defaults.DeclaredPermission"],
+    "DEFAULT_PAGINATION_CLASS": "identity.api_defaults.NewestFirst",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
