@@ -17,7 +17,8 @@ from tenants.process import Process
 
 _BIN = Path(sys.executable).parent
 _MANAGE = (sys.executable, "manage.py")
-_CODE_TESTS = ("tests/code", "-n0", "-q", "--disable-socket", "--allow-unix-socket")
+# The suite's own conftest makes a database; these tests need none.
+_CODE_TESTS = ("tests/code", "--confcutdir=tests/code", "-n0", "-q", "--disable-socket", "--allow-unix-socket")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _checks(production: Mapping[str, str]) -> list[Check]:
         "tests about the code": ("pytest", *_CODE_TESTS),
         "import rules": ("lint-imports", "--no-cache"),
         "templates": ("djlint", "templates", "--lint", "--quiet"),
-        "templates, format": ("djlint", "templates", "--check", "--quiet"),
+        "format of templates": ("djlint", "templates", "--check", "--quiet"),
         "rules": ("ruff", "check", "."),
         "format": ("ruff", "format", "--check", "."),
     }

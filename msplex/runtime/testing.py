@@ -1,4 +1,4 @@
-"""`make test`: the whole suite on throw-away servers, in parallel, in random order, without a network."""
+"""`make test`: the whole suite on throw-away servers, in parallel, in random order. Loopback only: see pyproject.toml."""
 
 import os
 import signal
@@ -13,7 +13,6 @@ from msplex.runtime.servers import Servers
 
 # Each worker's pools, the template's clones and the live servers of browser tests draw on it.
 _CONNECTIONS = 300
-_LOOPBACK = ("--allow-hosts=127.0.0.1,::1,localhost", "--allow-unix-socket")
 
 
 def test(arguments: Sequence[str]) -> int:
@@ -30,7 +29,7 @@ def test(arguments: Sequence[str]) -> int:
 def _pytest(arguments: Sequence[str], urls: Mapping[str, str]) -> int:
     # DATABASE_URL is the administrator's here and a process's own in the tests: it must not be taken for that.
     inherited = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    command = [sys.executable, "-m", "pytest", "-n", str(os.cpu_count() or 1), *_LOOPBACK, *arguments]
+    command = [sys.executable, "-m", "pytest", "-n", str(os.cpu_count() or 1), *arguments]
     process = start(Start(command, {**inherited, **urls}, ROOT, sys.stdout.fileno()))
     try:
         return process.wait()

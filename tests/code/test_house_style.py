@@ -1,0 +1,87 @@
+"""What reviewers would otherwise have to say again and again."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from msplex.environment import Environment
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+APPS = ("tenants", "audit", "identity", "billing", "connectors", "approvals", "msplex")
+SOURCES = sorted(path for app in APPS for path in (ROOT / app).rglob("*.py"))
+CODE = [path for path in SOURCES if "migrations" not in path.parts]
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+LONGEST_FILE, LONGEST_FUNCTION, MOST_PARAMETERS = 400, 50, 5
+# Tables of data and settings are as long as what they list.
+EXEMPT_FROM_LENGTH = {"msplex/settings.py"}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_files_are_short() -> None:
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in CODE}
+
+    assert [name for name, length in lengths.items() if length > LONGEST_FILE and name not in EXEMPT_FROM_LENGTH] == []
+
+
+def test_functions_are_short() -> None:
+    long = [
+        f"{name_of(path)}:{function.lineno} {function.name}"
+        for path in CODE
+        for function in functions(path)
+        if (function.end_lineno or 0) - function.lineno >= LONGEST_FUNCTION
+    ]
+
+    assert long == []
+
+
+def test_functions_take_few_positional_parameters() -> None:
+    many = [
+        f"{name_of(path)}:{function.lineno} {function.name}"
+        for path in CODE
+        for function in functions(path)
+        if len([each for each in function.args.args if each.arg not in {"self", "cls"}]) > MOST_PARAMETERS
+    ]
+
+    assert many == []
+
+
+def test_no_drawer_for_odds_and_ends() -> None:
+    assert [name_of(path) for path in SOURCES if path.stem in {"utils", "helpers", "common", "misc"}] == []
+
+
+@pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX", "NotImplementedError"])
+def test_nothing_is_left_for_later(word: str) -> None:
+    wanted = re.compile(rf"\b{word}\b")
+
+    assert [name_of(path) for path in [*SOURCES, *TEMPLATES] if wanted.search(path.read_text())] == []
+
+
+def test_templates_have_no_inline_script_or_style() -> None:
+    inline = re.compile(r"<style\b|<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=\"", re.IGNORECASE)
+
+    assert [name_of(path) for path in TEMPLATES if inline.search(path.read_text())] == []
+
+
+def test_every_variable_is_documented() -> None:
+    documented = (ROOT / "docs" / "running.md").read_text()
+
+    assert [name.upper() for name in Environment.model_fields if f"`{name.upper()}`" not in documented] == []
+
+
+def test_every_command_is_documented() -> None:
+    commands = [path.stem for path in SOURCES if path.parent.name == "commands" and path.stem != "__init__"]
+    documents = "\n".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
+
+    assert [command for command in commands if command not in documents] == []
