@@ -51,7 +51,7 @@ class ApprovalRequest(TenantModel):
         constraints = [
             # Asking again for the same call finds the request that waits, instead of piling up more.
             models.UniqueConstraint(
-                fields=["tenant_id", "requester_id", "digest"],
+                fields=["tenant_id", "requester_id", "customer", "digest"],
                 condition=models.Q(state="pending"),
                 name="approvals_request_pending",
             ),

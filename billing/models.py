@@ -34,7 +34,6 @@ class UsageEvent(TenantModel):
     tool = models.CharField(max_length=128)
     principal_id = models.UUIDField()
     quantity = models.PositiveIntegerField(default=1)
-    overage = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return f"{self.tool} x{self.quantity}"

@@ -18,6 +18,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "gateway.sweep_lost_calls": {
+        "task": "gateway.sweep_lost_calls",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "tenants.make_partitions": {
         "task": "tenants.make_partitions",
         "schedule": 6 * 3600.0,

@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(
                         condition=models.Q(("state", "pending")),
-                        fields=("tenant_id", "requester_id", "digest"),
+                        fields=("tenant_id", "requester_id", "customer", "digest"),
                         name="approvals_request_pending",
                     )
                 ],

@@ -70,7 +70,6 @@ class Migration(migrations.Migration):
                 ("tool", models.CharField(max_length=128)),
                 ("principal_id", models.UUIDField()),
                 ("quantity", models.PositiveIntegerField(default=1)),
-                ("overage", models.BooleanField(default=False)),
                 (
                     "customer",
                     tenants.isolation.models.TenantKey(
@@ -89,7 +88,7 @@ class Migration(migrations.Migration):
         tenant_table(
             "billing_quotacounter",
             customer=OPEN,
-            grants={"app": "SELECT, INSERT, UPDATE", "worker": "SELECT"},
+            grants={"app": "SELECT, INSERT, UPDATE", "worker": "SELECT, UPDATE", "broker": "SELECT, UPDATE"},
         ),
         partitioned_table("billing_usageevent"),
         tenant_table(

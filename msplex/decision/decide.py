@@ -1,0 +1,104 @@
+"""decide() and what is made of it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+from connectors.contract import Risk
+from identity.principals import ActingPrincipal
+from msplex.decision.gates import GATES, LISTING, PERMISSIONS, Attempt
+from msplex.decision.snapshot import OfferedTool, Snapshot
+from msplex.decision.verdicts import Code, Decision, Gate, Refusal, Request, Usage, Verdict
+
+_NOTHING_USED = Usage()
+
+
+def decide(
+    snapshot: Snapshot,
+    principal: ActingPrincipal | None,
+    request: Request,
+    *,
+    now: datetime | None = None,
+    usage: Usage = _NOTHING_USED,
+) -> Decision:
+    """The verdicts of gates 1 to 10, up to the first refusal. Pure: the same answer for the same arguments.
+
+    A request without arguments asks for the list and stops at gate 8.
+    """
+    attempt = Attempt(snapshot, principal, request, now or datetime.now(UTC), usage)
+    verdicts: list[Verdict] = []
+    for gate, rule in GATES if request.arguments is not None else GATES[:LISTING]:
+        refusal = rule(attempt)
+        if refusal:
+            verdicts.append(Verdict(gate, ok=False, code=refusal.code, detail=refusal.message))
+            hidden = _hidden(attempt, refusal)
+            return Decision(tuple(verdicts), attempt.resolved, refusal, hidden)
+        verdicts.append(Verdict(gate, ok=True, detail=_detail(gate, attempt)))
+    return Decision(tuple(verdicts), attempt.resolved)
+
+
+def listed(snapshot: Snapshot, principal: ActingPrincipal, *, now: datetime | None = None) -> list[OfferedTool]:
+    """The tools that the principal may call for at least one customer in its scope: what tools/list shows."""
+    now = now or datetime.now(UTC)
+    return [tool for tool in snapshot.tools.values() if _callable_for_some(snapshot, principal, tool, now)]
+
+
+def why_nothing(snapshot: Snapshot, principal: ActingPrincipal, *, now: datetime | None = None) -> tuple[str, Refusal]:
+    """The gate and the refusal that stand behind an empty list, which is never answered without a reason."""
+    now = now or datetime.now(UTC)
+    first = next(iter(snapshot.tools.values()), None)
+    customer = next(_candidates(snapshot, principal, first), None) if first else None
+    customer = customer or next(iter(snapshot.customers), None)
+    request = Request(first.name if first else "", customer=str(customer) if customer else None)
+    decision = decide(snapshot, principal, request, now=now)
+    if decision.refusal and decision.refusal.code != Code.UNKNOWN_TOOL and not decision.hidden:
+        return decision.gate, decision.refusal
+    if decision.hidden and first:
+        return Gate.EVALUATE_POLICY.value, Refusal(Code.POLICY_DENIED, "None of your roles may run a tool.")
+    if not any(e.valid_until is None or e.valid_until > now for e in snapshot.entitlements.values()):
+        message = "The plan includes no connector. A tenant owner can change the plan."
+        return Gate.VERIFY_CONNECTOR_ENTITLEMENT.value, Refusal(Code.CONNECTOR_NOT_ENTITLED, message)
+    message = "No connector is set up yet. An operator can connect one in the portal."
+    return Gate.VERIFY_INSTANCE_READINESS.value, Refusal(Code.INSTANCE_NOT_READY, message, retryable=True)
+
+
+def may_run_tools(principal: ActingPrincipal, risk: Risk) -> bool:
+    return principal.allows(PERMISSIONS[risk])
+
+
+def _callable_for_some(snapshot: Snapshot, principal: ActingPrincipal, offered: OfferedTool, now: datetime) -> bool:
+    requests = (Request(offered.name, customer=str(customer)) for customer in _candidates(snapshot, principal, offered))
+    return any(decide(snapshot, principal, request, now=now).allowed for request in requests)
+
+
+def _candidates(snapshot: Snapshot, principal: ActingPrincipal, offered: OfferedTool) -> Iterator[UUID]:
+    """One customer for each grant that could make a difference, however many customers there are.
+
+    To a tenant-wide grant every mapped customer is alike, so some mapped one stands for all.
+    """
+    some = snapshot.first_mapped.get(offered.instance.id)
+    if some and principal.scope() is None:
+        yield some
+    yield from (grant.customer_id for grant in principal.grants if grant.customer_id)
+
+
+def _hidden(attempt: Attempt, refusal: Refusal) -> bool:
+    """A tool that no role of the caller could ever run is, to the caller, a tool that does not exist."""
+    if attempt.principal is None or attempt.resolved.tool is None:
+        return refusal.code == Code.UNKNOWN_TOOL
+    return not may_run_tools(attempt.principal, attempt.resolved.tool.risk)
+
+
+def _detail(gate: Gate, attempt: Attempt) -> str:
+    match gate:
+        case Gate.AUTHENTICATE_PRINCIPAL:
+            return attempt.caller.label
+        case Gate.RESOLVE_TENANT:
+            return attempt.snapshot.tenant.name
+        case Gate.RESOLVE_CUSTOMER:
+            return attempt.resolved.customer.key if attempt.resolved.customer else ""
+        case Gate.VERIFY_INSTANCE_READINESS:
+            return attempt.resolved.instance.name if attempt.resolved.instance else ""
+        case Gate.CHECK_QUOTA if attempt.resolved.entitlement:
+            return f"{attempt.usage.used} of {attempt.resolved.entitlement.included_calls} calls used this month"
+    return ""

@@ -1,0 +1,211 @@
+"""Gates 1 to 10. Each is one small rule over the snapshot: nothing when it passes, a refusal when it does not.
+
+Gates 11 to 13 are deeds (msplex.gateway.dispatch, msplex.execution) and say their verdicts there.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from jsonschema import Draft202012Validator
+
+from connectors.contract import Risk
+from connectors.readiness import readiness
+from identity.permissions import Permission
+from identity.principals import ActingPrincipal
+from msplex.decision.snapshot import OfferedTool, Snapshot
+from msplex.decision.verdicts import Code, Gate, Refusal, Request, Resolved, Usage
+from tenants.models import Customer, Subscription, Tenant
+
+PERMISSIONS = {
+    Risk.READ: Permission.GATEWAY_TOOL_READ,
+    Risk.WRITE: Permission.GATEWAY_TOOL_WRITE,
+    Risk.DESTRUCTIVE: Permission.GATEWAY_TOOL_DESTROY,
+}
+NAMED_AT_MOST = 20  # customers that a refusal lists
+LIVE = {Subscription.Status.ACTIVE, Subscription.Status.TRIALING, Subscription.Status.PAST_DUE}
+
+
+@dataclasses.dataclass(slots=True)
+class Attempt:
+    """One request on its way through the gates."""
+
+    snapshot: Snapshot
+    principal: ActingPrincipal | None
+    request: Request
+    now: datetime
+    usage: Usage
+    resolved: Resolved = dataclasses.field(default_factory=Resolved)
+
+    @property
+    def offered(self) -> OfferedTool | None:
+        return self.snapshot.tools.get(self.request.tool)
+
+    @property
+    def caller(self) -> ActingPrincipal:
+        """Behind gate 1 there is one."""
+        if self.principal is None:
+            raise LookupError("no principal")
+        return self.principal
+
+
+def authenticate_principal(attempt: Attempt) -> Refusal | None:
+    if attempt.principal is None:
+        return Refusal(Code.PRINCIPAL_REFUSED, "The token is not valid, or its holder was disabled. Get a new one.")
+    return None
+
+
+def resolve_tenant(attempt: Attempt) -> Refusal | None:
+    tenant = attempt.snapshot.tenant
+    if tenant.status != Tenant.Status.ACTIVE or tenant.id != attempt.caller.tenant_id:
+        return Refusal(Code.TENANT_SUSPENDED, "This workspace is suspended. Ask the deployment's provider.")
+    return None
+
+
+def resolve_customer(attempt: Attempt) -> Refusal | None:
+    """Exactly one: the only one in scope, or a named one among them. Unknown and out of scope are the same."""
+    named = attempt.request.customer
+    if named is not None:
+        attempt.resolved.customer = _usable(attempt, attempt.snapshot.customer_named(named))
+        if attempt.resolved.customer is None:
+            return Refusal(Code.CUSTOMER_NOT_IN_SCOPE, f"No customer {named[:80]!r} is in your scope.{_names(attempt)}")
+        return None
+    candidates = [c for c in attempt.snapshot.customers.values() if _usable(attempt, c)]
+    if len(candidates) != 1:
+        return Refusal(Code.CUSTOMER_REQUIRED, f"Say for which customer: pass its key as `customer`.{_names(attempt)}")
+    attempt.resolved.customer = candidates[0]
+    return None
+
+
+def _usable(attempt: Attempt, customer: Customer | None) -> Customer | None:
+    scope = attempt.caller.scope()
+    if customer is None or customer.status != Customer.Status.ACTIVE:
+        return None
+    return customer if scope is None or customer.id in scope else None
+
+
+def _names(attempt: Attempt) -> str:
+    keys = [c.key for c in attempt.snapshot.customers.values() if _usable(attempt, c)]
+    if not keys:
+        return " You have no customer in scope; ask a tenant admin for a role."
+    more = f" and {len(keys) - NAMED_AT_MOST} more" if len(keys) > NAMED_AT_MOST else ""
+    return f" In scope: {', '.join(keys[:NAMED_AT_MOST])}{more}."
+
+
+def load_entitlements(attempt: Attempt) -> Refusal | None:
+    if attempt.snapshot.subscription is None:
+        return Refusal(
+            Code.ENTITLEMENTS_UNAVAILABLE,
+            "This workspace has no subscription record, so nothing is entitled. Ask the deployment's provider.",
+        )
+    return None
+
+
+def verify_subscription(attempt: Attempt) -> Refusal | None:
+    subscription = attempt.snapshot.subscription
+    if subscription is None or subscription.status not in LIVE:
+        return Refusal(Code.SUBSCRIPTION_INACTIVE, "The subscription is not active. A tenant owner can renew it.")
+    return None
+
+
+def verify_connector_entitlement(attempt: Attempt) -> Refusal | None:
+    offered = attempt.offered
+    if offered is None:
+        return Refusal(Code.UNKNOWN_TOOL, f"Unknown tool: {attempt.request.tool[:128]}")
+    attempt.resolved.instance, attempt.resolved.tool = offered.instance, offered.tool
+    attempt.resolved.connector = offered.connector
+    entitlement = attempt.snapshot.entitlements.get(offered.connector.key)
+    if entitlement is None or (entitlement.valid_until and entitlement.valid_until <= attempt.now):
+        return Refusal(
+            Code.CONNECTOR_NOT_ENTITLED,
+            f"The plan does not include {offered.connector.name}. A tenant owner can change the plan.",
+        )
+    attempt.resolved.entitlement = entitlement
+    return None
+
+
+def verify_instance_readiness(attempt: Attempt) -> Refusal | None:
+    offered, customer = attempt.offered, attempt.resolved.customer
+    if offered is None or customer is None:
+        raise LookupError("gates out of order")
+    state = readiness(offered.instance, attempt.resolved.entitlement, now=attempt.now)
+    missing = list(state.missing)
+    if (offered.instance.id, customer.id) not in attempt.snapshot.mapped:
+        missing.append(f"a client of {offered.connector.name} mapped to customer {customer.key}")
+    if missing:
+        return Refusal(
+            Code.INSTANCE_NOT_READY,
+            f"{offered.instance.name} is not ready; missing: {', '.join(map(str, missing))}.",
+            retryable=True,
+        )
+    return None
+
+
+def evaluate_policy(attempt: Attempt) -> Refusal | None:
+    offered, customer = attempt.offered, attempt.resolved.customer
+    if offered is None or customer is None:
+        raise LookupError("gates out of order")
+    permission = PERMISSIONS[offered.tool.risk]
+    if not attempt.caller.allows(permission, customer.id):
+        return Refusal(
+            Code.POLICY_DENIED,
+            f"None of your roles for {customer.key} has {permission.value}, which {offered.name} needs.",
+        )
+    if attempt.request.arguments is None:
+        return None
+    problems = list(argument_problems(offered, attempt.request.arguments))
+    return Refusal(Code.INVALID_ARGUMENTS, "; ".join(problems)) if problems else None
+
+
+def argument_problems(offered: OfferedTool, arguments: object) -> Iterator[str]:
+    """One sentence for each wrong argument (JSON Schema 2020-12), naming it."""
+    for error in Draft202012Validator(offered.tool.input_schema).iter_errors(arguments):
+        yield f"{error.json_path}: {error.message[:200]}"
+
+
+def check_quota(attempt: Attempt) -> Refusal | None:
+    entitlement = attempt.resolved.entitlement
+    if entitlement is None:
+        raise LookupError("gates out of order")
+    if attempt.usage.retry_after is not None:
+        seconds = attempt.usage.retry_after
+        return Refusal(
+            Code.RATE_LIMITED,
+            f"More than {entitlement.calls_per_minute} calls a minute. Try again in {seconds} s.",
+            retryable=True,
+            retry_after=seconds,
+        )
+    if not entitlement.overage_allowed and attempt.usage.used >= entitlement.included_calls:
+        return quota_exhausted(entitlement.included_calls)
+    return None
+
+
+def quota_exhausted(included: int) -> Refusal:
+    return Refusal(
+        Code.QUOTA_EXHAUSTED,
+        f"The {included} calls of this month are used up. A tenant owner can allow overage or change the plan.",
+    )
+
+
+def check_approval(attempt: Attempt) -> Refusal | None:
+    offered = attempt.offered
+    if offered is None:
+        raise LookupError("gates out of order")
+    if attempt.request.arguments is not None and attempt.snapshot.needs_approval(offered):
+        return Refusal(Code.APPROVAL_REQUIRED, f"{offered.name} needs the approval of a person.", retryable=True)
+    return None
+
+
+GATES: tuple[tuple[Gate, Callable[[Attempt], Refusal | None]], ...] = (
+    (Gate.AUTHENTICATE_PRINCIPAL, authenticate_principal),
+    (Gate.RESOLVE_TENANT, resolve_tenant),
+    (Gate.RESOLVE_CUSTOMER, resolve_customer),
+    (Gate.LOAD_ENTITLEMENTS, load_entitlements),
+    (Gate.VERIFY_SUBSCRIPTION, verify_subscription),
+    (Gate.VERIFY_CONNECTOR_ENTITLEMENT, verify_connector_entitlement),
+    (Gate.VERIFY_INSTANCE_READINESS, verify_instance_readiness),
+    (Gate.EVALUATE_POLICY, evaluate_policy),
+    (Gate.CHECK_QUOTA, check_quota),
+    (Gate.CHECK_APPROVAL, check_approval),
+)
+LISTING = 8  # a tool is listed when it passes this many gates, for some customer in scope

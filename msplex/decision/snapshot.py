@@ -1,0 +1,129 @@
+"""Everything a decision reads of a tenant, as of one revision of it, as far as the context's customers reach."""
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cached_property
+from threading import Lock
+from uuid import UUID
+
+from approvals.models import ApprovalPolicy
+from connectors import catalogue
+from connectors.contract import Connector, Tool
+from connectors.models import ConnectorInstance, CustomerMapping
+from tenants.isolation.context import Context, current
+from tenants.models import Customer, Entitlement, Subscription, Tenant
+from tenants.selectors import revision
+
+CACHED = 4096  # snapshots a process keeps; the least recently used goes first
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OfferedTool:
+    """A tool as one instance offers it: `name` is what an agent calls."""
+
+    name: str
+    instance: ConnectorInstance
+    connector: Connector
+    tool: Tool
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    tenant: Tenant
+    revision: int
+    subscription: Subscription | None
+    entitlements: Mapping[str, Entitlement]
+    instances: tuple[ConnectorInstance, ...]
+    customers: Mapping[UUID, Customer]
+    mapped: frozenset[tuple[UUID, UUID]]  # (instance, customer)
+    approval_policies: Mapping[tuple[str, str], bool]  # (risk, tool) -> required
+
+    @cached_property
+    def tools(self) -> Mapping[str, OfferedTool]:
+        """By name, in the order of the list."""
+        offered = (
+            OfferedTool(f"{instance.slug}_{tool.name}", instance, connector, tool)
+            for instance in self.instances
+            if (connector := catalogue.find(instance.connector))
+            for tool in connector.tools
+        )
+        return {tool.name: tool for tool in sorted(offered, key=lambda tool: tool.name)}
+
+    @cached_property
+    def first_mapped(self) -> Mapping[UUID, UUID]:
+        """For each instance, some active customer that is mapped on it."""
+        found: dict[UUID, UUID] = {}
+        for instance, customer in sorted(self.mapped):
+            if self.customers[customer].status == Customer.Status.ACTIVE:
+                found.setdefault(instance, customer)
+        return found
+
+    @cached_property
+    def customer_keys(self) -> Mapping[str, UUID]:
+        return {customer.key: customer.id for customer in self.customers.values()}
+
+    def customer_named(self, name: str) -> Customer | None:
+        """By key or by id, among those in scope."""
+        by_key = self.customer_keys.get(name)
+        try:
+            return self.customers.get(by_key or UUID(name))
+        except ValueError:
+            return None
+
+    def needs_approval(self, offered: OfferedTool) -> bool:
+        """The tool's own rule, else its risk class's, else: everything but reading."""
+        policies = self.approval_policies
+        own = policies.get(("", offered.name))
+        by_risk = policies.get((offered.tool.risk.value, ""), offered.tool.risk.value != "read")
+        return by_risk if own is None else own
+
+
+class _Cache:
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kept: OrderedDict[tuple[UUID, tuple[UUID, ...] | None], Snapshot] = OrderedDict()
+
+    def get(self, context: Context, number: int) -> Snapshot | None:
+        key = (context.tenant, context.customers)
+        with self._lock:
+            snapshot = self._kept.get(key)
+            if snapshot is None or snapshot.revision != number:
+                return None
+            self._kept.move_to_end(key)
+            return snapshot
+
+    def put(self, context: Context, snapshot: Snapshot) -> None:
+        with self._lock:
+            self._kept[context.tenant, context.customers] = snapshot
+            while len(self._kept) > CACHED:
+                self._kept.popitem(last=False)
+
+
+_cache = _Cache()
+
+
+def snapshot() -> Snapshot:
+    """Of the acting tenant, in the open transaction. The revision is read each time, so a change holds at once."""
+    context = current()
+    if context is None:
+        raise LookupError("no tenant context")
+    number = revision()
+    found = _cache.get(context, number)
+    if found is None:
+        found = _load(number)
+        _cache.put(context, found)
+    return found
+
+
+def _load(number: int) -> Snapshot:
+    return Snapshot(
+        tenant=Tenant.objects.get(),
+        revision=number,
+        subscription=Subscription.objects.first(),
+        entitlements={entitlement.connector: entitlement for entitlement in Entitlement.objects.all()},
+        instances=tuple(ConnectorInstance.objects.order_by("slug")),
+        customers={customer.id: customer for customer in Customer.objects.order_by("key")},
+        mapped=frozenset(CustomerMapping.objects.values_list("instance_id", "customer_id")),
+        approval_policies={(p.risk, p.tool): p.required for p in ApprovalPolicy.objects.all()},
+    )

@@ -1,0 +1,139 @@
+"""What a gate says, and what all of them together decided."""
+
+import dataclasses
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from connectors.contract import Connector, Tool
+from connectors.models import ConnectorInstance
+from tenants.models import Customer, Entitlement
+
+
+class Gate(StrEnum):
+    """The thirteen gates in their order."""
+
+    AUTHENTICATE_PRINCIPAL = "authenticate_principal"
+    RESOLVE_TENANT = "resolve_tenant"
+    RESOLVE_CUSTOMER = "resolve_customer"
+    LOAD_ENTITLEMENTS = "load_entitlements"
+    VERIFY_SUBSCRIPTION = "verify_subscription"
+    VERIFY_CONNECTOR_ENTITLEMENT = "verify_connector_entitlement"
+    VERIFY_INSTANCE_READINESS = "verify_instance_readiness"
+    EVALUATE_POLICY = "evaluate_policy"
+    CHECK_QUOTA = "check_quota"
+    CHECK_APPROVAL = "check_approval"
+    DISPATCH = "dispatch"
+    EXECUTE = "execute"
+    RETURN_RESULT = "return_result"
+
+
+class Code(StrEnum):
+    """Stable names of refusals, for machines."""
+
+    APPROVAL_REQUIRED = "approval_required"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
+    BUSY = "busy"
+    CONNECTOR_NOT_ENTITLED = "connector_not_entitled"
+    CUSTOMER_NOT_IN_SCOPE = "customer_not_in_scope"
+    CUSTOMER_REQUIRED = "customer_required"
+    ENTITLEMENTS_UNAVAILABLE = "entitlements_unavailable"
+    INSTANCE_NOT_READY = "instance_not_ready"
+    INVALID_ARGUMENTS = "invalid_arguments"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    POLICY_DENIED = "policy_denied"
+    PRINCIPAL_REFUSED = "principal_refused"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    RATE_LIMITED = "rate_limited"
+    SUBSCRIPTION_INACTIVE = "subscription_inactive"
+    TENANT_SUSPENDED = "tenant_suspended"
+    UNKNOWN_TOOL = "unknown_tool"
+
+
+# These concern everything behind the door, so the door answers 403 instead of a tool result.
+WHOLE_DOOR = frozenset({
+    Code.ENTITLEMENTS_UNAVAILABLE,
+    Code.PRINCIPAL_REFUSED,
+    Code.SUBSCRIPTION_INACTIVE,
+    Code.TENANT_SUSPENDED,
+})  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """`message` is for the person or model that called: what is wrong, and the smallest change that would help."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    retry_after: int | None = None  # seconds
+    request_id: UUID | None = None  # of an approval
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    gate: Gate
+    ok: bool
+    code: str = ""
+    detail: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"gate": self.gate.value, "ok": self.ok, "code": self.code, "detail": self.detail}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. `arguments` None asks whether the tool would be listed. `customer` is an id or a key."""
+
+    tool: str
+    arguments: Mapping[str, Any] | None = None
+    customer: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Usage:
+    """What the quota gate weighs: calls reserved this month, and seconds to wait when the rate is exceeded."""
+
+    used: int = 0
+    retry_after: int | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class Resolved:
+    """What the gates found on the way."""
+
+    customer: Customer | None = None
+    instance: ConnectorInstance | None = None
+    connector: Connector | None = None
+    tool: Tool | None = None
+    entitlement: Entitlement | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    verdicts: tuple[Verdict, ...]
+    resolved: Resolved
+    refusal: Refusal | None = None
+    hidden: bool = False  # the caller may not learn that this tool exists
+
+    @property
+    def allowed(self) -> bool:
+        return self.refusal is None
+
+    @property
+    def gate(self) -> str:
+        """The gate that refused, or nothing."""
+        return self.verdicts[-1].gate.value if self.refusal else ""
+
+    def refused_at(self, gate: Gate, refusal: Refusal) -> "Decision":
+        """The same decision, overtaken at a later gate (or at this one, by somebody faster)."""
+        kept = tuple(verdict for verdict in self.verdicts if verdict.gate is not gate)
+        verdict = Verdict(gate, ok=False, code=refusal.code, detail=refusal.message)
+        return dataclasses.replace(self, verdicts=(*kept, verdict), refusal=refusal)
+
+    def passed(self, gate: Gate, detail: str = "") -> "Decision":
+        return dataclasses.replace(self, verdicts=(*self.verdicts, Verdict(gate, ok=True, detail=detail)))
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [verdict.as_json() for verdict in self.verdicts]

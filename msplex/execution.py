@@ -1,0 +1,231 @@
+"""Gates 12 and 13: the broker's side of a call.
+
+Claim the row (once), run it at the vendor with no transaction open, then outcome, audit event and usage in one
+transaction, and only then the sealed reply. What happened to a call is never left unsaid.
+"""
+
+import dataclasses
+import logging
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, transaction
+
+from audit.actors import Actor, ActorKind
+from audit.errors import AuditUnavailable
+from audit.kinds import EventKind
+from audit.services import record
+from billing.models import UsageEvent
+from billing.services import meter_call, release_call
+from connectors.errors import MESSAGES, ExecutionError
+from connectors.execution import execute
+from connectors.models import ConnectorInstance, ToolCall
+from connectors.selectors import CallToRun, call_to_run
+from msplex import replies
+from msplex.decision.verdicts import Code, Gate, Verdict
+
+logger = logging.getLogger(__name__)
+START_WITHIN = timedelta(seconds=60)  # by then the caller has been told that it took too long
+LOST_AFTER = timedelta(minutes=5)  # longer than the hardest time limit of a task
+MESSAGE_UNKNOWN = "The call may or may not have reached the vendor. Look there before you try again."
+MESSAGE_EXPIRED = "The call waited too long for the broker and was not sent. Try again in a moment."
+MESSAGE_NOT_READY = "The connector instance is not active any more, so nothing was sent."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a call. `answered`: the vendor did the work, so it is billed."""
+
+    state: ToolCall.State
+    code: str = ""
+    message: str = ""
+    retryable: bool = False
+    retry_after: int | None = None
+    structured: dict[str, Any] | None = None
+    rows_returned: int | None = None
+    rows_dropped: int | None = None
+    vendor_requests: int = 0
+    answered: bool = False
+
+
+def run(call_id: UUID, *, redelivered: bool = False) -> None:
+    """Run a committed call, at most once. The message brought its id and its context; everything else is in the row."""
+    job = _claim(call_id)
+    if job is None:
+        if redelivered:
+            _finish_lost(call_id)
+        return
+    outcome = _cannot_run(job) or _execute(job)
+    try:
+        _finish(job.call, outcome)
+    except (AuditUnavailable, DatabaseError):
+        logger.exception("alert: the outcome of call %s could not be recorded", call_id)
+        outcome = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
+    _reply(job.call, outcome)
+
+
+def _claim(call_id: UUID) -> CallToRun | None:
+    with transaction.atomic(durable=True):
+        queued = ToolCall.objects.filter(id=call_id, state=ToolCall.State.QUEUED)
+        if not queued.update(state=ToolCall.State.RUNNING, started_at=datetime.now(UTC)):
+            return None
+        return call_to_run(call_id)
+
+
+def _cannot_run(job: CallToRun) -> Outcome | None:
+    if datetime.now(UTC) - job.call.created_at > START_WITHIN:
+        return Outcome(ToolCall.State.FAILED, Code.BUSY, MESSAGE_EXPIRED, retryable=True)
+    if job.instance.state != ConnectorInstance.State.ACTIVE:
+        return Outcome(ToolCall.State.FAILED, Code.INSTANCE_NOT_READY, MESSAGE_NOT_READY)
+    return None
+
+
+def _execute(job: CallToRun) -> Outcome:
+    try:
+        result = execute(job.call, job.instance, job.mapping)
+    except ExecutionError as error:
+        return Outcome(
+            ToolCall.State.FAILED,
+            error.code,
+            MESSAGES[error.code],
+            retryable=error.retryable,
+            retry_after=error.retry_after,
+            rows_dropped=error.rows_dropped,
+            vendor_requests=error.vendor_requests,
+            answered=error.code == "not_found",
+        )
+    except AuditUnavailable as error:  # the opening of the secret could not be recorded
+        return Outcome(ToolCall.State.FAILED, Code.AUDIT_UNAVAILABLE, error.message, retryable=True)
+    return Outcome(
+        ToolCall.State.SUCCEEDED,
+        structured=result.structured,
+        rows_returned=result.rows_returned,
+        rows_dropped=result.rows_dropped,
+        vendor_requests=result.vendor_requests,
+        answered=True,
+    )
+
+
+def _finish(call: ToolCall, outcome: Outcome) -> None:
+    """Outcome, audit event and usage together, or none of them; nothing if somebody else was first."""
+    now = datetime.now(UTC)
+    ok = outcome.state == ToolCall.State.SUCCEEDED
+    verdicts = [*call.verdicts, *(verdict.as_json() for verdict in _verdicts(call, outcome))]
+    with transaction.atomic(durable=True):
+        changed = ToolCall.objects.filter(id=call.id, state=call.state).update(
+            state=outcome.state,
+            code=outcome.code,
+            gate="" if ok else Gate.EXECUTE.value,
+            finished_at=now,
+            rows_returned=outcome.rows_returned,
+            rows_dropped=outcome.rows_dropped,
+            vendor_requests=outcome.vendor_requests,
+            verdicts=verdicts,
+        )
+        if not changed:
+            return
+        _record(call, outcome)
+        if outcome.answered:
+            meter_call(_usage(call, now))
+        else:
+            release_call(call.connector)
+
+
+def _verdicts(call: ToolCall, outcome: Outcome) -> list[Verdict]:
+    ok = outcome.state == ToolCall.State.SUCCEEDED
+    detail = f"{outcome.rows_returned} rows for this customer" if ok else outcome.message
+    executed = Verdict(Gate.EXECUTE, ok=ok, code=outcome.code, detail=detail)
+    if not ok:
+        return [executed]
+    return [executed, Verdict(Gate.RETURN_RESULT, ok=True, detail=f"sealed for gateway {call.reply_to}")]
+
+
+def _record(call: ToolCall, outcome: Outcome) -> None:
+    lost = outcome.state == ToolCall.State.UNKNOWN
+    record(
+        EventKind.CALL_UNKNOWN if lost else EventKind.CALL_FINISHED,
+        actor=Actor(
+            ActorKind(call.principal_kind), call.principal_id, call.principal_label, request_id=call.request_id
+        ),
+        subject=("tool_call", call.id, call.tool),
+        customer_id=call.customer_id,
+        result="ok" if outcome.state == ToolCall.State.SUCCEEDED else "failed",
+        body={
+            "alert": lost,
+            "code": outcome.code,
+            "connector": call.connector,
+            "rows_dropped": outcome.rows_dropped,
+            "rows_returned": outcome.rows_returned,
+            "state": outcome.state.value,
+            "vendor_requests": outcome.vendor_requests,
+        },
+    )
+
+
+def _usage(call: ToolCall, now: datetime) -> UsageEvent:
+    return UsageEvent(
+        id=call.id,
+        customer_id=call.customer_id,
+        occurred_at=now,
+        connector=call.connector,
+        tool=call.tool,
+        principal_id=call.principal_id,
+    )
+
+
+@lru_cache(maxsize=1)
+def _redis() -> "redis.Redis[bytes]":
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+
+
+def _reply(call: ToolCall, outcome: Outcome) -> None:
+    if not call.reply_to:
+        return
+    reply = {
+        "ok": outcome.state == ToolCall.State.SUCCEEDED,
+        "code": outcome.code,
+        "message": outcome.message,
+        "retryable": outcome.retryable,
+        "retry_after": outcome.retry_after,
+        "structured": outcome.structured,
+    }
+    sealed = replies.seal(reply, public_key=bytes(call.reply_key), tenant=call.tenant_id, call=call.id)
+    name = replies.channel(call.reply_to)
+    try:
+        with _redis().pipeline(transaction=False) as pipe:
+            pipe.rpush(name, sealed)
+            pipe.expire(name, replies.KEEP_SECONDS)
+            pipe.execute()
+    except redis.RedisError:
+        logger.warning("call %s is finished, but its reply could not be delivered", call.id)
+
+
+def _finish_lost(call_id: UUID) -> None:
+    """The message came again because the process that had claimed it died: it may have reached the vendor."""
+    with transaction.atomic():
+        call = ToolCall.objects.filter(id=call_id, state=ToolCall.State.RUNNING).first()
+    if call:
+        _give_up(call)
+
+
+def give_up_lost_calls(now: datetime) -> int:
+    """Calls of the acting tenant that have been waiting or running for longer than any call may."""
+    open_states = (ToolCall.State.QUEUED, ToolCall.State.RUNNING)
+    with transaction.atomic():
+        lost = list(ToolCall.objects.filter(state__in=open_states, created_at__lt=now - LOST_AFTER)[:1000])
+    for call in lost:
+        _give_up(call)
+    return len(lost)
+
+
+def _give_up(call: ToolCall) -> None:
+    outcome = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
+    if call.state == ToolCall.State.QUEUED:  # never claimed, so nothing was sent
+        outcome = Outcome(ToolCall.State.FAILED, Code.BUSY, MESSAGE_EXPIRED, retryable=True)
+    logger.error("alert: call %s was %s and is given up", call.id, call.state)
+    _finish(call, outcome)
+    _reply(call, outcome)

@@ -1,0 +1,93 @@
+"""How decisions and results look in MCP. Denials: one sentence for the model, an envelope in _meta for machines."""
+
+import json
+from typing import Any
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
+
+from connectors.contract import Risk
+from msplex.decision.snapshot import OfferedTool
+from msplex.decision.verdicts import WHOLE_DOOR, Code, Refusal
+from msplex.gateway.calls import CUSTOMER, Begun, DoorClosed
+
+ENVELOPE = "io.msplex/refusal"
+AUTHORIZATION = "io.modelcontextprotocol/authorization"  # SEP-2643
+INVALID_PARAMS = -32602
+# Outside the ranges that JSON-RPC and MCP reserve; the HTTP status says the same.
+DOOR_CLOSED = 403
+UNAUTHORIZED = 401
+
+_CUSTOMER_SCHEMA = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 128,
+    "description": "Key or id of the one customer this call is for. Needed unless your access covers exactly one.",
+}
+
+
+def tool(offered: OfferedTool) -> Tool:
+    """A tool as tools/list shows it: the connector's own schema, and the customer beside it."""
+    declared = offered.tool
+    schema = dict(declared.input_schema)
+    schema["properties"] = {CUSTOMER: _CUSTOMER_SCHEMA, **schema.get("properties", {})}
+    reads = declared.risk is Risk.READ
+    return Tool(
+        name=offered.name,
+        title=declared.title,
+        description=f"{declared.description} ({offered.instance.name})",
+        input_schema=schema,
+        output_schema=declared.output_schema,
+        annotations=ToolAnnotations(
+            read_only_hint=reads,
+            destructive_hint=declared.risk is Risk.DESTRUCTIVE,
+            idempotent_hint=reads,
+            open_world_hint=True,
+        ),
+    )
+
+
+def envelope(gate: str, refusal: Refusal, call_id: object | None = None) -> dict[str, Any]:
+    fields = {
+        "gate": gate,
+        "code": str(refusal.code),
+        "retryable": refusal.retryable,
+        "retry_after": refusal.retry_after,
+        "approval_request": refusal.request_id and str(refusal.request_id),
+        "call_id": call_id and str(call_id),
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def door_closed(closed: DoorClosed) -> MCPError:
+    code = UNAUTHORIZED if closed.refusal.code == Code.PRINCIPAL_REFUSED else DOOR_CLOSED
+    return MCPError(code, closed.refusal.message, {ENVELOPE: envelope(closed.gate, closed.refusal)})
+
+
+def refused(begun: Begun) -> CallToolResult:
+    """Raises for what concerns the whole door, and for tools that the caller may not know of."""
+    decision, refusal = begun.decision, begun.decision.refusal
+    if refusal is None:
+        raise LookupError("not refused")
+    if refusal.code in WHOLE_DOOR:
+        raise door_closed(DoorClosed(decision.gate, refusal))
+    if decision.hidden:
+        raise MCPError(INVALID_PARAMS, "Unknown tool")
+    return failed(decision.gate, refusal, begun)
+
+
+def failed(gate: str, refusal: Refusal, begun: Begun) -> CallToolResult:
+    meta: dict[str, Any] = {ENVELOPE: envelope(gate, refusal, begun.call_id)}
+    if refusal.code == Code.APPROVAL_REQUIRED:
+        meta[AUTHORIZATION] = {"reason": "insufficient_authorization", "remediation": "available"}
+    text = f"{refusal.message} [{gate}: {refusal.code}]"
+    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True, _meta=meta)
+
+
+def succeeded(structured: dict[str, Any], begun: Begun) -> CallToolResult:
+    text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)],
+        structured_content=structured,
+        _meta={"io.msplex/call_id": str(begun.call_id)},
+    )

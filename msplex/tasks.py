@@ -1,0 +1,31 @@
+"""The gateway's tasks."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from celery import Task, shared_task
+from django.db import transaction
+
+from tenants.directory import active_tenants
+from tenants.isolation.context import Context, acting_for
+from tenants.isolation.tasks import PlainTask
+from tenants.process import Process
+
+
+@shared_task(name="gateway.run_call", process=Process.BROKER, bind=True)
+def run_call(self: Task, call_id: str) -> None:
+    from msplex.execution import run  # noqa: PLC0415 - the broker's side, with the vendors' clients
+
+    run(UUID(call_id), redelivered=bool((self.request.delivery_info or {}).get("redelivered")))
+
+
+@shared_task(name="gateway.sweep_lost_calls", base=PlainTask, process=Process.WORKER)
+def sweep_lost_calls() -> None:
+    """Started by beat: calls whose broker died are said to have an unknown outcome, never left running."""
+    from msplex.execution import give_up_lost_calls  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            give_up_lost_calls(datetime.now(UTC))
