@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The way in: needs Python 3.11 and pip, makes .venv, then hands over to `python -m msplex.runtime`.
 
-Standard library only, and readable by old Pythons as far as the version check.
+Standard library only. Its syntax is that of Python 3.6, so that an older one gets as far as the sentence below.
 """
 
 import sys
@@ -209,14 +209,15 @@ def find_chromium() -> None:
         say("Installing Chromium for the browser tests (once)")
         apt("update", "-qq")
         apt("install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-liberation")
-    if path := on_path():
-        os.environ["MSPLEX_CHROMIUM"] = path
+    found = on_path()
+    if found:
+        os.environ["MSPLEX_CHROMIUM"] = found
     else:
         say("No Chromium here: the browser tests will be skipped. Install one, or name it in MSPLEX_CHROMIUM.")
 
 
 def on_path() -> str | None:
-    return next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    return next(filter(None, map(shutil.which, CHROMIUM)), None)
 
 
 def apt(*arguments: str) -> None:

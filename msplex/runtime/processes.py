@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,27 +52,31 @@ def start(how: Start) -> subprocess.Popen[bytes]:
     """
     account = how.account
     other = account is not None and not account.is_ours
-    return subprocess.Popen(
-        list(how.command),
-        env=dict(how.environment),
-        cwd=how.directory,
-        stdin=subprocess.DEVNULL,
-        stdout=how.output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=_leash(how.parting),  # noqa: PLW1509 - one prctl call, and no thread of ours holds a lock it needs
-        user=account.uid if account and other else None,
-        group=account.gid if account and other else None,
-        extra_groups=[] if other else None,
-    )
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks beside threads. What runs between fork and exec is one prctl call.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return subprocess.Popen(
+            list(how.command),
+            env=dict(how.environment),
+            cwd=how.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=how.output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_leash(how.parting),  # noqa: PLW1509 - see above
+            user=account.uid if account and other else None,
+            group=account.gid if account and other else None,
+            extra_groups=[] if other else None,
+        )
 
 
 def _leash(parting: signal.Signals) -> Callable[[], None]:
     supervisor = os.getpid()
+    prctl = getattr(_libc, "prctl", None)  # Linux; looked up before the fork
 
     def leash() -> None:
-        if PROC.exists():
-            _libc.prctl(_PR_SET_PDEATHSIG, int(parting), 0, 0, 0)
+        if prctl:
+            prctl(_PR_SET_PDEATHSIG, int(parting), 0, 0, 0)
         if os.getppid() != supervisor:  # it died in between
             os.kill(os.getpid(), parting)
 

@@ -1,4 +1,4 @@
-"""`make test`: the whole suite on throw-away servers, in parallel, in random order. Loopback only: see pyproject.toml."""
+"""`make test`: the whole suite on throw-away servers, in parallel, in random order; loopback only (pyproject.toml)."""
 
 import os
 import signal
