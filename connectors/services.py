@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings as deployment
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -36,11 +37,10 @@ def start_instance(connector: str, *, by: Actor, name: str = "", slug: str = "")
     """A draft. Nothing is asked of a tenant that may not use the connector."""
     entry = catalogue_entry(connector)
     require_entitlement(connector)
-    if slug and ConnectorInstance.objects.filter(slug=slug).exists():
-        raise Conflict(f"The short name {slug} is taken.", code="slug_taken")
-    instance = ConnectorInstance(connector=entry.key, slug=slug or _free_slug(entry.key), name=name or entry.name)
-    instance.clean_fields(exclude=["settings"])
-    instance.save(force_insert=True)
+    _check_names(slug, name)
+    instance = ConnectorInstance.objects.create(
+        connector=entry.key, slug=slug or _free_slug(entry.key), name=name or entry.name
+    )
     record(EventKind.INSTANCE_CREATED, actor=by, subject=_subject(instance), body={"connector": entry.key})
     return instance
 
@@ -184,6 +184,16 @@ def _locked(instance: ConnectorInstance) -> ConnectorInstance:
 
 def _subject(instance: ConnectorInstance) -> tuple[str, Any, str]:
     return ("connector_instance", instance.id, instance.name)
+
+
+def _check_names(slug: str, name: str) -> None:
+    for field, value in (("slug", slug), ("name", name)):
+        try:
+            ConnectorInstance._meta.get_field(field).run_validators(value)
+        except ValidationError as error:
+            raise Invalid(error.messages[0], field=field) from None
+    if slug and ConnectorInstance.objects.filter(slug=slug).exists():
+        raise Conflict(f"The short name {slug} is taken.", code="slug_taken")
 
 
 def _free_slug(key: str) -> str:

@@ -1,0 +1,200 @@
+"""Whatever a vendor sends, only the customer's own comes out."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from connectors.catalogue import all_connectors
+from connectors.contract import EXPOSABLE, UNTRUSTED, Fetched, Narrowing, Output, Risk, Tier, Tool
+from connectors.errors import ScopeViolation, VendorError
+from connectors.execution import answer
+from connectors.narrowing import Owner, narrow, normalised, pick
+from connectors.redaction import MASK, redact
+from connectors.shapes import Field, Kind, Nested, Shape
+
+CHILD = Shape("client_id", (Field("id", Kind.INTEGER, required=True), Field("text")))
+SHAPE = Shape(
+    "client_id",
+    (Field("id", Kind.INTEGER, required=True), Field("client_id", Kind.INTEGER), Field("text"), Field("child_name")),
+    (Nested("child", CHILD), Nested("children", CHILD, many=True)),
+)
+OURS = Owner("11")
+FOREIGN = "FOREIGN"
+
+OURS_SPELLED = [11, "11", " 11", "011"]
+NOT_OURS = [12, "12", 111, 0, -11, None, "", "*", "11,12", [11], {"id": 11}, True, 11.0, "\uff11\uff11"]
+owners = st.sampled_from([*OURS_SPELLED, *NOT_OURS])
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+
+
+def _is_ours(value: Any) -> bool:
+    return type(value) in (int, str) and str(value).strip().lstrip("0") == "11"
+
+
+@st.composite
+def objects(draw: st.DrawFn, depth: int = 2) -> dict[str, Any]:
+    """A vendor's object: each piece of text says whether its nearest owner is another customer."""
+    owner = draw(owners)
+    mark = "ours" if _is_ours(owner) else FOREIGN
+    row: dict[str, Any] = {"id": draw(st.integers(1, 999) | scalars), "text": mark, "client_id": owner, "other": mark}
+    if draw(st.booleans()):
+        del row["client_id"]
+        row["text"] = row["other"] = FOREIGN
+    if depth:
+        row["child"] = draw(objects(depth - 1) | scalars)
+        row["children"] = draw(st.lists(objects(depth - 1) | scalars, max_size=3) | scalars)
+        row["deep"] = {"down": [{"here": draw(objects(depth - 1))}]}
+    return row
+
+
+def _tool(*, many: bool) -> Tool:
+    narrowing = Narrowing.PARAMETER_AND_OWNER if many else Narrowing.OWNER_ONLY
+    output = Output("things", SHAPE, many=many)
+    schema = {"type": "object", "additionalProperties": False}
+    return Tool("t", "T", "", Risk.READ, narrowing, Tier.PRODUCTION, schema, output, lambda *_: Fetched([]))
+
+
+@given(st.lists(objects() | scalars, max_size=6))
+def test_no_text_of_another_customer_comes_out_of_any_list(rows: list[Any]) -> None:
+    tool = _tool(many=True)
+    try:
+        structured, kept, dropped = answer(tool, Fetched(rows), OURS)
+    except VendorError:
+        return  # refused as a whole: nothing came out
+
+    assert FOREIGN not in json.dumps(structured)
+    assert all(row["client_id"] == 11 for row in kept)
+    assert structured["count"] == len(kept) == len(structured["things"])
+    assert dropped >= len(rows) - len(kept)
+    Draft202012Validator(tool.output_schema).validate(structured)
+
+
+@given(objects() | scalars)
+def test_no_object_of_another_customer_is_found(row: Any) -> None:
+    try:
+        structured, _, _ = answer(_tool(many=False), Fetched([row]), OURS)
+    except VendorError:
+        return
+
+    assert FOREIGN not in json.dumps(structured)
+    assert _is_ours(row["client_id"])
+
+
+@given(st.lists(objects(), max_size=6), st.integers(0, 3))
+def test_what_an_answer_says_does_not_depend_on_other_customers_rows(rows: list[dict[str, Any]], extra: int) -> None:
+    foreign = [{"id": number, "client_id": 12, "text": FOREIGN} for number in range(extra)]
+    mine = [{"id": 1, "client_id": 11, "text": "ours"}, *rows]
+
+    assert (
+        answer(_tool(many=True), Fetched(mine), OURS)[0]
+        == answer(_tool(many=True), Fetched([*foreign, *mine]), OURS)[0]
+    )
+
+
+@given(objects())
+def test_narrowing_twice_is_narrowing_once(row: dict[str, Any]) -> None:
+    once = narrow([row], owner=OURS, shape=SHAPE).rows
+
+    again = narrow(once, owner=OURS, shape=SHAPE)
+
+    assert (again.rows, again.dropped) == (once, 0) or json.dumps(again.rows) == json.dumps(once)
+
+
+def test_a_foreign_object_takes_its_repetitions_with_it() -> None:
+    row = {"client_id": 11, "user": {"client_id": 12, "name": "x"}, "user_id": 7, "user_name": "x", "username": "kept"}
+
+    narrowed = narrow([row], owner=OURS, shape=SHAPE)
+
+    assert narrowed.rows == [{"client_id": 11}]
+    assert narrowed.dropped == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "owner"),
+    [
+        (11, "11"),
+        ("11", "11"),
+        (" 011", "11"),
+        (0, None),
+        (-1, None),
+        (True, None),
+        (11.0, None),
+        ("1e1", None),
+        ("\uff11\uff11", None),
+        (None, None),
+        ([11], None),
+    ],
+)
+def test_owners_are_compared_as_numbers(value: Any, owner: str | None) -> None:
+    assert normalised(value) == owner
+
+
+@pytest.mark.parametrize("external_id", ["", "0", "*", "11,12", "all"])
+def test_a_customer_is_exactly_one_owner(external_id: str) -> None:
+    with pytest.raises(ScopeViolation):
+        Owner(external_id)
+
+
+def test_a_nested_object_without_an_owner_is_not_given_out() -> None:
+    row = {
+        "id": 1,
+        "client_id": 11,
+        "child": {"id": 2, "text": "x"},
+        "children": [{"id": 3}, {"id": 4, "client_id": 11}],
+    }
+
+    picked = pick(row, owner=OURS, shape=SHAPE)
+
+    assert picked is not None
+    assert (picked["child"], [child["id"] for child in picked["children"]]) == (None, [4])
+
+
+def test_secrets_by_name_are_masked_at_any_depth() -> None:
+    row = {"a": [{"TeamviewerPassword": "x", "empty": {"password": ""}}], "own": "y", "token": {"deep": 1}}
+
+    assert redact(row, ["OWN"]) == {
+        "a": [{"TeamviewerPassword": MASK, "empty": {"password": ""}}],
+        "own": MASK,
+        "token": MASK,
+    }
+
+
+def test_hidden_characters_are_taken_out_of_text() -> None:
+    row = {"id": 1, "client_id": 11, "text": "a\u202eb\u200bc\U000e0041d\x1b[2Je\nf\tg" + "x" * 5000}
+
+    text = pick(row, owner=OURS, shape=SHAPE)["text"]  # type: ignore[index]
+
+    assert text.startswith("abcd[2Je\nf\tgx")
+    assert len(text) == 2000 + len(" [cut]")
+
+
+def test_every_tool_of_the_catalogue_is_narrowable_and_typed() -> None:
+    for connector in all_connectors():
+        for tool in connector.tools:
+            assert tool.narrowing in EXPOSABLE
+            assert tool.output.shape.owner
+            assert UNTRUSTED in tool.description
+            for schema in (tool.input_schema, tool.output_schema):
+                Draft202012Validator.check_schema(schema)
+                assert schema["additionalProperties"] is False
+            assert not {"client_id", "customer", "site_id"} & set(tool.input_schema.get("properties", {}))
+
+
+@pytest.mark.parametrize("narrowing", sorted(set(Narrowing) - EXPOSABLE))
+def test_a_tool_that_cannot_be_narrowed_cannot_be_declared(narrowing: Narrowing) -> None:
+    with pytest.raises(ValueError, match="not exposed"):
+        Tool(
+            "t",
+            "T",
+            "",
+            Risk.READ,
+            narrowing,
+            Tier.PRODUCTION,
+            {"additionalProperties": False},
+            Output("x", SHAPE, many=True),
+            lambda *_: Fetched([]),
+        )

@@ -1,0 +1,124 @@
+"""Where the broker may connect to, and how much it will listen."""
+
+import ipaddress
+import socket
+
+import pytest
+
+from connectors import network
+from connectors.errors import VendorError
+from connectors.network import GuardedBackend, Limits, Request, VendorHttp
+from connectors.vendors.halopsa.client import _same_house
+from tests.connectors.vendor import StubVendor
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+INSIDE = [
+    "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "10.0.0.1", "172.16.3.4",
+    "192.168.1.1", "100.64.0.1", "169.254.169.254", "[fe80::1]", "[fc00::1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
+    "224.0.0.1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", INSIDE)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_addresses_inside_are_refused_before_a_connection(
+    scheme: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network.httpcore2.SyncBackend, "connect_tcp", _never)
+
+    with pytest.raises(VendorError) as caught:
+        VendorHttp(()).send(Request("GET", f"{scheme}://{host}/api/authinfo"))
+
+    assert caught.value.code == "vendor_address_refused"
+
+
+def _never(*_args: object, **_kwargs: object) -> None:
+    raise AssertionError("it connected")
+
+
+def test_plain_http_does_not_go_to_the_internet(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolves_to(monkeypatch, "93.184.216.34")
+    monkeypatch.setattr(network.httpcore2.SyncBackend, "connect_tcp", _never)
+
+    with pytest.raises(VendorError) as caught:
+        VendorHttp(LOOPBACK).send(Request("GET", "http://vendor.example/api/authinfo"))
+
+    assert caught.value.code == "vendor_address_refused"
+
+
+def test_one_address_inside_among_several_refuses_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolves_to(monkeypatch, "93.184.216.34", "10.0.0.7")
+    monkeypatch.setattr(network.httpcore2.SyncBackend, "connect_tcp", _never)
+
+    with pytest.raises(VendorError) as caught:
+        VendorHttp(()).send(Request("GET", "https://vendor.example/api/authinfo"))
+
+    assert caught.value.code == "vendor_address_refused"
+
+
+def test_it_connects_to_the_address_it_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolves_to(monkeypatch, "93.184.216.34")
+    asked: list[str] = []
+    monkeypatch.setattr(network.httpcore2.SyncBackend, "connect_tcp", lambda _self, host, *_a: asked.append(host))
+
+    GuardedBackend((), public=True).connect_tcp("vendor.example", 443)
+
+    assert asked == ["93.184.216.34"]
+
+
+def _resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in addresses]
+    monkeypatch.setattr(network.socket, "getaddrinfo", lambda *_a, **_k: found)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "//127.0.0.1/", ""])
+def test_other_schemes_are_refused(url: str) -> None:
+    with pytest.raises(VendorError) as caught:
+        VendorHttp(LOOPBACK).send(Request("GET", url))
+
+    assert caught.value.code == "vendor_address_refused"
+
+
+def test_nobody_there_is_unreachable() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+
+        with pytest.raises(VendorError) as caught:
+            VendorHttp(LOOPBACK).send(Request("GET", f"http://127.0.0.1:{port}/"))
+
+    assert (caught.value.code, caught.value.retryable) == ("vendor_unreachable", True)
+
+
+def test_a_call_ends_at_its_deadline_however_slowly_the_vendor_drips() -> None:
+    http = VendorHttp(LOOPBACK, Limits(total_seconds=0.0))
+
+    with pytest.raises(VendorError) as caught:
+        http.send(Request("GET", "http://127.0.0.1:9/"))
+
+    assert caught.value.code == "vendor_timeout"
+
+
+def test_answers_are_asked_for_uncompressed_and_without_cookies(vendor: StubVendor) -> None:
+    answer = VendorHttp(LOOPBACK).send(Request("GET", f"{vendor.url}/api/authinfo"))
+
+    assert (answer.status, answer.json()["tenant_id"]) == (200, "stub")
+    assert "stub" not in repr(answer)
+
+
+@pytest.mark.parametrize(
+    ("base", "authority", "allowed"),
+    [
+        ("https://acme.halopsa.com", "https://acme.halopsa.com/auth", True),
+        ("https://acme.halopsa.com", "https://auth.haloservicedesk.com/auth", True),
+        ("https://halo.acme.example", "https://halo.acme.example/auth", True),
+        ("https://halo.acme.example", "https://evil.example/auth", False),
+        ("https://acme.halopsa.com", "https://halopsa.com.evil.example/auth", False),
+        ("https://acme.halopsa.com", "https://evilhalopsa.com/auth", False),
+        ("https://acme.halopsa.com", "http://acme.halopsa.com/auth", False),
+        ("https://halo.acme.example", "https://halo.acme.example@evil.example/auth", False),
+        ("https://halo.acme.example", "https://halo.acme.example:8443/auth", False),
+    ],
+)
+def test_discovery_cannot_send_the_secret_elsewhere(base: str, authority: str, allowed: bool) -> None:
+    assert _same_house(base, authority) is allowed

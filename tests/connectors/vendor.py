@@ -1,0 +1,35 @@
+import json
+import secrets
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StubVendor:
+    """The stub's remote control."""
+
+    url: str
+
+    def behave(self, mode: str, **how: Any) -> None:
+        self._post("mode", {"mode": mode, **how})
+
+    def reset(self) -> None:
+        self._post("reset", {})
+
+    def revoke_tokens(self) -> None:
+        self._post("revoke", {})
+
+    def account(self, *clients: int, secret: str = "") -> tuple[str, str]:
+        """A new API application that sees these clients: its id and secret."""
+        name, secret = f"app-{secrets.token_hex(6)}", secret or f"key-{secrets.token_urlsafe(24)}"
+        self._post("account", {"client_id": name, "secret": secret, "clients": list(clients)})
+        return name, secret
+
+    def seen(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/_stub/requests", timeout=5) as reply:
+            return json.load(reply)
+
+    def _post(self, command: str, body: dict[str, Any]) -> None:
+        request = urllib.request.Request(f"{self.url}/_stub/{command}", json.dumps(body).encode(), method="POST")
+        urllib.request.urlopen(request, timeout=5).close()
