@@ -108,9 +108,9 @@ def unbind_role(binding: RoleBinding, *, by: Actor) -> None:
 
 
 def keep_an_owner(leaving: Principal) -> None:
-    """LastOwner unless another active owner stays. The lock makes two owners who leave at once wait for each other."""
+    """LastOwner unless another active owner stays. The bindings' lock makes two who leave at once go one by one."""
     owners = active_bindings().filter(role=Role.OWNER.value, expires_at=None).order_by("id").select_for_update()
     ids = {owner.principal_id for owner in owners}
     staying = Principal.objects.filter(id__in=ids - {leaving.pk}, kind=PrincipalKind.USER.value, disabled_at=None)
-    if leaving.pk in ids and not staying.select_for_update().exists():
+    if leaving.pk in ids and not staying.exists():
         raise LastOwner
