@@ -171,5 +171,5 @@ class Installation:
         return Program(process, command, environment, DOORS, ready_address=f"http://127.0.0.1:{port}/readyz")
 
 
-_CELERY = (sys.executable, "-m", "celery", "-A", "msplex.celery:app")
+_CELERY = (sys.executable, "-m", "celery", "-A", "msplex.celery:app", "--quiet")
 MANAGE = (sys.executable, str(ROOT / "manage.py"))

@@ -18,9 +18,10 @@ from msplex.runtime.programs import MANAGE, Installation, Ports, Program
 from msplex.runtime.servers import Servers
 
 _READY_SECONDS = 120
-_STAGE_SECONDS = 2.0
-_CHILDREN_SECONDS = 3.5
-_SERVER_SECONDS = 1.0
+# Celery needs two seconds to let its children go.
+_STAGE_SECONDS = 2.6
+_CHILDREN_SECONDS = 3.8
+_SERVER_SECONDS = 0.5
 _PASSED_ON = (
     "MSPLEX_PUBLIC_URL",
     "MSPLEX_GATEWAY_URL",
