@@ -29,8 +29,12 @@ PAGES = {
     409: Words("That does not fit any more", "Something changed meanwhile. Go back, reload the page and try again."),
     413: Words("That is too much", "What you sent is larger than this page accepts."),
     429: Words("Too many tries", "Wait a minute, then try again."),
-    500: Words("Something broke here", "Nothing was changed. If it happens again, tell the operator of this MSPlex when."),
-    503: Words("Not available now", "Something that this needs does not answer. Nothing was changed; try again in a minute."),
+    500: Words(
+        "Something broke here", "Nothing was changed. If it happens again, tell the operator of this MSPlex when."
+    ),
+    503: Words(
+        "Not available now", "Something that this needs does not answer. Nothing was changed; try again in a minute."
+    ),
 }
 # What these say depends on nothing that was asked for, so that an unknown object and another tenant's look the same.
 UNSPECIFIC = frozenset({400, 404, 405, 413, 500})

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from msplex.decision.verdicts import Gate
+
 
 class Outcome(StrEnum):
     PASSED = "passed"
@@ -13,33 +15,35 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    key: str
+class Sign:
+    """What stands over a gate."""
+
+    gate: Gate
     label: str
     asks: str
 
 
-GATES = (
-    Gate("authenticate_principal", "Principal", "Is the caller who it says, and still allowed in?"),
-    Gate("resolve_tenant", "Tenant", "Which MSP does the token belong to?"),
-    Gate("resolve_customer", "Customer", "For exactly which customer, and is it in the caller's scope?"),
-    Gate("load_entitlements", "Entitlements", "Can the entitlements be read?"),
-    Gate("verify_subscription", "Subscription", "Is the subscription active?"),
-    Gate("verify_connector_entitlement", "Connector", "Does the plan include this connector?"),
-    Gate("verify_instance_readiness", "Readiness", "Is the connection entitled, set up, healthy and active?"),
-    Gate("evaluate_policy", "Policy", "Do the caller's roles allow this tool here?"),
-    Gate("check_quota", "Quota", "Are there calls left, and is the rate within bounds?"),
-    Gate("check_approval", "Approval", "Does a person have to agree first?"),
-    Gate("dispatch", "Dispatch", "Was the call recorded before anything ran?"),
-    Gate("execute", "Execution", "Did the vendor answer, for this customer only?"),
-    Gate("return_result", "Result", "Did the answer reach the caller?"),
+SIGNS = (
+    Sign(Gate.AUTHENTICATE_PRINCIPAL, "Principal", "Is the caller who it says, and still allowed in?"),
+    Sign(Gate.RESOLVE_TENANT, "Tenant", "Which MSP does the token belong to?"),
+    Sign(Gate.RESOLVE_CUSTOMER, "Customer", "For exactly which customer, and is it in the caller's scope?"),
+    Sign(Gate.LOAD_ENTITLEMENTS, "Entitlements", "Can the entitlements be read?"),
+    Sign(Gate.VERIFY_SUBSCRIPTION, "Subscription", "Is the subscription active?"),
+    Sign(Gate.VERIFY_CONNECTOR_ENTITLEMENT, "Connector", "Does the plan include this connector?"),
+    Sign(Gate.VERIFY_INSTANCE_READINESS, "Readiness", "Is the connection entitled, set up, healthy and active?"),
+    Sign(Gate.EVALUATE_POLICY, "Policy", "Do the caller's roles allow this tool here?"),
+    Sign(Gate.CHECK_QUOTA, "Quota", "Are there calls left, and is the rate within bounds?"),
+    Sign(Gate.CHECK_APPROVAL, "Approval", "Does a person have to agree first?"),
+    Sign(Gate.DISPATCH, "Dispatch", "Was the call recorded before anything ran?"),
+    Sign(Gate.EXECUTE, "Execution", "Did the vendor answer, for this customer only?"),
+    Sign(Gate.RETURN_RESULT, "Result", "Did the answer reach the caller?"),
 )
-LABELS = {gate.key: gate.label for gate in GATES}
+LABELS = {sign.gate.value: sign.label for sign in SIGNS}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    gate: Gate
+    sign: Sign
     outcome: Outcome
     code: str
     detail: str
@@ -48,11 +52,11 @@ class Step:
 def way_through(verdicts: Iterable[Mapping[str, Any]]) -> list[Step]:
     """All thirteen in order; one without a verdict was never reached."""
     known = {str(verdict.get("gate")): verdict for verdict in verdicts}
-    return [_step(gate, known.get(gate.key)) for gate in GATES]
+    return [_step(sign, known.get(sign.gate.value)) for sign in SIGNS]
 
 
-def _step(gate: Gate, verdict: Mapping[str, Any] | None) -> Step:
+def _step(sign: Sign, verdict: Mapping[str, Any] | None) -> Step:
     if verdict is None:
-        return Step(gate, Outcome.SKIPPED, "", "")
+        return Step(sign, Outcome.SKIPPED, "", "")
     outcome = Outcome.PASSED if verdict.get("ok") else Outcome.REFUSED
-    return Step(gate, outcome, str(verdict.get("code") or ""), str(verdict.get("detail") or ""))
+    return Step(sign, outcome, str(verdict.get("code") or ""), str(verdict.get("detail") or ""))

@@ -53,7 +53,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
                 Permission.IDENTITY_SERVICE_ACCOUNT_READ,
                 "service_account",
             ),
-            Place("Roles", "shield-check", "roles", Permission.IDENTITY_MEMBER_READ, "roles"),
+            Place("Roles", "shield-check", "roles", Permission.PORTAL_DASHBOARD_READ, "roles"),
         ),
     ),
 )

@@ -26,7 +26,7 @@ class PeopleTable(tables.Table):
     name = _cell("Name", "person_name")
     roles = _cell("Roles", "roles", orderable=False)
     status = _cell("Status", "principal_status", orderable=False)
-    last_login = _cell("Last sign-in", "last_login", css="cell-tight")
+    last_sign_in = _cell("Last sign-in", "last_sign_in", css="cell-tight")
 
 
 class ServiceAccountsTable(tables.Table):

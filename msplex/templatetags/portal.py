@@ -19,6 +19,7 @@ from msplex.portal.places import Group, places_of
 from tenants.selectors import tenant
 
 register = template.Library()
+TEN_SECONDS = 10
 
 TONES = {
     "active": "good",
@@ -130,5 +131,5 @@ def took(call: object) -> str:
     started, finished = getattr(call, "created_at", None), getattr(call, "finished_at", None)
     if started is None or finished is None:
         return "-"
-    milliseconds = (finished - started).total_seconds() * 1000
-    return f"{milliseconds:,.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:,.1f} s"
+    seconds = (finished - started).total_seconds()
+    return f"{seconds * 1000:,.0f} ms" if seconds < TEN_SECONDS else f"{seconds:,.1f} s"

@@ -1,0 +1,73 @@
+"""What each list can be narrowed by."""
+
+import django_filters as filters
+from django import forms
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from connectors.models import ToolCall
+from identity.models import ServiceAccount, User
+from msplex.portal.gates import LABELS
+from tenants.models import Customer
+from tenants.selectors import customers
+
+PRINCIPAL_STATES = (("active", "Active"), ("disabled", "Disabled"))
+SEARCH = forms.TextInput(attrs={"type": "search", "autocomplete": "off", "spellcheck": "false"})
+
+
+def _customers(request: HttpRequest | None) -> QuerySet[Customer]:  # noqa: ARG001 -- django-filter's signature
+    return customers()
+
+
+def _by_disabled(rows: QuerySet[User], name: str, value: str) -> QuerySet[User]:  # noqa: ARG001
+    return rows.filter(principal__disabled_at__isnull=value == "active")
+
+
+class CallFilter(filters.FilterSet):
+    state = filters.ChoiceFilter(choices=ToolCall.State.choices, label="State", empty_label="Any")
+    gate = filters.ChoiceFilter(choices=list(LABELS.items()), label="Gate", empty_label="Any")
+    tool = filters.CharFilter(lookup_expr="startswith", label="Tool", widget=SEARCH)
+    customer = filters.ModelChoiceFilter(queryset=_customers, label="Customer", empty_label="Any")
+    caller = filters.CharFilter(field_name="principal_label", lookup_expr="icontains", label="Caller", widget=SEARCH)
+    principal = filters.UUIDFilter(field_name="principal_id", widget=forms.HiddenInput)
+    instance = filters.UUIDFilter(field_name="instance_id", widget=forms.HiddenInput)
+
+    class Meta:
+        model = ToolCall
+        fields: tuple[str, ...] = ()
+
+
+class CustomerFilter(filters.FilterSet):
+    q = filters.CharFilter(method="search", label="Search", widget=SEARCH)
+    status = filters.ChoiceFilter(choices=Customer.Status.choices, label="Status", empty_label="Any")
+
+    class Meta:
+        model = Customer
+        fields: tuple[str, ...] = ()
+
+    def search(self, rows: QuerySet[Customer], name: str, value: str) -> QuerySet[Customer]:  # noqa: ARG002
+        return rows.filter(Q(name__icontains=value) | Q(key__icontains=value))
+
+
+class PeopleFilter(filters.FilterSet):
+    q = filters.CharFilter(method="search", label="Search", widget=SEARCH)
+    status = filters.ChoiceFilter(choices=PRINCIPAL_STATES, method=_by_disabled, label="Status", empty_label="Any")
+
+    class Meta:
+        model = User
+        fields: tuple[str, ...] = ()
+
+    def search(self, rows: QuerySet[User], name: str, value: str) -> QuerySet[User]:  # noqa: ARG002
+        return rows.filter(Q(name__icontains=value) | Q(email__icontains=value))
+
+
+class ServiceAccountFilter(filters.FilterSet):
+    q = filters.CharFilter(method="search", label="Search", widget=SEARCH)
+    status = filters.ChoiceFilter(choices=PRINCIPAL_STATES, method=_by_disabled, label="Status", empty_label="Any")
+
+    class Meta:
+        model = ServiceAccount
+        fields: tuple[str, ...] = ()
+
+    def search(self, rows: QuerySet[ServiceAccount], name: str, value: str) -> QuerySet[ServiceAccount]:  # noqa: ARG002
+        return rows.filter(Q(name__icontains=value) | Q(purpose__icontains=value))

@@ -1,0 +1,88 @@
+"""What the portal asks people for. The services check everything again."""
+
+from django import forms
+
+from identity import forms as identity
+from identity.principals import ActingPrincipal, Grant
+from identity.roles import ROLES, Role
+from tenants.models import KEY_PATTERN, Customer
+
+
+class CustomerForm(forms.Form):
+    name = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    key = forms.RegexField(
+        KEY_PATTERN,
+        label="Short name",
+        max_length=63,
+        help_text="How agents name this customer, such as acme-dental. It cannot be changed later.",
+        error_messages={"invalid": "Use lower-case letters, digits and hyphens, such as acme-dental."},
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+
+class _Customers(forms.ModelChoiceField):
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(queryset=Customer.objects, **kwargs)  # type: ignore[arg-type]
+
+
+def roles_to_give(principal: ActingPrincipal) -> list[tuple[str, str]]:
+    """Those that allow no more than the giver has: tenant-wide, or for one of its customers."""
+    scope = principal.scope()
+    reach = [None, *(scope or ())] if scope is None else list(scope)
+    return [
+        (role.value, definition.label)
+        for role, definition in ROLES.items()
+        if any(principal.covers(Grant(role, customer)) for customer in reach)
+    ]
+
+
+class BindingForm(forms.Form):
+    role = forms.ChoiceField()
+    customer = _Customers(
+        required=False,
+        empty_label="Every customer",
+        help_text="The customer roles are always for one.",
+    )
+
+    def __init__(self, *args: object, giver: ActingPrincipal, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["role"].choices = roles_to_give(giver)  # type: ignore[attr-defined]
+        self.fields["customer"].queryset = identity.active_customers()  # type: ignore[attr-defined]
+        if giver.scope() is not None:
+            self.fields["customer"].required = True
+            self.fields["customer"].empty_label = "Choose one"  # type: ignore[attr-defined]
+
+    def clean_role(self) -> Role:
+        return Role(self.cleaned_data["role"])
+
+
+class ServiceAccountForm(identity.ServiceAccountForm):
+    customers = forms.ModelMultipleChoiceField(
+        queryset=Customer.objects,
+        required=False,
+        help_text="It can act for these only. None chosen: for every customer.",
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
+class InstanceForm(forms.Form):
+    name = forms.CharField(
+        max_length=200,
+        help_text="Shown to people. A second connection to the same system needs a name that tells them apart.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class MappingForm(forms.Form):
+    customer = _Customers(empty_label="Choose one")
+    external_id = forms.CharField(
+        max_length=64, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+    )
+    external_name = forms.CharField(
+        label="Name there", max_length=200, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+    def __init__(self, *args: object, choices: object, external_id_label: str, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["customer"].queryset = choices  # type: ignore[attr-defined]
+        self.fields["external_id"].label = external_id_label

@@ -1,0 +1,104 @@
+"""Questions that only the portal asks."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from connectors import selectors as connectors
+from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
+from identity import selectors as identity
+from identity.models import RecoveryCode, ServiceAccount, Session, User
+from tenants import selectors as tenants
+from tenants.ids import uuid7_floor
+from tenants.models import Customer, Tenant
+
+WEEK = timedelta(days=7)
+State = ToolCall.State
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    today: int
+    week: int
+    refused_today: int
+    failed_today: int
+    withheld_week: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a tenant is on the way to its first call."""
+
+    customer: bool
+    active: bool
+    mapped: bool
+    automation: bool
+
+
+def calls_since(moment: datetime) -> QuerySet[ToolCall]:
+    """By id, which begins with the time, so that only the newest partitions are read."""
+    return ToolCall.objects.filter(id__gte=uuid7_floor(moment))
+
+
+def counts(now: datetime) -> Counts:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    today = Q(id__gte=uuid7_floor(midnight))
+    return Counts(
+        **calls_since(now - WEEK).aggregate(
+            today=Count("id", filter=today),
+            week=Count("id"),
+            refused_today=Count("id", filter=today & Q(state=State.REFUSED)),
+            failed_today=Count("id", filter=today & Q(state__in=[State.FAILED, State.UNKNOWN])),
+            withheld_week=Coalesce(Sum("rows_dropped"), 0),
+        )
+    )
+
+
+def refusals_by_gate(now: datetime) -> list[dict[str, Any]]:
+    refused = calls_since(now - WEEK).filter(state=State.REFUSED)
+    return list(refused.order_by().values("gate").annotate(count=Count("id")).order_by("-count", "gate"))
+
+
+def latest_calls(number: int) -> list[ToolCall]:
+    return list(connectors.tool_calls()[:number])
+
+
+def progress() -> Progress:
+    """One question of four parts."""
+    return Progress(
+        **Tenant.objects.values(
+            customer=Exists(tenants.customers().filter(status=Customer.Status.ACTIVE)),
+            active=Exists(connectors.instances().filter(state=ConnectorInstance.State.ACTIVE)),
+            mapped=Exists(CustomerMapping.objects.all()),
+            automation=Exists(ServiceAccount.objects.filter(principal__disabled_at=None)),
+        ).get()
+    )
+
+
+def customers() -> QuerySet[Customer]:
+    """Each with the number of systems it is mapped to."""
+    mapped = CustomerMapping.objects.filter(customer=OuterRef("pk")).order_by().values("customer")
+    number = mapped.annotate(number=Count("id")).values("number")
+    return tenants.customers().annotate(systems=Coalesce(Subquery(number), 0))
+
+
+def mappings_of(customer: Customer) -> QuerySet[CustomerMapping]:
+    return CustomerMapping.objects.filter(customer=customer).select_related("instance").order_by("instance__name", "id")
+
+
+def instances() -> QuerySet[ConnectorInstance]:
+    """Each with the number of customers it serves."""
+    return connectors.instances().annotate(mapped=Count("mappings"))
+
+
+def people() -> QuerySet[User]:
+    """Each with its last sign-in, as far as the reader may see sessions."""
+    last = Session.objects.filter(principal=OuterRef("pk")).order_by().values("principal")
+    return identity.members().annotate(last_sign_in=Subquery(last.annotate(at=Max("created_at")).values("at")))
+
+
+def recovery_codes_left(user: User) -> int:
+    return RecoveryCode.objects.filter(user=user, used_at=None).count()

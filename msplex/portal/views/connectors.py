@@ -1,0 +1,181 @@
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django import forms
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_POST
+
+from connectors import services
+from connectors.catalogue import connector as catalogue_entry
+from connectors.contract import Connector
+from connectors.models import ConnectorInstance
+from connectors.readiness import is_entitled
+from connectors.selectors import catalogue, current_credential, entitlement_for, instances, mappings, unmapped_customers
+from identity.permissions import Permission
+from identity.web import requires
+from msplex.portal import selectors, setup
+from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
+from msplex.portal.forms import InstanceForm, MappingForm
+from msplex.portal.requests import PortalRequest
+
+DETAIL = "portal/connectors/instance.html"
+
+
+@requires(Permission.CONNECTORS_CATALOGUE_READ)
+def connectors(request: PortalRequest) -> HttpResponse:
+    page = page_of(request, selectors.instances())
+    context = {"page": page, "catalogue": catalogue(timezone.now())}
+    return render(request, "portal/connectors/catalogue.html", context)
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
+def connector_start(request: PortalRequest, key: str) -> HttpResponse:
+    entry = catalogue_entry(key)
+    entitled = is_entitled(key, entitlement_for(key), timezone.now())
+    form = InstanceForm(request.POST or None, initial={"name": entry.name})
+    context = {"connector": entry, "entitled": entitled, "form": form, "steps": setup.first_steps(entitled=entitled)}
+    if request.method != "POST":
+        return render(request, "portal/connectors/start.html", context)
+    if form.is_valid():
+        with said_beside(form):
+            made = services.start_instance(key, name=form.cleaned_data["name"], by=request.actor)
+            return redirect("portal:connector_instance", made.pk)
+    return mend(request, "portal/connectors/start.html", context)
+
+
+@requires(Permission.CONNECTORS_INSTANCE_READ)
+def connector_instance(request: PortalRequest, pk: UUID) -> HttpResponse:
+    return render(request, DETAIL, _about(request, one(instances(), pk)))
+
+
+@requires(Permission.CONNECTORS_INSTANCE_READ)
+def connector_progress(request: PortalRequest, pk: UUID) -> HttpResponse:
+    """The upper part of the page alone, for the page itself while it waits for the broker."""
+    return render(request, "portal/connectors/progress.html", _state(request, one(instances(), pk)))
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
+@require_POST
+@sensitive_post_parameters()
+@sensitive_variables()
+def connector_configure(request: PortalRequest, pk: UUID) -> HttpResponse:
+    instance = one(instances(), pk)
+    entry = catalogue_entry(instance.connector)
+    form = _settings_form(entry, instance, request)
+    if form.is_valid():
+        with said_beside(form):
+            settings, secret = entry.split(form.cleaned_data)
+            services.configure_instance(instance, settings=settings, secret=secret, by=request.actor)
+            return redirect("portal:connector_instance", pk)
+    return mend(request, DETAIL, _about(request, instance, form=form))
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
+@require_POST
+def connector_check(request: PortalRequest, pk: UUID) -> HttpResponse:
+    instance = one(instances(), pk)
+    asked = int(timezone.now().timestamp())
+    if carry_out(request, lambda: services.request_health_check(instance, by=request.actor), "A check was asked for."):
+        return redirect(f"{reverse('portal:connector_instance', args=[pk])}?asked={asked}")
+    return redirect("portal:connector_instance", pk)
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
+@require_POST
+def connector_activate(request: PortalRequest, pk: UUID) -> HttpResponse:
+    instance = one(instances(), pk)
+    done = f"{instance.name} is active. Its tools are listed to agents."
+    carry_out(request, lambda: services.activate_instance(instance, by=request.actor), done)
+    return redirect("portal:connector_instance", pk)
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
+@require_POST
+def connector_deactivate(request: PortalRequest, pk: UUID) -> HttpResponse:
+    instance = one(instances(), pk)
+    done = f"{instance.name} is inactive. Its tools are refused from the next call on."
+    carry_out(request, lambda: services.deactivate_instance(instance, by=request.actor), done)
+    return redirect("portal:connector_instance", pk)
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
+@require_POST
+def connector_map(request: PortalRequest, pk: UUID) -> HttpResponse:
+    instance = one(instances(), pk)
+    form = _mapping_form(instance, request)
+    if form.is_valid():
+        with said_beside(form):
+            services.map_customer(instance, **form.cleaned_data, by=request.actor)
+            return redirect(f"{reverse('portal:connector_instance', args=[pk])}#customers")
+    return mend(request, DETAIL, _about(request, instance, mapping_form=form))
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
+@require_POST
+def connector_unmap(request: PortalRequest, pk: UUID, mapping: UUID) -> HttpResponse:
+    mapped = one(mappings(one(instances(), pk)), mapping)
+    done = f"{mapped.customer.name} is not mapped any more."
+    carry_out(request, lambda: services.unmap_customer(mapped, by=request.actor), done)
+    return redirect("portal:connector_instance", pk)
+
+
+def _about(
+    request: PortalRequest,
+    instance: ConnectorInstance,
+    *,
+    form: forms.Form | None = None,
+    mapping_form: MappingForm | None = None,
+) -> dict[str, object]:
+    """All of the page. What only managers see is not read for others."""
+    context = _state(request, instance) | {
+        "page": page_of(request, mappings(instance)),
+        "credential": current_credential(instance),
+    }
+    if context["may_manage"]:
+        entry = catalogue_entry(instance.connector)
+        context["form"] = form or _settings_form(entry, instance)
+        context["mapping_form"] = mapping_form or _mapping_form(instance)
+    return context
+
+
+def _state(request: PortalRequest, instance: ConnectorInstance) -> dict[str, object]:
+    now = timezone.now()
+    ready = setup.readiness(instance, now)
+    return {
+        "instance": instance,
+        "connector": catalogue_entry(instance.connector),
+        "readiness": ready,
+        "steps": setup.steps(instance, ready),
+        "waiting": setup.is_waiting(instance, now, asked_at=_asked_at(request)),
+        "asked": request.GET.get("asked", "") if _asked_at(request) else "",
+        "may_manage": request.principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE),
+        "may_activate": ready.missing == ("active",),
+    }
+
+
+def _asked_at(request: PortalRequest) -> datetime | None:
+    """When a check was asked for, in seconds, as connector_check put it into the address."""
+    try:
+        return datetime.fromtimestamp(int(request.GET.get("asked", "")), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _settings_form(entry: Connector, instance: ConnectorInstance, request: PortalRequest | None = None) -> forms.Form:
+    """The secret's fields may stay empty only where a secret is stored."""
+    form: forms.Form = entry.settings_form(request.POST if request else None, initial=instance.settings)
+    for name in entry.secret_fields:
+        form.fields[name].required = instance.configured_at is None
+        if instance.configured_at is not None:
+            form.fields[name].help_text = "Stored. Leave this empty to keep it; what you enter replaces it."
+    return form
+
+
+def _mapping_form(instance: ConnectorInstance, request: PortalRequest | None = None) -> MappingForm:
+    label = catalogue_entry(instance.connector).external_id_label
+    data = request.POST if request else None
+    return MappingForm(data, choices=unmapped_customers(instance), external_id_label=label)

@@ -1,0 +1,126 @@
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_POST
+from django_tables2 import RequestConfig
+
+from identity import services
+from identity.models import ServiceAccount
+from identity.permissions import Permission
+from identity.selectors import bindings
+from identity.selectors import service_accounts as all_accounts
+from identity.web import requires
+from msplex.portal.answers import PAGE_ROWS, carry_out, mend, one, said_beside
+from msplex.portal.filters import ServiceAccountFilter
+from msplex.portal.forms import BindingForm, ServiceAccountForm
+from msplex.portal.requests import PortalRequest
+from msplex.portal.tables import ServiceAccountsTable
+
+
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_READ)
+def service_accounts(request: PortalRequest) -> HttpResponse:
+    narrowed = ServiceAccountFilter(request.GET, all_accounts(), request=request)
+    table = ServiceAccountsTable(narrowed.qs)
+    RequestConfig(request, paginate={"per_page": PAGE_ROWS}).configure(table)
+    filtered = any(request.GET.get(name) for name in narrowed.filters)
+    context = {"filter": narrowed, "table": table, "filtered": filtered}
+    return render(request, "portal/service_accounts/list.html", context)
+
+
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@never_cache
+def service_account_new(request: PortalRequest) -> HttpResponse:
+    form = ServiceAccountForm(request.POST or None, principal=request.principal)
+    if request.method != "POST":
+        return render(request, "portal/service_accounts/form.html", {"form": form})
+    if form.is_valid():
+        with said_beside(form):
+            return _created(request, form)
+    return mend(request, "portal/service_accounts/form.html", {"form": form})
+
+
+@sensitive_variables()
+def _created(request: PortalRequest, form: ServiceAccountForm) -> HttpResponse:
+    """The secret is in this answer, and nowhere else."""
+    account, client_id, secret = services.create_service_account(**form.terms(), by=request.actor)
+    context = {
+        "account": account,
+        "client_id": client_id,
+        "secret": secret,
+        "token_command": token_command(client_id),
+        "gateway": settings.GATEWAY_RESOURCE,
+    }
+    return render(request, "portal/service_accounts/secret.html", context)
+
+
+def token_command(client_id: str) -> str:
+    """For a shell: the secret is neither in its history nor in the list of processes."""
+    return (
+        "read -rsp 'Client secret: ' SECRET && \\\n"
+        f"""printf 'user = "%s:%s"' {client_id} "$SECRET" | \\\n"""
+        f"curl -sS -K - {settings.PUBLIC_URL}/oauth/token \\\n"
+        f"  -d grant_type=client_credentials -d resource={settings.GATEWAY_RESOURCE}; unset SECRET"
+    )
+
+
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_READ)
+def service_account(request: PortalRequest, pk: UUID) -> HttpResponse:
+    return render(request, "portal/service_accounts/detail.html", _about(request, one(all_accounts(), pk)))
+
+
+def _about(request: PortalRequest, found: ServiceAccount) -> dict[str, object]:
+    may_manage = request.principal.allows(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+    return {
+        "account": found,
+        "principal": found.principal,
+        "bindings": found.principal.bindings.all(),
+        "may_manage": may_manage,
+        "binding_form": BindingForm(giver=request.principal) if may_manage else None,
+        "bind_url": "portal:service_account_bind",
+        "unbind_url": "portal:service_account_unbind",
+        "token_command": token_command(found.client_id),
+    }
+
+
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@require_POST
+def service_account_disable(request: PortalRequest, pk: UUID) -> HttpResponse:
+    found = one(all_accounts(), pk)
+    done = f"{found.name} is disabled. Its tokens are refused from the next call on."
+    carry_out(request, lambda: services.disable_principal(found.pk, by=request.actor), done)
+    return redirect("portal:service_account", pk)
+
+
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@require_POST
+def service_account_enable(request: PortalRequest, pk: UUID) -> HttpResponse:
+    found = one(all_accounts(), pk)
+    done = f"{found.name} can get tokens again."
+    carry_out(request, lambda: services.enable_principal(found.pk, by=request.actor), done)
+    return redirect("portal:service_account", pk)
+
+
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@require_POST
+def service_account_bind(request: PortalRequest, pk: UUID) -> HttpResponse:
+    found = one(all_accounts(), pk)
+    form = BindingForm(request.POST, giver=request.principal)
+    if form.is_valid():
+        with said_beside(form):
+            services.bind_role(found.principal, **form.cleaned_data, by=request.actor)
+            return redirect("portal:service_account", pk)
+    return mend(request, "portal/service_accounts/detail.html", _about(request, found) | {"binding_form": form})
+
+
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@require_POST
+def service_account_unbind(request: PortalRequest, pk: UUID, binding: UUID) -> HttpResponse:
+    found = one(all_accounts(), pk)
+    given = one(bindings().filter(principal=found.principal), binding)
+    done = f"{given.label} was taken away from {found.name}."
+    carry_out(request, lambda: services.unbind_role(given, by=request.actor), done)
+    return redirect("portal:service_account", pk)

@@ -1,0 +1,67 @@
+"""What the portal shows: calls with verdicts, and worlds that have one of everything."""
+
+import dataclasses
+from typing import Any
+from uuid import uuid4
+
+from connectors.models import ConnectorInstance, ToolCall
+from connectors.services import map_customer, start_instance
+from identity.roles import Role
+from msplex.decision.verdicts import Gate
+from tests.factories import TenantWorld, make_tenant
+from tests.identity.factories import SETUP, Machine, Person, make_machine, make_member
+
+PASSED = [{"gate": gate.value, "ok": True, "code": "", "detail": ""} for gate in Gate]
+
+
+def refused_at(gate: Gate, code: str) -> list[dict[str, Any]]:
+    before = PASSED[: list(Gate).index(gate)]
+    return [*before, {"gate": gate.value, "ok": False, "code": code, "detail": "Because the test says so."}]
+
+
+def make_call(world: TenantWorld, **given: Any) -> ToolCall:
+    """A call that succeeded for the first customer, unless told otherwise."""
+    values = {
+        "principal_id": uuid4(),
+        "principal_kind": "service_account",
+        "principal_label": "triage-agent",
+        "customer": world.customers[0] if world.customers else None,
+        "connector": "halopsa",
+        "tool": "halopsa_list_tickets",
+        "arguments": {"status": "open"},
+        "state": ToolCall.State.SUCCEEDED,
+        "verdicts": PASSED,
+        "rows_returned": 7,
+        "rows_dropped": 2,
+    } | given
+    with world.acting():
+        return ToolCall.objects.create(**values)
+
+
+def make_refusal(world: TenantWorld, gate: Gate = Gate.EVALUATE_POLICY, code: str = "policy_denied") -> ToolCall:
+    verdicts = refused_at(gate, code)
+    return make_call(world, state=ToolCall.State.REFUSED, gate=gate.value, code=code, verdicts=verdicts)
+
+
+@dataclasses.dataclass
+class Furnished:
+    """A tenant with one of everything, and its owner."""
+
+    world: TenantWorld
+    owner: Person
+    instance: ConnectorInstance
+    machine: Machine
+    call: ToolCall
+    refusal: ToolCall
+
+
+def furnish(name: str = "acme", *, customers: int = 3) -> Furnished:
+    world = make_tenant(name, customers=customers)
+    owner = make_member(world, Role.OWNER)
+    with world.acting():
+        instance = start_instance("halopsa", by=SETUP)
+        map_customer(instance, customer=world.customers[0], external_id="11", by=SETUP)
+    machine = make_machine(world, owner=owner)
+    return Furnished(
+        world, owner, instance, machine, make_call(world, instance=instance), make_refusal(world)
+    )

@@ -1,0 +1,207 @@
+"""People, service accounts and customers: made, shown, closed."""
+
+import pytest
+from django.conf import settings
+from django.test import Client as Browser
+from django.urls import reverse
+
+from identity.models import ServiceAccount, User
+from identity.roles import ROLES, Role
+from tenants.models import Customer
+from tests.factories import make_tenant
+from tests.identity.factories import PASSWORD, Person, make_machine, make_member, make_person
+
+
+@pytest.fixture
+def alice() -> Person:
+    return make_person(make_tenant(), Role.OWNER)
+
+
+def press(person: Person, button: str, data: dict[str, object] | None = None, *pks: object):
+    return person.browser().post(reverse(f"portal:{button}", args=pks), data or {}, follow=True)
+
+
+def test_service_account_secret_is_shown_once(alice: Person) -> None:
+    browser = alice.browser()
+    given = {"name": "triage", "role": "operator", "owner": alice.id, "lifetime": 90}
+    given["customers"] = [alice.world.customers[0].pk]
+
+    shown = browser.post(reverse("portal:service_account_new"), given)
+    secret = shown.context["secret"]
+    with alice.world.acting():
+        account = ServiceAccount.objects.get()
+    later = browser.get(reverse("portal:service_account", args=[account.pk])).content.decode()
+
+    assert shown.status_code == 200
+    assert secret in shown.content.decode()
+    assert "no-store" in shown["Cache-Control"]
+    assert secret not in later
+    assert account.secret_prefix in later
+    assert alice.world.customers[0].name in later
+    assert f"{settings.PUBLIC_URL}/oauth/token" in later
+    assert secret not in shown.context["token_command"]
+
+
+def test_service_account_name_that_is_taken_is_said_beside_the_form(alice: Person) -> None:
+    machine = make_machine(alice.world, owner=alice)
+    given = {"name": machine.account.name, "role": "operator", "owner": alice.id, "lifetime": 90}
+
+    response = press(alice, "service_account_new", given)
+
+    assert response.status_code == 422
+    assert "There is a service account with this name." in response.content.decode()
+
+
+def test_service_account_is_disabled_and_enabled(alice: Person) -> None:
+    machine = make_machine(alice.world, owner=alice)
+
+    disabled = press(alice, "service_account_disable", None, machine.id).content.decode()
+    enabled = press(alice, "service_account_enable", None, machine.id).content.decode()
+
+    assert "Its tokens are refused from the next call on." in disabled
+    assert "can get tokens again" in enabled
+
+
+def test_person_is_added_with_a_role(alice: Person) -> None:
+    given = {"name": "Bob", "email": "Bob@Acme.example", "role": "operator", "password": PASSWORD}
+
+    page = press(alice, "person_new", given).content.decode()
+
+    assert "bob@acme.example" in page
+    assert ROLES[Role.OPERATOR].label in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [({"password": "short"}, "password"), ({"role": "customer_viewer"}, "customer"), ({"email": "bob"}, "email")],
+)
+def test_person_form_says_what_to_mend(alice: Person, changed: dict[str, str], field: str) -> None:
+    given = {"name": "Bob", "email": "bob@acme.example", "role": "operator", "password": PASSWORD} | changed
+
+    response = press(alice, "person_new", given)
+
+    assert response.status_code == 422
+    assert field in response.context["form"].errors
+    assert PASSWORD not in response.content.decode()
+    with alice.world.acting():
+        assert not User.objects.filter(email="bob@acme.example").exists()
+
+
+def test_admin_cannot_give_the_owner_role() -> None:
+    admin = make_person(make_tenant(), Role.ADMIN)
+    given = {"name": "Bob", "email": "bob@acme.example", "role": "owner", "password": PASSWORD}
+
+    assert press(admin, "person_new", given).status_code == 422
+
+
+def test_disabled_person_is_out_on_the_next_request(alice: Person) -> None:
+    bob = make_member(alice.world, Role.OPERATOR, name="bob")
+    browser = bob.browser()
+    before = browser.get("/").status_code
+
+    press(alice, "person_disable", None, bob.id)
+
+    assert before == 200
+    assert browser.get("/").status_code == 302
+
+
+def test_last_owner_cannot_be_disabled_or_stripped(alice: Person) -> None:
+    admin = make_person(alice.world, Role.OWNER, name="second")
+    press(alice, "person_disable", None, admin.id)
+
+    page = press(alice, "person_disable", None, alice.id)
+
+    assert "alert" in page.content.decode()
+    assert alice.browser().get("/").status_code == 200
+
+
+def test_roles_are_given_and_taken_away(alice: Person) -> None:
+    bob = make_person(alice.world, Role.VIEWER, name="bob")
+    customer = alice.world.customers[0]
+
+    given = press(alice, "person_bind", {"role": "customer_manager", "customer": customer.pk}, bob.id)
+    binding = next(each for each in given.context["bindings"] if each.customer_id == customer.pk)
+    taken = press(alice, "person_unbind", None, bob.id, binding.pk)
+
+    assert customer.name in given.content.decode()
+    assert [each.role for each in taken.context["bindings"]] == ["viewer"]
+
+
+def test_role_for_a_customer_needs_one(alice: Person) -> None:
+    bob = make_person(alice.world, Role.VIEWER, name="bob")
+
+    response = press(alice, "person_bind", {"role": "customer_viewer"}, bob.id)
+
+    assert response.status_code == 422
+    assert "is always for one customer" in response.content.decode()
+
+
+def test_binding_of_another_principal_is_not_found(alice: Person) -> None:
+    bob, carol = make_person(alice.world, name="bob"), make_person(alice.world, name="carol")
+    with alice.world.acting():
+        binding = carol.user.principal.bindings.get()
+
+    assert press(alice, "person_unbind", None, bob.id, binding.pk).status_code == 404
+
+
+def test_second_factor_is_reset(alice: Person) -> None:
+    bob = make_member(alice.world, Role.VIEWER, name="bob")
+    browser = bob.browser()
+
+    page = press(alice, "person_reset", None, bob.id).content.decode()
+
+    assert "sets up a new second factor" in page
+    assert browser.get("/").status_code == 302
+
+
+def test_customer_is_added_and_archived(alice: Person) -> None:
+    added = press(alice, "customer_new", {"name": "Riverside Dental", "key": "riverside"})
+    with alice.world.acting():
+        customer = Customer.objects.get(key="riverside")
+    archived = press(alice, "customer_archive", None, customer.pk)
+
+    assert "Riverside Dental" in added.content.decode()
+    assert "is archived" in archived.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": "Riverside", "key": "River Side"}, "Use lower-case letters, digits and hyphens"),
+        ({"name": "Riverside", "key": "acme-1"}, "There is a customer with this short name."),
+        ({"name": "", "key": "riverside"}, "This field is required."),
+    ],
+)
+def test_customer_form_says_what_to_mend(alice: Person, given: dict[str, str], said: str) -> None:
+    response = press(alice, "customer_new", given)
+
+    assert response.status_code == 422
+    assert said in response.content.decode()
+
+
+def test_names_are_text_and_nothing_else(alice: Person) -> None:
+    name = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
+    press(alice, "customer_new", {"name": name, "key": "odd"})
+
+    page = alice.browser().get(reverse("portal:customers")).content.decode()
+
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_roles_page_is_the_catalogue(alice: Person) -> None:
+    page = alice.browser().get(reverse("portal:roles"))
+
+    assert [role.label for role, _ in page.context["roles"]] == [role.label for role in ROLES.values()]
+    for row in page.context["matrix"]:
+        assert row.cells == [row.permission in role.permissions for role in ROLES.values()]
+
+
+def test_changes_need_the_forms_token(alice: Person) -> None:
+    browser = Browser(enforce_csrf_checks=True)
+    browser.cookies = alice.browser().cookies
+
+    response = browser.post(reverse("portal:customer_new"), {"name": "Riverside", "key": "riverside"})
+
+    assert response.status_code == 403

@@ -1,0 +1,133 @@
+"""Lists cost the same whatever they hold, can be narrowed, and are paged."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from connectors.services import start_instance
+from identity.roles import Role
+from identity.services import create_customer
+from msplex.decision.verdicts import Gate
+from msplex.portal import paging
+from tests.factories import TenantWorld, make_tenant
+from tests.identity.factories import SETUP, Person, make_machine, make_person
+from tests.portal.factories import make_call, make_refusal
+
+
+def _customer(world: TenantWorld, owner: Person, number: int) -> None:  # noqa: ARG001
+    with world.acting():
+        create_customer(name=f"Client {number}", key=f"client-{number}", by=SETUP)
+
+
+def _instance(world: TenantWorld, owner: Person, number: int) -> None:  # noqa: ARG001
+    with world.acting():
+        start_instance("halopsa", name=f"Halo {number}", by=SETUP)
+
+
+ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
+    "dashboard": lambda world, _, number: make_call(world) if number % 2 else make_refusal(world),
+    "calls": lambda world, _, number: make_call(world, principal_label=f"agent {number}"),
+    "customers": _customer,
+    "connectors": _instance,
+    "people": lambda world, _, number: make_person(world, Role.VIEWER, name=f"bob{number}"),
+    "service_accounts": lambda world, owner, _: make_machine(world, owner=owner),
+}
+QUERIES = {"dashboard": 11, "calls": 8, "customers": 8, "connectors": 9, "people": 9, "service_accounts": 9}
+
+
+@pytest.mark.parametrize("room", ROWS)
+def test_list_costs_the_same_for_one_row_and_three(room: str) -> None:
+    world = make_tenant(customers=1)
+    owner = make_person(world, Role.OWNER)
+    browser, url = owner.browser(), reverse(f"portal:{room}")
+    counts = []
+    for number in range(3):
+        ROWS[room](world, owner, number)
+        with CaptureQueriesContext(connection) as queries:
+            assert browser.get(url).status_code == 200
+        counts.append(len(queries))
+
+    assert counts == [QUERIES[room]] * 3
+
+
+@pytest.fixture
+def alice() -> Person:
+    return make_person(make_tenant(), Role.ADMIN)
+
+
+def test_calls_are_narrowed_by_gate(alice: Person) -> None:
+    passed, refused = make_call(alice.world), make_refusal(alice.world, Gate.CHECK_QUOTA, "quota_exhausted")
+
+    page = alice.browser().get(reverse("portal:calls"), {"gate": "check_quota"}).content.decode()
+
+    assert str(refused.pk) in page
+    assert str(passed.pk) not in page
+
+
+def test_calls_are_narrowed_by_customer_and_caller(alice: Person) -> None:
+    first, second = alice.world.customers[:2]
+    mine = make_call(alice.world, customer=first, principal_label="triage")
+    other = make_call(alice.world, customer=second, principal_label="reports")
+
+    by_customer = alice.browser().get(reverse("portal:calls"), {"customer": first.pk}).content.decode()
+    by_caller = alice.browser().get(reverse("portal:calls"), {"caller": "REPORT"}).content.decode()
+
+    assert str(mine.pk) in by_customer
+    assert str(other.pk) not in by_customer
+    assert str(other.pk) in by_caller
+    assert str(mine.pk) not in by_caller
+
+
+def test_calls_say_when_no_call_fits(alice: Person) -> None:
+    make_call(alice.world)
+
+    page = alice.browser().get(reverse("portal:calls"), {"tool": "nothing"}).content.decode()
+
+    assert "No call fits these filters" in page
+
+
+def test_calls_are_paged_by_id_both_ways(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "PAGE_ROWS", 2)
+    made = [str(make_call(alice.world).pk) for _ in range(5)]
+    browser, url = alice.browser(), reverse("portal:calls")
+
+    newest = browser.get(url).context["page"]
+    middle = browser.get(f"{url}?{newest.older}").context["page"]
+    oldest = browser.get(f"{url}?{middle.older}").context["page"]
+    back = browser.get(f"{url}?{oldest.newer}").context["page"]
+
+    shown = [[str(row.pk) for row in page.rows] for page in (newest, middle, oldest)]
+    assert shown == [made[4:2:-1], made[2:0:-1], made[:1]]
+    assert (newest.newer, oldest.older) == ("", "")
+    assert back.rows == middle.rows
+
+
+def test_people_are_found_and_narrowed(alice: Person) -> None:
+    bob = make_person(alice.world, Role.VIEWER, name="bob")
+
+    found = alice.browser().get(reverse("portal:people"), {"q": "BOB"}).content.decode()
+    disabled = alice.browser().get(reverse("portal:people"), {"status": "disabled"}).content.decode()
+
+    assert bob.user.email in found
+    assert "No person fits these filters" in disabled
+
+
+def test_customers_are_paged(alice: Person) -> None:
+    with alice.world.acting():
+        for number in range(30):
+            create_customer(name=f"Client {number:02}", key=f"client-{number}", by=SETUP)
+
+    second = alice.browser().get(reverse("portal:customers"), {"page": 2}).content.decode()
+
+    assert "26 to 33 of 33" in second
+
+
+@pytest.mark.parametrize("query", ["page=0", "page=x", "sort=nothing", "before=x&after=y", "customer=x", "state=x"])
+def test_list_survives_a_strange_query(alice: Person, query: str) -> None:
+    make_call(alice.world)
+
+    for room in ("calls", "customers", "people"):
+        assert alice.browser().get(f"{reverse(f'portal:{room}')}?{query}").status_code == 200
