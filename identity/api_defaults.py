@@ -1,10 +1,10 @@
-"""What REST_FRAMEWORK names in the settings. Apart from identity.rest, because DRF's views import these as they load."""
+"""What REST_FRAMEWORK names in the settings. Apart from identity.rest: DRF's views import these as they load."""
 
 import logging
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.pagination import CursorPagination
@@ -35,7 +35,7 @@ class PrincipalAuthentication(BaseAuthentication):
 def _check_csrf(request: HttpRequest) -> None:
     check = CSRFCheck(lambda _: None)  # type: ignore[arg-type]
     check.process_request(request)
-    reason = check.process_view(request, None, (), {})
+    reason = check.process_view(request, lambda _: HttpResponse(), (), {})
     if reason:
         raise exceptions.PermissionDenied(f"CSRF: {reason}", code="csrf_refused")
 
@@ -44,7 +44,7 @@ class DeclaredPermission(BasePermission):
     """The permission that the view names for its action. An action that names none is refused."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        principal = request.user
+        principal: Any = request.user
         if not isinstance(principal, ActingPrincipal):
             raise exceptions.NotAuthenticated
         declared: Mapping[str, Permission] = getattr(view, "required_permissions", {})

@@ -1,4 +1,4 @@
-"""User.has_perm for what a tenant-wide binding allows. What a customer's binding allows is in django-guardian's rows."""
+"""User.has_perm for what a tenant-wide binding allows. What one for a customer allows is in django-guardian's rows."""
 
 from typing import Any
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.utils import timezone
@@ -36,7 +37,7 @@ class CodeForm(forms.Form):
 
 def _roles(principal: ActingPrincipal, permission: Permission) -> list[tuple[str, str]]:
     """Those that `principal` could give, somewhere."""
-    places = [None] if principal.allows_everywhere(permission) else []
+    places: list[UUID | None] = [None] if principal.allows_everywhere(permission) else []
     places += [grant.customer_id for grant in principal.grants if grant.customer_id]
     return [
         (role.value, f"{definition.label}: {definition.description}")

@@ -59,15 +59,18 @@ class PrincipalMiddleware:
 
     def _by_cookie(self, request: HttpRequest, sealed: str) -> HttpResponseBase:
         cookie = SessionCookie.read(sealed)
+        if cookie is None:
+            return self._signed_out(request)
         try:
-            if cookie is None:
-                raise PrincipalRefused
             return self._within(request, cookie.tenant_id, cookie.principal_id, lambda: _by_session(cookie))
         except PrincipalRefused:
-            _nobody(request)
-            response = self.get_response(request)
-            clear_session_cookie(response)
-            return response
+            return self._signed_out(request)
+
+    def _signed_out(self, request: HttpRequest) -> HttpResponseBase:
+        _nobody(request)
+        response = self.get_response(request)
+        clear_session_cookie(response)
+        return response
 
     def _within(
         self, request: HttpRequest, tenant: UUID, principal_id: UUID, enter: Callable[[], _Entry]

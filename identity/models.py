@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
+from django.contrib.auth import get_backends
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import Group, _user_has_perm
+from django.contrib.auth.models import Group
 from django.contrib.auth.models import Permission as AuthPermission
 from django.db import models
 from django.db.models import Q
@@ -13,6 +14,7 @@ from guardian.models import UserObjectPermissionBase
 
 from identity.principals import PrincipalKind
 from identity.roles import ROLES, Role
+from tenants.isolation.context import acting_tenant_or_none
 from tenants.isolation.models import TenantKey, TenantManager, TenantModel
 from tenants.models import Customer
 
@@ -30,8 +32,6 @@ class Principal(TenantModel):
     epoch = models.PositiveBigIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
-
-    bindings: "models.manager.RelatedManager[RoleBinding]"
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -56,6 +56,7 @@ class UserManager(TenantManager["User"], BaseUserManager["User"]):
 class User(TenantModel, AbstractBaseUser):
     """A person. `id` is the principal's; permissions come from bindings only, there is no superuser."""
 
+    tenant_id = models.UUIDField(default=acting_tenant_or_none, editable=False)
     principal = TenantKey(Principal, models.DO_NOTHING, related_name="users")
     customer = TenantKey(Customer, models.DO_NOTHING, null=True, blank=True, related_name="+")
     email = models.EmailField(max_length=254)
@@ -88,7 +89,7 @@ class User(TenantModel, AbstractBaseUser):
         return Group.objects.none()
 
     def has_perm(self, permission: str, obj: models.Model | None = None) -> bool:
-        return self.is_active and _user_has_perm(self, permission, obj)
+        return self.is_active and any(backend.has_perm(self, permission, obj) for backend in get_backends())
 
     def has_perms(self, permissions: list[str], obj: models.Model | None = None) -> bool:
         return all(self.has_perm(permission, obj) for permission in permissions)
@@ -179,7 +180,7 @@ class TotpDevice(TenantModel, Device):  # type: ignore[misc]
     last_step = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects: ClassVar[TotpDeviceManager] = TotpDeviceManager()  # type: ignore[assignment]
+    objects: ClassVar[TotpDeviceManager] = TotpDeviceManager()
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -256,14 +257,14 @@ class CustomerPermissionManager(TenantManager["CustomerPermission"], UserObjectP
 
 
 class CustomerPermission(TenantModel, UserObjectPermissionBase):
-    """What django-guardian reads for a customer. Projected from bindings (identity.services.projection), never edited."""
+    """What django-guardian reads. Projected from bindings (identity.services.projection), never edited."""
 
     user = TenantKey(User, models.DO_NOTHING, related_name="+")
     content_object = TenantKey(Customer, models.DO_NOTHING, db_column="customer_id")
     # The catalogue of permissions is the deployment's. No index: it would not start with the tenant.
     permission = models.ForeignKey(AuthPermission, models.DO_NOTHING, db_index=False, db_constraint=False)
 
-    objects: ClassVar[CustomerPermissionManager] = CustomerPermissionManager()  # type: ignore[assignment]
+    objects: ClassVar[CustomerPermissionManager] = CustomerPermissionManager()
 
     class Meta:
         unique_together: ClassVar[list[str]] = []

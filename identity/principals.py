@@ -42,7 +42,7 @@ class ActingPrincipal:
     is_anonymous = False
 
     def allows(self, permission: Permission, customer_id: UUID | None = None) -> bool:
-        """For that customer. Without one: tenant-wide or, where the permission is about customers, for some customer."""
+        """For that customer. Without one: for the whole tenant, or for some customer where that can be."""
         return any(
             permission in grant.permissions
             and (grant.customer_id is None or customer_id is None or grant.customer_id == customer_id)

@@ -11,14 +11,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.utils.encoding import force_bytes
 
 NONCE_BYTES = 12
 SEED = b"msplex/identity/totp-seed/v1"
 RECOVERY = b"msplex/identity/recovery-code/v1"
 
 
-def _key(secret: str, purpose: bytes) -> bytes:
-    return HKDF(hashes.SHA256(), length=32, salt=None, info=purpose).derive(secret.encode())
+def _key(secret: str | bytes, purpose: bytes) -> bytes:
+    return HKDF(hashes.SHA256(), length=32, salt=None, info=purpose).derive(force_bytes(secret))
 
 
 def _keys(purpose: bytes) -> Iterator[bytes]:
@@ -32,12 +33,12 @@ def seal_seed(seed: bytes, *, tenant: UUID, user: UUID) -> bytes:
     return nonce + AESGCM(next(_keys(SEED))).encrypt(nonce, seed, tenant.bytes + user.bytes)
 
 
-def open_seed(sealed: bytes, *, tenant: UUID, user: UUID) -> bytes:
+def open_seed(sealed: bytes | memoryview, *, tenant: UUID, user: UUID) -> bytes:
     """InvalidTag when it was sealed for someone else, or with a key that is gone."""
-    sealed = bytes(sealed)
+    nonce, ciphertext = bytes(sealed[:NONCE_BYTES]), bytes(sealed[NONCE_BYTES:])
     for key in _keys(SEED):
         try:
-            return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], tenant.bytes + user.bytes)
+            return AESGCM(key).decrypt(nonce, ciphertext, tenant.bytes + user.bytes)
         except InvalidTag:
             continue
     raise InvalidTag

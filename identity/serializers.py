@@ -1,5 +1,7 @@
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from identity.models import RoleBinding, ServiceAccount, User
@@ -10,6 +12,7 @@ from tenants.selectors import customers
 ROLE_CHOICES = [(role.value, definition.label) for role, definition in ROLES.items()]
 
 
+@extend_schema_field(OpenApiTypes.UUID)
 class _OfCustomer(serializers.PrimaryKeyRelatedField[Customer]):
     """A customer in scope; any other id is as unknown as one that does not exist."""
 
@@ -74,7 +77,7 @@ class ServiceAccountMade(ServiceAccountOut):
     client_secret = serializers.SerializerMethodField(help_text="Shown in this answer and never again.")
 
     class Meta(ServiceAccountOut.Meta):
-        fields = (*ServiceAccountOut.Meta.fields, "client_secret")
+        fields = (*ServiceAccountOut.Meta.fields, "client_secret")  # type: ignore[assignment]
 
     def get_client_secret(self, account: ServiceAccount) -> str:  # noqa: ARG002
         return str(self.context["secret"])

@@ -1,10 +1,11 @@
-"""request.session for Django's own parts, over the tenant's Session row. What is not signed in has no row and keeps nothing."""
+"""request.session for Django's own parts, over the tenant's Session row. Who is not signed in has no row."""
 
-import datetime
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from identity.cookies import SessionCookie
@@ -59,7 +60,7 @@ class TenantSession(NoSession):
         _live().filter(id=self.row.pk).update(ended_at=timezone.now())
 
 
-def _live() -> Any:
+def _live() -> QuerySet[Session]:
     return Session.objects.filter(ended_at=None)
 
 
@@ -67,9 +68,9 @@ def live_session(cookie: SessionCookie) -> Session | None:
     """The row of this cookie, if it is neither ended nor too old; in the open transaction."""
     now = timezone.now()
     row = _live().filter(principal_id=cookie.principal_id, key_hash=cookie.key_hash(), expires_at__gt=now).first()
-    idle = datetime.timedelta(seconds=settings.SESSION_IDLE_SECONDS)
+    idle = timedelta(seconds=settings.SESSION_IDLE_SECONDS)
     if row is None or row.last_seen_at + idle <= now:
         return None
-    if row.last_seen_at + datetime.timedelta(seconds=TOUCH_SECONDS) <= now:
+    if row.last_seen_at + timedelta(seconds=TOUCH_SECONDS) <= now:
         _live().filter(id=row.pk).update(last_seen_at=now)
     return row

@@ -137,7 +137,7 @@ AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "guardian.back
 ANONYMOUS_USER_NAME = None
 LOGIN_URL = "portal:sign_in"
 GUARDIAN_MONKEY_PATCH_USER = GUARDIAN_MONKEY_PATCH_GROUP = False
-MIGRATION_MODULES = {"guardian": "identity.migrations_guardian"}  # its generic tables know no tenants: never made
+MIGRATION_MODULES = {"guardian": "identity.guardian.migrations"}  # its generic tables know no tenants: never made
 SILENCED_SYSTEM_CHECKS = [
     "auth.W004",  # an e-mail is unique within its tenant, not over all
     "guardian.W001",  # its backend is the only one: sign-in is identity.services, not authenticate()

@@ -94,7 +94,10 @@ class Migration(migrations.Migration):
                 ("password", models.CharField(max_length=128, verbose_name="password")),
                 ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
                 ("id", models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ("tenant_id", models.UUIDField(default=tenants.isolation.context.acting_tenant, editable=False)),
+                (
+                    "tenant_id",
+                    models.UUIDField(default=tenants.isolation.context.acting_tenant_or_none, editable=False),
+                ),
                 ("email", models.EmailField(max_length=254)),
                 ("name", models.CharField(max_length=200)),
                 (

@@ -3,6 +3,7 @@
 import dataclasses
 import secrets
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from audit.actors import Actor, ActorKind
@@ -33,8 +34,10 @@ def provision_tenant(
 ) -> Provisioned:
     """The tenant and its owner, whose password is made here unless one is given. Nothing else holds it."""
     workspace = workspace.strip().lower()
-    if not key_validator.regex.match(workspace):
-        raise Invalid("Use lower-case letters, digits and hyphens.", field="workspace", code="workspace_invalid")
+    try:
+        key_validator(workspace)
+    except ValidationError as error:
+        raise Invalid(error.messages[0], field="workspace", code="workspace_invalid") from error
     normal_email(owner_email)
     password = password or secrets.token_urlsafe(PASSWORD_BYTES)
     tenant_id = register_tenant(name=name, workspace=workspace)

@@ -1,7 +1,7 @@
 """Signing in: workspace, e-mail and password; then a code. Nothing is opened before the second.
 
-Each step opens its own contexts: there is no principal yet. Whatever is wrong with the first step, the answer is the same
-and takes as long.
+Each step opens its own contexts: there is no principal yet. Whatever is wrong with the first step, the answer is the
+same and takes as long.
 """
 
 import dataclasses
@@ -88,7 +88,7 @@ def _forgive(tenant: UUID, *parts: str) -> None:
 
 def _record_refusal(tenant: UUID, known: _Known | None, step: str, client: Client) -> None:
     label = known.label if known else "unknown"
-    actor = Actor(ActorKind.USER, known and known.id, label, client.address, client.request_id)
+    actor = Actor(ActorKind.USER, known.id if known else None, label, client.address, client.request_id)
     with acting_for(Context(tenant, customers=())), transaction.atomic():
         record(EventKind.SIGN_IN_FAILED, actor=actor, result="refused", body={"step": step})
 
@@ -104,14 +104,13 @@ def sign_in_code(pending: PendingSignIn, code: str, *, client: Client) -> Signed
     """The second step: a code of the app, or a recovery code. The session exists from here on."""
     with acting_for(Context(pending.tenant_id)), transaction.atomic():
         admitted = admit("code", pending.user_id.hex)
+    if not admitted:
+        raise CodeRefused
     try:
-        if not admitted:
-            raise CodeRefused
         with acting_for(_narrow(pending)), transaction.atomic():
             signed_in = _verify(pending, code, client)
     except CodeRefused:
-        if admitted:
-            _record_code_refusal(pending, client)
+        _record_code_refusal(pending, client)
         raise
     _forgive(pending.tenant_id, "code", pending.user_id.hex)
     return signed_in

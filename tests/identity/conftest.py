@@ -1,5 +1,6 @@
 import pytest
 
+
 @pytest.fixture(autouse=True)
 def _own_urls(settings):
     settings.ROOT_URLCONF = "tests.identity.urls"

@@ -1,21 +1,28 @@
 """The browser's door: context from the cookie alone, narrow first, withdrawn at once, rolled back on failure."""
 
+import base64
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.http import HttpResponse
 from django.test import Client as Browser
+from django.urls import get_resolver
 from django.utils import timezone
 
-from identity.cookies import SessionCookie
+from identity import middleware
+from identity.cookies import SessionCookie, set_session_cookie
+from identity.errors import PermissionMissing
 from identity.models import Session
 from identity.permissions import Permission
 from identity.roles import Role
+from identity.selectors import bindings
 from identity.services import bind_role, disable_principal, enable_principal, sign_out, unbind_role
 from identity.web import declared_permission
 from tenants.isolation.context import acting_for
 from tenants.models import Customer
 from tests.factories import make_tenant
+from tests.identity import urls
 from tests.identity.factories import SETUP, make_machine, make_person
 
 
@@ -39,7 +46,6 @@ def test_the_cookie_says_who_and_the_bindings_how_far():
 
 
 def test_the_context_opens_without_any_customer(monkeypatch):
-    from identity import middleware
 
     alice = make_person(make_tenant())
     browser, seen = alice.browser(), []
@@ -64,7 +70,6 @@ def test_a_partial_update_is_told_to_load_the_sign_in_page():
 
 
 def test_missing_permission_is_refused_by_name():
-    from identity.errors import PermissionMissing
 
     browser = make_person(make_tenant()).browser()
     with pytest.raises(PermissionMissing) as refused:
@@ -107,12 +112,8 @@ def test_a_role_change_holds_on_the_next_request():
         bind_role(bob.user.principal, role=Role.VIEWER, customer=acme.customers[1], by=SETUP)
     assert len(browser.get("/whoami").json()["customers"]) == 2
     with acme.acting():
-        from identity.selectors import bindings
-
         for binding in bindings().filter(principal_id=bob.id):
             unbind_role(binding, by=SETUP)
-
-    from identity.errors import PermissionMissing
 
     with pytest.raises(PermissionMissing):
         browser.get("/whoami")
@@ -120,7 +121,6 @@ def test_a_role_change_holds_on_the_next_request():
 
 @pytest.mark.parametrize("forge", ["other tenant", "other principal", "other key", "unsigned", "garbage"])
 def test_a_forged_cookie_is_nobody(forge):
-    import base64
 
     acme, globex = make_tenant("acme"), make_tenant("globex")
     alice, bob, mallory = make_person(acme), make_person(acme, name="bob"), make_person(globex)
@@ -159,9 +159,6 @@ def test_failures_leave_nothing_behind(then, kept):
 
 
 def test_cookie_flags(settings):
-    from django.http import HttpResponse
-
-    from identity.cookies import set_session_cookie
 
     settings.SESSION_COOKIE_SECURE, settings.SESSION_COOKIE_NAME = True, "__Host-session"
     response = HttpResponse()
@@ -182,9 +179,6 @@ def test_a_bearer_token_is_not_for_pages_nor_a_cookie_beside_it():
 
 
 def test_every_address_declares_one_of_the_two():
-    from django.urls import get_resolver
-
-    from tests.identity import urls
 
     undeclared = [p for p in _patterns(get_resolver("tests.identity.urls")) if declared_permission(p.callback) is None]
     assert undeclared == []

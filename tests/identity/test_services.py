@@ -1,10 +1,13 @@
 """Roles, members, service accounts: every rule, and what is refused."""
 
+import secrets
 import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.contrib.auth.models import Permission as Row
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from audit.selectors import events
@@ -39,7 +42,6 @@ def _as(person):
 
 
 def acting_as(person):
-    from django.db import transaction
 
     class Both:
         def __enter__(self):
@@ -117,7 +119,6 @@ def test_customer_roles_need_a_customer_and_admins_have_none():
 
 @pytest.mark.parametrize(("role", "customer"), [("customer_viewer", None), ("admin", 0), ("root", None)])
 def test_the_database_refuses_such_bindings_too(role, customer):
-    from django.db import IntegrityError
 
     acme = make_tenant()
     bob = make_person(acme, Role.OPERATOR)
@@ -291,8 +292,6 @@ class TestCustomerManager:
         operator = make_person(acme, Role.VIEWER, customer=acme.customers[0])
 
         with acting_for(Context(acme.id, (), operator.id)):
-            from django.db import DatabaseError, transaction
-
             with transaction.atomic():
                 assert RoleBinding.objects.update(role="operator") == 0
                 assert RoleBinding.objects.count() == 1
@@ -337,7 +336,6 @@ class TestServiceAccount:
             assert acting_principal(machine.id).scope() == tuple(sorted(c.id for c in acme.customers[:2]))
 
     def test_a_token_may_not_live_longer_than_an_hour(self):
-        from django.db import IntegrityError
 
         acme = make_tenant()
         machine = make_machine(acme)
@@ -414,7 +412,6 @@ class TestProjection:
             assert not User.objects.get(id=bob.id).has_perm("tenants.gateway:tool:read", acme.customers[0])
 
     def test_check_projection_finds_what_is_wrong(self, capsys):
-        from django.core.management import CommandError, call_command
 
         acme = make_tenant()
         make_person(acme, Role.OPERATOR, name="bob", customer=acme.customers[0])
@@ -427,7 +424,6 @@ class TestProjection:
         assert "surplus" in capsys.readouterr().out
 
     def test_every_permission_about_customers_has_its_row(self):
-        from django.contrib.auth.models import Permission as Row
 
         rows = Row.objects.filter(content_type__app_label="tenants", content_type__model="customer")
         assert {str(permission) for permission in CUSTOMER_PERMISSIONS} <= set(rows.values_list("codename", flat=True))
@@ -445,9 +441,6 @@ def test_rows_of_another_tenant_do_not_exist_here():
 
 
 def test_create_tenant_prints_what_the_owner_needs(capsys):
-    import secrets
-
-    from django.core.management import call_command
 
     workspace = f"made-{secrets.token_hex(4)}"
     call_command("create_tenant", workspace, "--owner-email", "Owner@Example.com", "--name", "Made")

@@ -1,12 +1,16 @@
 """Two factors, one answer for every wrong first step, codes that work once, guessing that gets slow."""
 
+import base64
 import threading
 from datetime import timedelta
 
+import psycopg
 import pytest
+from cryptography.exceptions import InvalidTag
 from django.db import connection
 from django.utils import timezone
 
+from audit.errors import AuditUnavailable
 from audit.selectors import events
 from identity.cookies import PendingSignIn, SessionCookie
 from identity.errors import CodeRefused, SignInRefused
@@ -15,6 +19,7 @@ from identity.models import Attempts, RecoveryCode, Session, TotpDevice
 from identity.roles import Role
 from identity.services import Client, begin_enrolment, disable_principal, sign_in, sign_in_code, sign_in_password
 from identity.services.factors import reset_factors
+from tests.conftest import role_url
 from tests.factories import make_tenant
 from tests.identity.factories import PASSWORD, SETUP, fresh_step, make_member, make_person
 
@@ -22,9 +27,7 @@ HOME = Client("192.0.2.1", "tests")
 
 
 def _password(person, password=PASSWORD, client=HOME):
-    return sign_in_password(
-        workspace=person.world.workspace, email=person.user.email, password=password, client=client
-    )
+    return sign_in_password(workspace=person.world.workspace, email=person.user.email, password=password, client=client)
 
 
 def _sessions(person):
@@ -219,7 +222,6 @@ def test_the_first_sign_in_sets_up_the_second_factor():
 
 
 def _seed(secret):
-    import base64
 
     return base64.b32decode(secret + "=" * (-len(secret) % 8))
 
@@ -232,7 +234,6 @@ def test_the_seed_is_not_in_the_database():
 
 
 def test_a_seed_moved_to_another_person_does_not_open():
-    from cryptography.exceptions import InvalidTag
 
     acme = make_tenant()
     alice, bob = make_member(acme), make_member(acme, name="bob")
@@ -273,10 +274,6 @@ def test_reset_factors_starts_over_and_signs_out():
 
 
 def test_an_unwritable_log_lets_nobody_in(scratch_database):
-    from audit.errors import AuditUnavailable
-    from tests.conftest import role_url
-
-    import psycopg
 
     with scratch_database("app"):
         alice = make_member(make_tenant())
