@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     CUSTOMER_CREATED = "customers:customer:create"
     CUSTOMER_MAPPED = "connectors:customer:map"
     CUSTOMER_UNMAPPED = "connectors:customer:unmap"
+    ENTITLEMENT_SET = "billing:entitlement:set"
     INSTANCE_ACTIVATED = "connectors:instance:activate"
     INSTANCE_CHECK_REQUESTED = "connectors:instance:check"
     INSTANCE_CONFIGURED = "connectors:instance:configure"

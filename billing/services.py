@@ -1,6 +1,10 @@
 """Reserving quota before a call, metering it after."""
 
-from django.db import connection
+from django.db import connection, transaction
+
+from audit.actors import Actor
+from audit.kinds import EventKind
+from audit.services import record
 
 from billing.models import UsageEvent
 from billing.months import this_month
@@ -48,3 +52,14 @@ def release_call(connector: str) -> None:
 def meter_call(usage: UsageEvent) -> None:
     """In the transaction of the call's outcome and its audit event. A second one for the same call is refused."""
     usage.save(force_insert=True)
+
+
+@transaction.atomic
+def set_entitlement(connector: str, *, included_calls: int, overage_allowed: bool = False, by: Actor) -> Entitlement:
+    """What the acting tenant may use of a connector, from now on."""
+    entitlement, _ = Entitlement.objects.update_or_create(
+        connector=connector, defaults={"included_calls": included_calls, "overage_allowed": overage_allowed}
+    )
+    body = {"included_calls": included_calls, "overage_allowed": overage_allowed}
+    record(EventKind.ENTITLEMENT_SET, actor=by, subject=("entitlement", entitlement.id, connector), body=body)
+    return entitlement

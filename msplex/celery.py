@@ -8,6 +8,9 @@ from celery.signals import beat_init, worker_init
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "msplex.settings")
+os.environ.setdefault(
+    "CELERY_SKIP_CHECKS", "true"
+)  # `make check` runs them; here they would load the portal into the broker
 
 app = Celery("msplex", task_cls="tenants.isolation.tasks:TenantTask")
 app.conf.update(settings.CELERY)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from tenants.process import Process, current_process
@@ -52,13 +53,20 @@ def key_problems(process: Process) -> Iterator[str]:
     if allowed is None:
         return
     for name in sorted(ALL_KEYS):
-        present = bool(getattr(settings, name))
+        present = _present(name)
         if present and name not in allowed:
             yield f"MSPLEX_{name} must not be given to it."
         if not present and name in allowed:
             yield f"MSPLEX_{name} (or MSPLEX_{name}_FILE) is missing."
     if settings.CONTEXT_KEY and len(settings.CONTEXT_KEY) != CONTEXT_KEY_BYTES:
         yield f"MSPLEX_CONTEXT_KEY must be {CONTEXT_KEY_BYTES} bytes in base64."
+
+
+def _present(name: str) -> bool:
+    try:
+        return bool(getattr(settings, name))
+    except ImproperlyConfigured:  # Django's answer to an empty SECRET_KEY
+        return False
 
 
 def role_problems(process: Process) -> Iterator[str]:

@@ -60,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     if "MSPLEX_SECRET_KEY" not in os.environ:
         os.environ.update(_keys())
+    os.environ["REDIS_URL"] = _own_redis(worker)
     os.environ.update(
         MSPLEX_ENV="test",
         MSPLEX_PROCESS="command",
@@ -74,6 +75,12 @@ def pytest_configure(config: pytest.Config) -> None:
     import django  # noqa: PLC0415 - the settings read the environment made above
 
     django.setup()
+
+
+def _own_redis(worker: str) -> str:
+    """A database of its own for each worker, or one's broker would take another's messages."""
+    url = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379").partition("?")[0].rstrip("/")
+    return f"{url}?db={int(worker.removeprefix('gw')) + 1 if worker.startswith('gw') else 0}"
 
 
 def _make_template() -> None:

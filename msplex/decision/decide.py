@@ -8,7 +8,7 @@ from connectors.contract import Risk
 from identity.principals import ActingPrincipal
 from msplex.decision.gates import GATES, LISTING, PERMISSIONS, Attempt
 from msplex.decision.snapshot import OfferedTool, Snapshot
-from msplex.decision.verdicts import Code, Decision, Gate, Refusal, Request, Usage, Verdict
+from msplex.decision.verdicts import WHOLE_DOOR, Code, Decision, Gate, Refusal, Request, Usage, Verdict
 
 _NOTHING_USED = Usage()
 
@@ -46,20 +46,24 @@ def listed(snapshot: Snapshot, principal: ActingPrincipal, *, now: datetime | No
 def why_nothing(snapshot: Snapshot, principal: ActingPrincipal, *, now: datetime | None = None) -> tuple[str, Refusal]:
     """The gate and the refusal that stand behind an empty list, which is never answered without a reason."""
     now = now or datetime.now(UTC)
-    first = next(iter(snapshot.tools.values()), None)
-    customer = next(_candidates(snapshot, principal, first), None) if first else None
+    offered = next(iter(snapshot.tools.values()), None)
+    customer = next(_candidates(snapshot, principal, offered), None) if offered else None
     customer = customer or next(iter(snapshot.customers), None)
-    request = Request(first.name if first else "", customer=str(customer) if customer else None)
+    request = Request(offered.name if offered else "", customer=str(customer) if customer else None)
     decision = decide(snapshot, principal, request, now=now)
-    if decision.refusal and decision.refusal.code != Code.UNKNOWN_TOOL and not decision.hidden:
-        return decision.gate, decision.refusal
-    if decision.hidden and first:
-        return Gate.EVALUATE_POLICY.value, Refusal(Code.POLICY_DENIED, "None of your roles may run a tool.")
+    if decision.refusal and (offered or decision.refusal.code in WHOLE_DOOR):
+        return _seen_by(decision, decision.refusal)
     if not any(e.valid_until is None or e.valid_until > now for e in snapshot.entitlements.values()):
         message = "The plan includes no connector. A tenant owner can change the plan."
         return Gate.VERIFY_CONNECTOR_ENTITLEMENT.value, Refusal(Code.CONNECTOR_NOT_ENTITLED, message)
     message = "No connector is set up yet. An operator can connect one in the portal."
     return Gate.VERIFY_INSTANCE_READINESS.value, Refusal(Code.INSTANCE_NOT_READY, message, retryable=True)
+
+
+def _seen_by(decision: Decision, refusal: Refusal) -> tuple[str, Refusal]:
+    if not decision.hidden:
+        return decision.gate, refusal
+    return Gate.EVALUATE_POLICY.value, Refusal(Code.POLICY_DENIED, "None of your roles may run a tool.")
 
 
 def may_run_tools(principal: ActingPrincipal, risk: Risk) -> bool:

@@ -52,20 +52,15 @@ class Application:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         async with contextlib.AsyncExitStack() as stack:
-            try:
-                check_process()
-                await stack.enter_async_context(self._replies.running())
-                await stack.enter_async_context(self._manager.run())
-            except SystemExit as refused:
-                await send({"type": "lifespan.startup.failed", "message": str(refused)})
-                return
+            await stack.enter_async_context(self._replies.running())
+            await stack.enter_async_context(self._manager.run())
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path == "/healthz":
+        if path in {"/healthz", "/readyz"}:
             await _answer(send, 200, {"status": "ok"})
         elif path in {auth.METADATA_PATH, auth.METADATA_PATH + self._path}:
             await _answer(send, 200, auth.metadata(), (b"cache-control", b"public, max-age=3600"))
@@ -132,4 +127,5 @@ async def _answer(send: Send, status: int, body: dict[str, Any], *headers: tuple
     await send({"type": "http.response.body", "body": content})
 
 
+check_process()
 application = Application()

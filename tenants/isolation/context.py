@@ -58,6 +58,12 @@ def acting_tenant() -> UUID:
     return context.tenant
 
 
+def acting_tenant_or_none() -> UUID | None:
+    """For the one model that Django's own checks make an instance of. The database refuses the row without a tenant."""
+    context = _current.get()
+    return context.tenant if context else None
+
+
 def bind(connection: "DatabaseWrapper", context: Context | None) -> None:
     """Tell the open transaction of this connection who it works for."""
     raw = connection.connection

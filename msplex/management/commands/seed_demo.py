@@ -1,0 +1,68 @@
+"""Process: command. Makes the demo's tenants on the first start and says where to go and with what on each."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from msplex.demo import NotHealthy, code_of, make_demo
+from tenants.errors import DomainError
+from tenants.process import Process
+
+
+class Command(BaseCommand):
+    help = "Make the demo's tenants, people and connections. The processes and the stub vendor must be running."
+    process = Process.COMMAND
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--credentials-file", type=Path, required=True, help="written once, mode 0600")
+        parser.add_argument("--vendor-url", required=True, help="address of the stub HaloPSA")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
+        if settings.PRODUCTION:
+            raise CommandError("The demo has known people in it; it is not made with MSPLEX_ENV=production.")
+        path: Path = options["credentials_file"]
+        demo = json.loads(path.read_text()) if path.exists() else self._make(path, options["vendor_url"])
+        self.stdout.write("\n".join(lines(demo)))
+
+    def _make(self, path: Path, vendor_url: str) -> dict[str, Any]:
+        demo: dict[str, Any] = {"tenants": [], "vendor_url": vendor_url}
+        path.touch(mode=0o600)
+        try:
+            for tenant in make_demo(vendor_url=vendor_url):
+                demo["tenants"].append(tenant)
+                path.write_text(json.dumps(demo, indent=2))
+        except (DomainError, NotHealthy) as error:
+            if not demo["tenants"]:
+                path.unlink()
+            raise CommandError(f"The demo is not complete: {error}") from None
+        return demo
+
+
+def lines(demo: dict[str, Any]) -> list[str]:
+    """What a newcomer needs: addresses, people with their codes of now, and a first call as an agent."""
+    said = [f"Portal   {settings.PUBLIC_URL}", f"MCP      {settings.GATEWAY_RESOURCE}", ""]
+    for tenant in demo["tenants"]:
+        said.append(f"Workspace {tenant['workspace']} ({tenant['name']}), password {tenant['people'][0]['password']}")
+        said += [
+            f"  {person['role']:<17}{person['email']:<30}TOTP {person['totp_secret']}  now {code_of(person['totp_secret'])}"
+            for person in tenant["people"]
+        ]
+    return [*said, "", *agent_lines(demo)]
+
+
+def agent_lines(demo: dict[str, Any]) -> list[str]:
+    account = demo["tenants"][0]["service_accounts"][-1]
+    basic = f"{account['client_id']}:{account['client_secret']}"
+    return [
+        f"An agent for one customer ({account['name']}). Its access token, good for 15 minutes:",
+        f"  TOKEN=$(curl -s -u '{basic}' -d grant_type=client_credentials {settings.PUBLIC_URL}/oauth/token"
+        " | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')",
+        "Try the gateway with the official inspector (Node 22), or with the Python client:",
+        f"  npx @modelcontextprotocol/inspector --cli {settings.GATEWAY_RESOURCE} --transport http --protocol-era modern"
+        ' --header "Authorization: Bearer $TOKEN" --method tools/call --tool-name halopsa_list_tickets',
+        f'  .venv/bin/python -m msplex.gateway.try_it {settings.GATEWAY_RESOURCE} "$TOKEN"',
+    ]
