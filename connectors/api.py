@@ -1,1 +1,167 @@
-routes: list = []
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit.actors import Actor
+from connectors import services
+from connectors.models import ConnectorInstance, ToolCall
+from connectors.selectors import Offer, catalogue, instances_with_credentials, mappings, tool_calls
+from connectors.serializers import (
+    ConfigurationIn,
+    InstanceIn,
+    InstanceOut,
+    MappingIn,
+    MappingOut,
+    OfferOut,
+    ToolCallOut,
+)
+from identity.permissions import Permission
+from identity.principals import ActingPrincipal
+from identity.rest import TenantViewSet
+from tenants.errors import NotFound
+from tenants.selectors import entitlements
+
+UUID_PATTERN = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+def _input(serializer: Any) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    valid: dict[str, Any] = serializer.validated_data
+    return valid
+
+
+class _Rooms(TenantViewSet):
+    @property
+    def actor(self) -> Actor:
+        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
+        return actor
+
+    @property
+    def principal(self) -> ActingPrincipal:
+        principal: ActingPrincipal = self.request._request.principal  # type: ignore[attr-defined]
+        return principal
+
+
+class CatalogueViewSet(_Rooms):
+    """The catalogue is code and short, so it comes in one piece."""
+
+    serializer_class = OfferOut
+    pagination_class = None  # type: ignore[assignment]
+    required_permissions = {
+        "list": Permission.CONNECTORS_CATALOGUE_READ,
+        "retrieve": Permission.CONNECTORS_CATALOGUE_READ,
+    }
+
+    def get_queryset(self) -> list[Offer]:  # type: ignore[override]
+        return catalogue(timezone.now())
+
+    @extend_schema(responses=OfferOut(many=True))
+    def list(self, request: Request) -> Response:  # noqa: ARG002
+        return Response(OfferOut(self.get_queryset(), many=True).data)
+
+    @extend_schema(responses=OfferOut, parameters=[OpenApiParameter("id", str, OpenApiParameter.PATH)])
+    def retrieve(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        offer = next((offer for offer in self.get_queryset() if offer.connector.key == pk), None)
+        if offer is None:
+            raise NotFound
+        return Response(OfferOut(offer).data)
+
+
+class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
+    serializer_class = InstanceOut
+    required_permissions = {
+        "list": Permission.CONNECTORS_INSTANCE_READ,
+        "retrieve": Permission.CONNECTORS_INSTANCE_READ,
+        "create": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "configure": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "check": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "activate": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "deactivate": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "mappings": Permission.CONNECTORS_INSTANCE_READ,
+        "map": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "unmap": Permission.CONNECTORS_INSTANCE_MANAGE,
+    }
+
+    def get_queryset(self) -> QuerySet[ConnectorInstance]:
+        return instances_with_credentials()
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        held = {entitlement.connector: entitlement for entitlement in entitlements()}
+        manages = self.principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE)
+        return {**super().get_serializer_context(), "entitlements": held, "manages": manages, "now": timezone.now()}
+
+    def _shown(self, instance: ConnectorInstance, *, status: int = 200) -> Response:
+        fresh = self.get_queryset().get(pk=instance.pk)
+        return Response(self.get_serializer(fresh).data, status=status)
+
+    @extend_schema(request=InstanceIn, responses={201: InstanceOut})
+    def create(self, request: Request) -> Response:
+        terms = _input(InstanceIn(data=request.data))
+        return self._shown(services.start_instance(**terms, by=self.actor), status=201)
+
+    @extend_schema(request=ConfigurationIn, responses=InstanceOut)
+    @action(detail=True, methods=["post"])
+    def configure(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        terms = _input(ConfigurationIn(data=request.data))
+        return self._shown(services.configure_instance(self.get_object(), **terms, by=self.actor))
+
+    @extend_schema(request=None, responses={202: None})
+    @action(detail=True, methods=["post"])
+    def check(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        services.request_health_check(self.get_object(), by=self.actor)
+        return Response(status=202)
+
+    @extend_schema(request=None, responses=InstanceOut)
+    @action(detail=True, methods=["post"])
+    def activate(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        return self._shown(services.activate_instance(self.get_object(), by=self.actor))
+
+    @extend_schema(request=None, responses=InstanceOut)
+    @action(detail=True, methods=["post"])
+    def deactivate(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        return self._shown(services.deactivate_instance(self.get_object(), by=self.actor))
+
+    @extend_schema(responses=MappingOut(many=True), filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def mappings(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        return Response(MappingOut(mappings(self.get_object()), many=True).data)
+
+    @extend_schema(request=MappingIn, responses={201: MappingOut})
+    @mappings.mapping.post
+    def map(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        terms = _input(MappingIn(data=request.data))
+        mapping = services.map_customer(self.get_object(), **terms, by=self.actor)
+        return Response(MappingOut(mapping).data, status=201)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["delete"], url_path=rf"mappings/(?P<mapping>{UUID_PATTERN})")
+    def unmap(self, request: Request, pk: str = "", mapping: str = "") -> Response:  # noqa: ARG002
+        found = mappings(self.get_object()).filter(id=mapping).first()
+        if found is None:
+            raise NotFound
+        services.unmap_customer(found, by=self.actor)
+        return Response(status=204)
+
+
+class ToolCallViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
+    serializer_class = ToolCallOut
+    required_permissions = {"list": Permission.GATEWAY_CALL_READ, "retrieve": Permission.GATEWAY_CALL_READ}
+
+    def get_queryset(self) -> QuerySet[ToolCall]:
+        return tool_calls()
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "whole_tenant": self.principal.scope() is None}
+
+
+routes = [
+    ("connectors", CatalogueViewSet, "connector"),
+    ("connector-instances", InstanceViewSet, "connector-instance"),
+    ("tool-calls", ToolCallViewSet, "tool-call"),
+]

@@ -49,6 +49,10 @@ def instances() -> QuerySet[ConnectorInstance]:
     return ConnectorInstance.objects.order_by("name", "id")
 
 
+def instances_with_credentials() -> QuerySet[ConnectorInstance]:
+    return instances().prefetch_related("credentials")
+
+
 def instance_by_slug(slug: str) -> ConnectorInstance | None:
     return ConnectorInstance.objects.filter(slug=slug).first()
 

@@ -1,0 +1,152 @@
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from connectors.contract import Connector
+from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
+from connectors.readiness import Readiness, readiness
+from connectors.selectors import Offer
+from tenants.models import Customer, key_validator
+from tenants.selectors import customers
+
+
+@extend_schema_field(serializers.UUIDField())
+class _OfCustomer(serializers.PrimaryKeyRelatedField[Customer]):
+    """A customer in scope; any other id is as unknown as one that does not exist."""
+
+    def get_queryset(self) -> Any:
+        return customers()
+
+
+class ToolOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.CharField()
+    risk = serializers.CharField()
+    tier = serializers.CharField()
+    narrowing = serializers.CharField()
+    input_schema = serializers.JSONField()
+    output_schema = serializers.JSONField()
+
+
+class OfferOut(serializers.Serializer[Offer]):
+    """A connector of the catalogue and whether the tenant may use it."""
+
+    key = serializers.CharField(source="connector.key")
+    name = serializers.CharField(source="connector.name")
+    vendor = serializers.CharField(source="connector.vendor")
+    summary = serializers.CharField(source="connector.summary")
+    entitled = serializers.BooleanField()
+    settings = serializers.SerializerMethodField(help_text="Names of the settings to give when configuring.")
+    secret = serializers.SerializerMethodField(help_text="Names of the secret fields to give when configuring.")
+    tools = ToolOut(source="connector.tools", many=True)
+
+    def get_settings(self, offer: Offer) -> list[str]:
+        return [name for name in offer.connector.settings_form.base_fields if not _is_secret(offer.connector, name)]
+
+    def get_secret(self, offer: Offer) -> list[str]:
+        return list(offer.connector.secret_fields)
+
+
+def _is_secret(connector: Connector, name: str) -> bool:
+    return name in connector.secret_fields
+
+
+class CredentialOut(serializers.Serializer[Any]):
+    """All that is ever told of a credential."""
+
+    present = serializers.BooleanField()
+    version = serializers.IntegerField(allow_null=True)
+    updated_at = serializers.DateTimeField(allow_null=True)
+
+
+class ReadinessOut(serializers.Serializer[Readiness]):
+    ready = serializers.BooleanField()
+    entitled = serializers.BooleanField()
+    configured = serializers.BooleanField()
+    healthy = serializers.BooleanField()
+    active = serializers.BooleanField()
+    missing = serializers.ListField(child=serializers.CharField())
+
+
+class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
+    settings = serializers.SerializerMethodField(help_text="Null for those who may not manage connections.")
+    credential = serializers.SerializerMethodField()
+    readiness = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ConnectorInstance
+        fields = (
+            "id", "connector", "slug", "name", "state", "settings", "credential", "readiness", "configured_at",
+            "activated_at", "health", "health_detail", "health_checked_at",
+        )  # fmt: skip
+
+    def get_settings(self, instance: ConnectorInstance) -> dict[str, Any] | None:
+        return instance.settings if self.context["manages"] else None
+
+    @extend_schema_field(CredentialOut)
+    def get_credential(self, instance: ConnectorInstance) -> Any:
+        newest = max(instance.credentials.all(), key=lambda credential: credential.version, default=None)
+        state = {"version": newest and newest.version, "updated_at": newest and newest.created_at}
+        return CredentialOut({"present": newest is not None, **state}).data
+
+    @extend_schema_field(ReadinessOut)
+    def get_readiness(self, instance: ConnectorInstance) -> Any:
+        entitlement = self.context["entitlements"].get(instance.connector)
+        return ReadinessOut(readiness(instance, entitlement, self.context["now"])).data
+
+
+class InstanceIn(serializers.Serializer[Any]):
+    connector = serializers.CharField(max_length=64)
+    name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    slug = serializers.CharField(
+        max_length=63, required=False, allow_blank=True, default="", validators=[key_validator]
+    )
+
+
+class ConfigurationIn(serializers.Serializer[Any]):
+    """`secret` may be left empty when the stored one is to stay."""
+
+    settings = serializers.DictField(child=serializers.CharField(max_length=500, allow_blank=True))
+    secret = serializers.DictField(
+        child=serializers.CharField(max_length=4000, trim_whitespace=False),
+        required=False,
+        default=dict,
+        write_only=True,
+    )
+
+
+class MappingIn(serializers.Serializer[Any]):
+    customer = _OfCustomer()
+    external_id = serializers.CharField(max_length=64)
+    external_name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+
+
+class MappingOut(serializers.ModelSerializer[CustomerMapping]):
+    customer = serializers.UUIDField(source="customer_id")
+    customer_name = serializers.CharField(source="customer.name")
+
+    class Meta:
+        model = CustomerMapping
+        fields = ("id", "customer", "customer_name", "external_id", "external_name", "created_at")
+
+
+class ToolCallOut(serializers.ModelSerializer[ToolCall]):
+    customer = serializers.UUIDField(source="customer_id", allow_null=True)
+    customer_name = serializers.CharField(source="customer.name", allow_null=True, default=None)
+    instance = serializers.UUIDField(source="instance_id", allow_null=True)
+    rows_dropped = serializers.SerializerMethodField(
+        help_text="Withheld, being of other customers. Null for those who do not see every customer."
+    )
+
+    class Meta:
+        model = ToolCall
+        fields = (
+            "id", "request_id", "principal_id", "principal_kind", "principal_label", "customer", "customer_name",
+            "instance", "connector", "tool", "arguments", "state", "gate", "code", "verdicts", "created_at",
+            "started_at", "finished_at", "rows_returned", "rows_dropped", "vendor_requests",
+        )  # fmt: skip
+
+    def get_rows_dropped(self, call: ToolCall) -> int | None:
+        return call.rows_dropped if self.context["whole_tenant"] else None
