@@ -71,16 +71,13 @@ class Supervisor:
             late = ", ".join(child.program.name for child in self.children if not child.is_ready())
             raise Unusable(f"Not ready after {_READY_SECONDS} s: {late}.")
 
-    def run_once(self, tag: str, command: list[str], environment: Mapping[str, str]) -> list[str]:
-        """Run a command to its end, show its lines, return them."""
+    def run_once(self, tag: str, command: list[str], environment: Mapping[str, str], *, plain: bool = False) -> None:
+        """Run a command to its end. Plain: its lines are for copying, so no tag stands before them."""
         process = start(Start(command, environment, ROOT, subprocess.PIPE))
-        lines = []
         for line in lines_of(process):
-            lines.append(line)
-            self.console.line(tag, line)
+            self.console.say(line) if plain else self.console.line(tag, line)
         if process.wait() != 0:
             raise Unusable(f"{tag}: the step ended with exit code {process.returncode}; its lines stand above.")
-        return lines
 
     def watch(self) -> None:
         """Until interrupted."""
@@ -117,7 +114,8 @@ def _preparation(installation: Installation) -> tuple[list[str], dict[str, str]]
 def seed_demo(supervisor: Supervisor, installation: Installation) -> None:
     """Made on the first start; later ones only make the command say again where to go and with what."""
     arguments = ["--credentials-file", str(installation.credentials), "--vendor-url", installation.vendor_url]
-    supervisor.run_once("demo", [*MANAGE, "seed_demo", *arguments], installation.command_environment())
+    command = [*MANAGE, "seed_demo", *arguments]
+    supervisor.run_once("demo", command, installation.command_environment(), plain=True)
 
 
 def check_ports(ports: Ports) -> None:

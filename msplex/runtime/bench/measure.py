@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 # Called with the number of the client, returns what that client does again and again.
 Client = Callable[[int], Callable[[], None]]
 CLIENTS = (1, 8, 32)
-_SERVER_ERROR = 500
+_OK = 200
 
 
 def measure(client: Client, *, clients: int, seconds: float = 3.0) -> dict[str, float]:
@@ -53,7 +53,7 @@ def get(address: str, headers: Mapping[str, str] | None = None) -> Client:
             connection.request("GET", parts.path or "/", headers=dict(headers or {}))
             response = connection.getresponse()
             response.read()
-            if response.status >= _SERVER_ERROR:
+            if response.status != _OK:
                 raise RuntimeError(f"GET {parts.path}: {response.status}")
 
         return call

@@ -49,12 +49,13 @@ class Browser:
     def get(self, address: str) -> Page:
         return self._open(urllib.request.Request(address))  # noqa: S310 - our own addresses
 
-    def submit(self, page: Page, **typed: str) -> Page:
-        """Fill in the form that has these fields, as they are named, and send it."""
+    def submit(self, page: Page, *, to: str = "", **typed: str) -> Page:
+        """Fill in the form that has these fields, as they are named (or whose address has `to` in it), and send it."""
         forms = _Forms()
         forms.feed(page.text)
-        form = next((form for form in forms.forms if typed.keys() <= form.values.keys()), None)
-        expect(form, f"{page.address} ({page.status}) has no form with the fields {', '.join(typed)}")
+        fitting = (form for form in forms.forms if typed.keys() <= form.values.keys() and to in form.action)
+        form = next(fitting, None)
+        expect(form, f"{page.address} ({page.status}) has no form {to} with the fields {', '.join(typed)}")
         assert form  # noqa: S101 - said to the type checker
         return self._post(urljoin(page.address, form.action), form.values | typed, referrer=page.address)
 

@@ -1,4 +1,4 @@
-"""A person signs in with password and second factor and sees the dashboard; the password alone is not enough."""
+"""Password and second factor open the dashboard; the password alone does not; signing out ends it."""
 
 from typing import Any
 
@@ -17,17 +17,17 @@ def portal_sign_in(world: World) -> dict[str, Any]:
 
     second = _password(browser, world, tenant["workspace"], person)
     expect(_SESSION not in _cookies(browser), "the password alone opened a session")
-    refused = browser.get(world.portal + "/")
-    expect(refused.address != world.portal + "/", "the dashboard opened before the second factor")
+    expect(
+        browser.get(world.portal + "/").address != world.portal + "/", "the dashboard opened without a second factor"
+    )
 
     dashboard = browser.submit(second, code=totp(person["totp_secret"]))
     expect(_SESSION in _cookies(browser), f"no session after the code; {_where(dashboard)}")
-    expect(dashboard.status == _OK and person["name"] in dashboard.text, f"no dashboard; {_where(dashboard)}")
-    return {
-        "workspace": tenant["workspace"],
-        "role": person["role"],
-        "landed": dashboard.address.removeprefix(world.portal),
-    }
+    expect(dashboard.status == _OK and person["email"] in dashboard.text, f"no dashboard; {_where(dashboard)}")
+
+    browser.submit(dashboard, to="sign-out")
+    expect(browser.get(world.portal + "/").address != world.portal + "/", "the dashboard opened after signing out")
+    return {"workspace": tenant["workspace"], "role": person["role"], "password_alone": "refused", "signed_out": True}
 
 
 def _password(browser: Browser, world: World, workspace: str, person: dict[str, str]) -> Page:
