@@ -4,6 +4,7 @@ import hashlib
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from identity.models import Attempts
@@ -39,5 +40,6 @@ def admit(*parts: str) -> bool:
 
 
 def forgive(*parts: str) -> None:
-    """The secret was right: the tries before it do not count."""
-    Attempts.objects.filter(subject=_subject(parts)).delete()
+    """The secret was right: the tries before it do not count. What is long past goes with them."""
+    past = Q(last_at__lt=timezone.now() - FORGOTTEN)
+    Attempts.objects.filter(Q(subject=_subject(parts)) | past).delete()

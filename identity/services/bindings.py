@@ -15,7 +15,8 @@ from identity.roles import ROLES, Role
 from identity.selectors import active_bindings
 from identity.services.authority import authorise, authorise_grant, lock_principal
 from identity.services.projection import project
-from tenants.errors import Conflict, Invalid
+from identity.services.uniqueness import conflict_if_taken
+from tenants.errors import Invalid
 from tenants.models import Customer
 
 _MANAGE = {
@@ -82,9 +83,8 @@ def bind_role(
     principal = lock_principal(principal.pk)
     authorise(by, manage_permission(principal), grant.customer_id)
     authorise_grant(by, grant)
-    if RoleBinding.objects.filter(principal=principal, role=role.value, customer=customer).exists():
-        raise Conflict("This role is already given.", code="already_bound")
-    binding = add_binding(principal, role, customer, by=by, reason=reason, expires_at=expires_at)
+    with conflict_if_taken("This role is already given.", code="already_bound"):
+        binding = add_binding(principal, role, customer, by=by, reason=reason, expires_at=expires_at)
     project(principal.pk)
     return binding
 

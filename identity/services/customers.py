@@ -8,7 +8,8 @@ from audit.kinds import EventKind
 from audit.services import record
 from identity.permissions import Permission
 from identity.services.authority import authorise
-from tenants.errors import Conflict, Invalid, NotFound
+from identity.services.uniqueness import conflict_if_taken
+from tenants.errors import Invalid, NotFound
 from tenants.models import Customer, key_validator
 
 
@@ -22,9 +23,8 @@ def create_customer(*, name: str, key: str, by: Actor) -> Customer:
         key_validator(key)
     except ValidationError as error:
         raise Invalid(error.messages[0], field="key", code="key_invalid") from error
-    if Customer.objects.filter(key=key).exists():
-        raise Conflict("There is a customer with this short name.", code="key_taken")
-    customer = Customer.objects.create(name=name, key=key)
+    with conflict_if_taken("There is a customer with this short name.", code="key_taken"):
+        customer = Customer.objects.create(name=name, key=key)
     subject = ("customer", customer.pk, customer.name)
     record(EventKind.CUSTOMER_CREATED, actor=by, subject=subject, customer_id=customer.pk, body={"key": key})
     return customer

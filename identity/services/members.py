@@ -15,7 +15,8 @@ from identity.roles import Role
 from identity.services.authority import authorise, authorise_grant
 from identity.services.bindings import add_binding, check_grant
 from identity.services.projection import project
-from tenants.errors import Conflict, Invalid
+from identity.services.uniqueness import conflict_if_taken
+from tenants.errors import Invalid
 from tenants.models import Customer
 
 
@@ -44,9 +45,8 @@ def create_member(
     authorise(by, Permission.IDENTITY_MEMBER_MANAGE, grant.customer_id)
     authorise_grant(by, grant)
     email = normal_email(email)
-    if User.objects.filter(email=email).exists():
-        raise Conflict("Someone with this e-mail address is already here.", code="email_taken")
-    user = _add_user(email=email, name=name.strip() or email, customer=customer, password=password)
+    with conflict_if_taken("Someone with this e-mail address is already here.", code="email_taken"):
+        user = _add_user(email=email, name=name.strip() or email, customer=customer, password=password)
     record(
         EventKind.MEMBER_CREATED,
         actor=by,

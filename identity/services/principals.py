@@ -19,7 +19,7 @@ from identity.services.bindings import keep_an_owner, manage_permission
 from tenants.errors import NotAllowed
 
 
-def _lock_managed(principal_id: UUID, by: Actor) -> Principal:
+def lock_managed(principal_id: UUID, by: Actor) -> Principal:
     """The principal, if `by` may manage it: in its customer, and holding no more than `by` does."""
     principal = lock_principal(principal_id)
     authorise(by, manage_permission(principal), principal.customer_id)
@@ -40,7 +40,7 @@ def end_credentials(principal: Principal) -> None:
 
 @transaction.atomic
 def disable_principal(principal_id: UUID, *, by: Actor) -> None:
-    principal = _lock_managed(principal_id, by)
+    principal = lock_managed(principal_id, by)
     if principal_id == by.id:
         raise NotAllowed("You cannot disable yourself.", code="own_account")
     if principal.is_disabled:
@@ -53,7 +53,7 @@ def disable_principal(principal_id: UUID, *, by: Actor) -> None:
 
 @transaction.atomic
 def enable_principal(principal_id: UUID, *, by: Actor) -> None:
-    principal = _lock_managed(principal_id, by)
+    principal = lock_managed(principal_id, by)
     if not principal.is_disabled:
         return
     Principal.objects.filter(id=principal.pk).update(disabled_at=None)

@@ -17,8 +17,9 @@ from identity.principals import PrincipalKind
 from identity.roles import Role
 from identity.services.authority import authorise, authorise_grant
 from identity.services.bindings import add_binding, check_grant
+from identity.services.uniqueness import conflict_if_taken
 from tenants.directory import register_client
-from tenants.errors import Conflict, Invalid
+from tenants.errors import Invalid
 from tenants.models import Customer
 
 DEFAULT_LIFETIME = timedelta(days=90)
@@ -61,9 +62,8 @@ def _create(terms: AccountTerms, by: Actor) -> tuple[ServiceAccount, str, str]:
         authorise_grant(by, grant)
     if not terms.name:
         raise Invalid("Give it a name.", field="name", code="name_needed")
-    if ServiceAccount.objects.filter(name=terms.name).exists():
-        raise Conflict("There is a service account with this name.", code="name_taken")
-    account, secret = _add_account(terms)
+    with conflict_if_taken("There is a service account with this name.", code="name_taken"):
+        account, secret = _add_account(terms)
     record(
         EventKind.SERVICE_ACCOUNT_CREATED,
         actor=by,

@@ -13,7 +13,9 @@ from audit.kinds import EventKind
 from audit.services import record
 from identity.cookies import SessionCookie
 from identity.models import Session
+from identity.permissions import Permission
 from identity.principals import ActingPrincipal
+from identity.services.authority import authorise
 
 USER_AGENT_LENGTH = 300
 
@@ -50,6 +52,11 @@ def open_session(principal: ActingPrincipal, *, method: str, client: Client) -> 
 
 @transaction.atomic
 def sign_out(session_id: UUID, *, by: Actor) -> None:
-    """Ends one session: the person's own, or any that `by` can see."""
-    if Session.objects.filter(id=session_id, ended_at=None).update(ended_at=timezone.now()):
-        record(EventKind.SIGNED_OUT, actor=by, subject=("session", session_id, ""))
+    """Ends one session: one's own, or of someone that `by` manages."""
+    session = Session.objects.select_related("principal").filter(id=session_id, ended_at=None).first()
+    if session is None:
+        return
+    if session.principal_id != by.id:
+        authorise(by, Permission.IDENTITY_MEMBER_MANAGE, session.principal.customer_id)
+    Session.objects.filter(id=session_id).update(ended_at=timezone.now())
+    record(EventKind.SIGNED_OUT, actor=by, subject=("session", session_id, ""))

@@ -73,12 +73,12 @@ def sign_in_password(*, workspace: str, email: str, password: str, client: Clien
 def _knock(tenant: UUID, email: str, client: Client) -> tuple[_Known | None, bool]:
     """Count the try and look who it is. The only look-up by e-mail, in a transaction that does nothing else."""
     with acting_for(Context(tenant)), transaction.atomic():
-        admitted = admit("password", email, client.address)
         user = User.objects.select_related("principal").filter(email=email, principal__disabled_at=None).first()
-        if user is None:
-            return None, admitted
+        if user is None:  # one count for all of them, so that made-up names fill neither this table nor the log
+            return None, admit("nobody", client.address)
         enrolled = confirmed_device(user) is not None
-        return _Known(user.pk, user.password, user.principal.epoch, enrolled, user.email), admitted
+        known = _Known(user.pk, user.password, user.principal.epoch, enrolled, user.email)
+        return known, admit("password", email, client.address)
 
 
 def _forgive(tenant: UUID, *parts: str) -> None:

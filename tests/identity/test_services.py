@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from audit.selectors import events
 from identity.errors import GrantsMoreThanHeld, LastOwner, PermissionMissing
-from identity.models import Principal, RoleBinding, ServiceAccount, User
+from identity.models import Principal, RecoveryCode, RoleBinding, ServiceAccount, Session, TotpDevice, User
 from identity.permissions import CUSTOMER_PERMISSIONS, Permission
 from identity.principals import Grant
 from identity.roles import ROLES, Role
@@ -25,13 +25,15 @@ from identity.services import (
     create_service_account,
     disable_principal,
     enable_principal,
+    reset_factors,
+    sign_out,
     unbind_role,
 )
 from identity.services.projection import differences
 from tenants.errors import Conflict, Invalid, NotAllowed, NotFound
 from tenants.isolation.context import Context, acting_for
 from tests.factories import make_tenant
-from tests.identity.factories import PASSWORD, SETUP, make_machine, make_person
+from tests.identity.factories import PASSWORD, SETUP, make_machine, make_member, make_person
 
 
 def _as(person):
@@ -449,3 +451,53 @@ def test_create_tenant_prints_what_the_owner_needs(capsys):
     assert workspace in printed
     assert "owner@example.com" in printed
     assert "otpauth://totp/" in printed
+
+
+def test_an_email_that_is_taken_out_of_sight_is_a_conflict_too():
+    acme = make_tenant()
+    staff = make_person(acme, Role.ADMIN)
+    manager = make_person(acme, Role.CUSTOMER_MANAGER, name="carol", customer=acme.customers[0])
+
+    with acting_as(manager), pytest.raises(Conflict):
+        create_member(
+            email=staff.user.email,
+            name="E",
+            role=Role.CUSTOMER_VIEWER,
+            customer=acme.customers[0],
+            password=PASSWORD,
+            by=manager.actor,
+        )
+
+
+def test_an_admin_does_not_reset_an_owners_second_factor():
+    acme = make_tenant()
+    owner, alice = make_person(acme, Role.OWNER, name="owner"), make_person(acme, Role.ADMIN)
+
+    with acting_as(alice), pytest.raises(GrantsMoreThanHeld):
+        reset_factors(owner.user, by=alice.actor)
+
+
+def test_nobody_ends_the_session_of_someone_they_do_not_manage():
+    acme = make_tenant()
+    alice, bob = make_person(acme, Role.ADMIN), make_person(acme, Role.OPERATOR, name="bob")
+    alice.browser()
+    bob.browser()
+
+    with acting_as(bob), pytest.raises(PermissionMissing):
+        sign_out(Session.objects.get(principal_id=alice.id).pk, by=bob.actor)
+    with acting_as(alice):
+        sign_out(Session.objects.get(principal_id=bob.id).pk, by=alice.actor)
+        assert Session.objects.get(principal_id=bob.id).ended_at
+
+
+def test_sessions_and_factors_are_the_persons_own_for_customers_people():
+    acme = make_tenant()
+    carol = make_member(acme, Role.CUSTOMER_MANAGER, name="carol", customer=acme.customers[0])
+    dave = make_member(acme, Role.CUSTOMER_VIEWER, name="dave", customer=acme.customers[0])
+    carol.browser()
+    dave.browser()
+
+    with acting_as(carol):
+        assert set(Session.objects.values_list("principal_id", flat=True)) == {carol.id}
+        assert set(TotpDevice.objects.values_list("user_id", flat=True)) == {carol.id}
+        assert set(RecoveryCode.objects.values_list("user_id", flat=True)) == {carol.id}

@@ -284,3 +284,17 @@ def test_an_unwritable_log_lets_nobody_in(scratch_database):
         with pytest.raises(AuditUnavailable):
             sign_in_code(pending, alice.code(), client=HOME)
         assert _sessions(alice) == 0
+
+
+def test_made_up_names_fill_neither_the_table_nor_the_log():
+    alice = make_member(make_tenant())
+    for number in range(12):
+        with pytest.raises(SignInRefused):
+            sign_in_password(
+                workspace=alice.world.workspace, email=f"p{number}@x.example", password=PASSWORD, client=HOME
+            )
+
+    with alice.world.acting():
+        assert Attempts.objects.count() == 1
+        assert events().filter(kind="identity:session:refuse").count() <= 6
+    assert _password(alice).user_id == alice.id
