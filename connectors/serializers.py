@@ -30,7 +30,7 @@ class ToolOut(serializers.Serializer[Any]):
     output_schema = serializers.JSONField()
 
 
-class OfferOut(serializers.Serializer[Offer]):
+class OfferOut(serializers.Serializer[Any]):
     """A connector of the catalogue and whether the tenant may use it."""
 
     key = serializers.CharField(source="connector.key")
@@ -135,7 +135,7 @@ class MappingOut(serializers.ModelSerializer[CustomerMapping]):
 class ToolCallOut(serializers.ModelSerializer[ToolCall]):
     customer = serializers.UUIDField(source="customer_id", allow_null=True)
     customer_name = serializers.CharField(source="customer.name", allow_null=True, default=None)
-    instance = serializers.UUIDField(source="instance_id", allow_null=True)
+    instance = serializers.UUIDField(source="instance_id", allow_null=True)  # type: ignore[assignment]
     rows_dropped = serializers.SerializerMethodField(
         help_text="Withheld, being of other customers. Null for those who do not see every customer."
     )

@@ -1,13 +1,13 @@
 """Set-up of connections: entitlement first, then settings and credential, then a health check, then activation."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings as deployment
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -26,9 +26,10 @@ from connectors.tasks import check_instance
 from tenants.errors import Conflict, Invalid, NotAllowed, Unavailable
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
-from tenants.models import Customer
+from tenants.models import KEY_PATTERN, Customer, key_validator
 
 FAILURES_UNTIL_FAILING = 3
+NAME_LENGTH = 200
 State, Health = ConnectorInstance.State, ConnectorInstance.Health
 
 
@@ -187,11 +188,10 @@ def _subject(instance: ConnectorInstance) -> tuple[str, Any, str]:
 
 
 def _check_names(slug: str, name: str) -> None:
-    for field, value in (("slug", slug), ("name", name)):
-        try:
-            ConnectorInstance._meta.get_field(field).run_validators(value)
-        except ValidationError as error:
-            raise Invalid(error.messages[0], field=field) from None
+    if slug and not re.match(KEY_PATTERN, slug):
+        raise Invalid(str(key_validator.message), field="slug")
+    if len(name) > NAME_LENGTH:
+        raise Invalid("Choose a shorter name.", field="name")
     if slug and ConnectorInstance.objects.filter(slug=slug).exists():
         raise Conflict(f"The short name {slug} is taken.", code="slug_taken")
 

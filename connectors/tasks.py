@@ -10,14 +10,14 @@ from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
 
 
-@shared_task(name="connectors.check_instance", process=Process.BROKER)
+@shared_task(name="connectors.check_instance", process=Process.BROKER)  # type: ignore[untyped-decorator]
 def check_instance(instance_id: str) -> None:
     from connectors.services import check_health  # noqa: PLC0415 - a leaf: services enqueue it
 
     check_health(UUID(instance_id))
 
 
-@shared_task(name="connectors.sweep_health", base=PlainTask, process=Process.WORKER)
+@shared_task(name="connectors.sweep_health", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_health() -> None:
     """Started by beat: whatever is due, of every tenant."""
     from connectors.services import enqueue_due_checks  # noqa: PLC0415

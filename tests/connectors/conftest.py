@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,3 +81,15 @@ def connected(vendor: StubVendor) -> object:
 
     with as_role("app"):
         return connect(vendor)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was handed to the queue."""
+    from connectors.tasks import check_instance  # noqa: PLC0415
+
+    messages: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        type(check_instance._get_current_object()), "apply_async", lambda _self, *args, **_kwargs: messages.append(args)
+    )
+    return messages

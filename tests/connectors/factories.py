@@ -1,10 +1,12 @@
 """Connections for tests, made by the services that people use."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 from audit.actors import Actor, ActorKind
+from audit.models import Event
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
@@ -24,7 +26,6 @@ class ConnectedWorld:
     mappings: list[CustomerMapping]
     secret: str
     client_id: str
-    extra: dict[str, Any] = field(default_factory=dict)
 
     def call(
         self, tool: str = "list_tickets", arguments: dict[str, Any] | None = None, *, customer: int = 0
@@ -60,3 +61,30 @@ def connect(
             for customer, client in zip(world.customers, clients, strict=True)
         ]
     return ConnectedWorld(world, instance, mappings, secret, client_id)
+
+
+SETTINGS = {"base_url": "https://acme.halopsa.com", "client_id": "acme-app"}
+SECRET = {"client_secret": "a-secret-of-acme-9f2c41"}
+FINE, HICCUP, REFUSED = (
+    Checkup("", "Fine."),
+    Checkup("vendor_fault", "x"),
+    Checkup("vendor_unauthorized", "x", permanent=True),
+)
+
+
+def draft(world: TenantWorld) -> ConnectorInstance:
+    return start_instance("halopsa", by=ALICE)
+
+
+def configured(world: TenantWorld) -> ConnectorInstance:
+    return configure_instance(draft(world), settings=SETTINGS, secret=SECRET, by=ALICE)
+
+
+def kinds(world: TenantWorld) -> list[str]:
+    with world.acting():
+        return list(Event.objects.order_by("id").values_list("kind", flat=True))
+
+
+def bodies(world: TenantWorld, kind: str) -> list[dict[str, Any]]:
+    with world.acting():
+        return [json.loads(bytes(event.body or b"{}")) for event in Event.objects.filter(kind=kind).order_by("id")]
