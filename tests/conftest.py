@@ -75,6 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
     import django  # noqa: PLC0415 - the settings read the environment made above
 
     django.setup()
+    # Workers inherit the environment, and pytest-django would read the settings before this function has run there.
+    del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def _own_redis(worker: str) -> str:

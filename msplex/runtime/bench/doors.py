@@ -10,6 +10,6 @@ def sign_in_page(world: World) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for clients in CLIENTS:
         baseline = measure(get(world.vendor + "/_stub/requests"), clients=clients)
-        page = measure(get(world.portal + "/sign-in"), clients=clients)
+        page = measure(get(world.portal + "/sign-in/"), clients=clients)
         figures[f"{clients}_clients"] = {"page": against(page, baseline), "baseline": baseline}
     return figures
