@@ -1,0 +1,77 @@
+"""The real thing: a gateway and a broker in processes of their own, the stub vendor, PostgreSQL and Valkey between them."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import role_url
+from tests.connectors.conftest import stub_process, vendor  # noqa: F401 - fixtures
+
+ROOT = Path(__file__).parents[2]
+COMMON = ("PATH", "REDIS_URL", "MSPLEX_CONTEXT_KEY", "MSPLEX_VENDOR_NETWORKS", "LANG")
+WAIT = 30
+
+
+def environment(process: str, role: str, *keys: str) -> dict[str, str]:
+    """What a process of a deployment gets: its role, its keys, nothing else."""
+    kept = {name: os.environ[name] for name in (*COMMON, *keys) if name in os.environ}
+    return kept | {
+        "DATABASE_URL": role_url(f"msplex_{role}", os.environ["MSPLEX_TEST_DATABASE"]),
+        "MSPLEX_ENV": "test",
+        "MSPLEX_PROCESS": process,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except OSError:
+            assert process.poll() is None, f"{process.args} ended"
+            assert time.monotonic() < deadline, f"{url} does not answer"
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.fixture(scope="session")
+def broker_process(_database: None) -> Iterator[None]:
+    command = [
+        sys.executable, "-m", "celery", "-A", "msplex.celery:app", "worker", "-Q", "broker", "-c", "2",
+        "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
+    ]  # fmt: skip
+    env = environment("broker", "broker", "MSPLEX_INTAKE_PRIVATE_KEY")
+    process = subprocess.Popen(command, cwd=ROOT, env=env)
+    yield
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def gateway_url(broker_process: None) -> Iterator[str]:
+    port = free_port()
+    command = [
+        sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port),
+        "--no-ws", "--workers-kill-timeout", "1", "--log-level", "warning", "msplex.gateway.asgi:application",
+    ]  # fmt: skip
+    env = environment("gateway", "app", "MSPLEX_TOKEN_VERIFY_KEY")
+    process = subprocess.Popen(command, cwd=ROOT, env=env)
+    wait_for(f"http://127.0.0.1:{port}/healthz", process)
+    yield f"http://127.0.0.1:{port}/mcp"
+    process.terminate()
+    process.wait(20)

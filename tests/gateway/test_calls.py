@@ -1,0 +1,352 @@
+"""tools/call from an agent's bytes to the vendor's and back, through real processes."""
+
+import json
+import time
+
+import pytest
+from django.db import transaction
+
+from audit.kinds import EventKind
+from audit.models import Event
+from billing.models import QuotaCounter, UsageEvent
+from connectors.models import ToolCall
+from connectors.services import deactivate_instance, unmap_customer
+from identity.roles import Role
+from identity.services import disable_principal
+from tenants.models import Entitlement, Subscription, Tenant
+from tests.conftest import as_role
+from tests.connectors.factories import ALICE, connect
+from tests.factories import make_tenant
+from tests.gateway.door import Door, agent, refusal
+from tests.identity.factories import SETUP, make_machine
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+LIST, GET = "halopsa_list_tickets", "halopsa_get_ticket"
+
+
+@pytest.fixture
+def world(vendor):
+    return connect(vendor)
+
+
+@pytest.fixture
+def door(gateway_url, world):
+    return agent(gateway_url, world, world.tenant.customers[0])
+
+
+def clients_in(answer) -> set[int]:
+    return {ticket["client_id"] for ticket in answer["structuredContent"]["tickets"]}
+
+
+def test_an_agent_gets_its_customers_tickets(door, world):
+    answer = door.call(LIST, limit=5)
+
+    assert answer["structuredContent"]["count"] == 5
+    assert clients_in(answer) == {11}
+    assert json.loads(answer["content"][0]["text"]) == answer["structuredContent"]
+
+
+def test_each_gate_leaves_its_verdict_on_the_call(door, world):
+    door.call(LIST, limit=1)
+
+    with world.tenant.acting():
+        call = ToolCall.objects.get()
+    assert call.state == ToolCall.State.SUCCEEDED
+    assert [verdict["gate"] for verdict in call.verdicts] == [
+        "authenticate_principal", "resolve_tenant", "resolve_customer", "load_entitlements", "verify_subscription",
+        "verify_connector_entitlement", "verify_instance_readiness", "evaluate_policy", "check_quota",
+        "check_approval", "dispatch", "execute", "return_result",
+    ]  # fmt: skip
+    assert all(verdict["ok"] for verdict in call.verdicts)
+    assert (call.rows_returned, call.rows_dropped) == (1, 0)
+    assert call.vendor_requests >= 1
+
+
+def test_billed_equals_audited(door, world):
+    door.call(LIST, limit=1)
+    door.call(LIST, limit=1, customer="nobody")
+
+    with as_role("worker"), world.tenant.acting():
+        usage = set(UsageEvent.objects.values_list("id", flat=True))
+        finished = set(Event.objects.filter(kind=EventKind.CALL_FINISHED, result="ok").values_list("subject_id", flat=True))
+        refused = Event.objects.filter(kind=EventKind.CALL_REFUSED).count()
+        counted = QuotaCounter.objects.get().used
+    assert usage == finished
+    assert (len(usage), refused, counted) == (1, 1, 1)
+
+
+def test_the_intent_is_on_record_before_the_outcome(door, world):
+    door.call(LIST, limit=1)
+
+    with world.tenant.acting():
+        kinds = list(
+            Event.objects.filter(kind__in=[EventKind.CALL_INTENDED, EventKind.CREDENTIAL_OPENED, EventKind.CALL_FINISHED])
+            .filter(kind__startswith="gateway")
+            .order_by("id")
+            .values_list("kind", flat=True)
+        )
+    assert kinds == [EventKind.CALL_INTENDED, EventKind.CALL_FINISHED]
+
+
+@pytest.mark.parametrize("mode", ["ignore_filter", "mix", "injection"])
+def test_a_vendor_that_mixes_clients_shows_no_foreign_row(door, vendor, mode):
+    vendor.behave(mode)
+
+    answer = door.call(LIST, limit=50)
+
+    text = json.dumps(answer)
+    assert clients_in(answer) == {11}
+    assert "MARK-11-ALDER" in text
+    assert not [mark for mark in ("MARK-12", "MARK-13", "MARK-21", "Birch", "Cedar", "Dogwood") if mark in text]
+
+
+def test_another_customers_ticket_is_not_found_like_a_missing_one(door):
+    foreign = door.call(GET, ticket_id=12001)
+    missing = door.call(GET, ticket_id=999999)
+
+    assert refusal(foreign)["code"] == "not_found"
+    assert foreign["content"] == missing["content"]
+    assert {**refusal(foreign), "call_id": ""} == {**refusal(missing), "call_id": ""}
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [
+        ("echo_key", "output_blocked"),
+        ("500", "vendor_fault"),
+        ("429", "vendor_throttled"),
+        ("html", "vendor_not_json"),
+    ],
+)
+def test_a_vendor_that_misbehaves_is_a_named_refusal(door, vendor, world, mode, code):
+    vendor.behave(mode)
+
+    answer = door.call(LIST, limit=5)
+
+    assert answer["isError"]
+    assert refusal(answer)["code"] == code
+    assert refusal(answer)["gate"] == "execute"
+    assert world.secret not in json.dumps(answer)
+
+
+def test_a_failed_call_costs_nothing(door, vendor, world):
+    vendor.behave("500")
+
+    door.call(LIST)
+
+    with as_role("worker"), world.tenant.acting():
+        assert not UsageEvent.objects.exists()
+        assert QuotaCounter.objects.get().used == 0
+
+
+def test_a_caller_for_several_customers_has_to_name_one(gateway_url, world):
+    door = agent(gateway_url, world)
+
+    unnamed, named = door.call(LIST), door.call(LIST, customer=world.tenant.customers[1].key, limit=2)
+
+    assert refusal(unnamed)["code"] == "customer_required"
+    assert all(customer.key in unnamed["content"][0]["text"] for customer in world.tenant.customers)
+    assert clients_in(named) == {12}
+
+
+def test_customers_out_of_scope_foreign_and_unknown_are_one(door, world, vendor):
+    globex = connect(vendor, name="globex", clients=(21, 22, 23)).tenant
+    said = set()
+    for name in (world.tenant.customers[1].key, str(world.tenant.customers[1].id), str(globex.customers[0].id), "nobody"):
+        answer = door.call(LIST, customer=name)
+        assert refusal(answer)["code"] == "customer_not_in_scope"
+        said.add(answer["content"][0]["text"].replace(name, "-"))
+    assert len(said) == 1
+
+
+def test_a_hidden_tool_is_answered_like_an_unknown_one(gateway_url, world):
+    door = agent(gateway_url, world, role=Role.BILLING)
+
+    hidden = door.post("tools/call", {"name": LIST, "arguments": {"customer": world.tenant.customers[0].key}})
+    unknown = door.post("tools/call", {"name": "halopsa_no_such", "arguments": {"customer": world.tenant.customers[0].key}})
+
+    assert (hidden.status_code, hidden.content) == (unknown.status_code, unknown.content)
+    assert hidden.json()["error"] == {"code": -32602, "message": "Unknown tool"}
+
+
+def test_another_tenants_tool_is_unknown(gateway_url, world):
+    globex = make_tenant("globex")
+    mallory = agent(gateway_url, globex, globex.customers[0])
+
+    answer = mallory.post("tools/call", {"name": LIST, "arguments": {}}).json()
+    listed = mallory.post("tools/list", {})
+
+    assert answer["error"] == {"code": -32602, "message": "Unknown tool"}
+    assert listed.status_code == 403
+    assert refusal(listed.json()["error"])["gate"] == "verify_instance_readiness"
+
+
+def test_arguments_are_checked_and_named(door, vendor):
+    vendor.reset()
+    answer = door.call(LIST, limit=5000, client_id=12)
+
+    assert refusal(answer) == {
+        "gate": "evaluate_policy", "code": "invalid_arguments", "retryable": False,
+        "call_id": refusal(answer)["call_id"],
+    }  # fmt: skip
+    assert "limit" in answer["content"][0]["text"]
+    assert "client_id" in answer["content"][0]["text"]
+    assert vendor.seen()["total"] == 0
+
+
+def test_a_disabled_principal_is_refused_on_its_very_next_request(gateway_url, world):
+    machine = make_machine(world.tenant, Role.OPERATOR, customers=(world.tenant.customers[0],))
+    door = Door(gateway_url, machine.token())
+    assert door.tools()
+
+    with world.tenant.acting():
+        disable_principal(machine.id, by=SETUP)
+
+    assert door.post("tools/list", {}).status_code == 401
+    refused = door.post("tools/call", {"name": LIST, "arguments": {}})
+    assert refused.status_code == 401
+    assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("withdraw", "status", "code"),
+    [
+        (lambda world: Tenant.objects.update(status="suspended"), 403, "tenant_suspended"),
+        (lambda world: Subscription.objects.update(status="cancelled"), 403, "subscription_inactive"),
+    ],
+)
+def test_what_closes_the_door_closes_it_for_list_and_call_alike(door, world, withdraw, status, code):
+    with world.tenant.acting():
+        withdraw(world)
+
+    for answer in (door.post("tools/list", {}), door.post("tools/call", {"name": LIST, "arguments": {}})):
+        assert answer.status_code == status
+        assert refusal(answer.json()["error"])["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("withdraw", "gate", "code"),
+    [
+        (
+            lambda world: Entitlement.objects.update(valid_until="2020-01-01T00:00:00Z"),
+            "verify_connector_entitlement",
+            "connector_not_entitled",
+        ),
+        (lambda world: deactivate_instance(world.instance, by=ALICE), "verify_instance_readiness", "instance_not_ready"),
+        (lambda world: unmap_customer(world.mappings[0], by=ALICE), "verify_instance_readiness", "instance_not_ready"),
+        (
+            lambda world: type(world.instance).objects.update(health_ok_at="2020-01-01T00:00:00Z"),
+            "verify_instance_readiness",
+            "instance_not_ready",
+        ),
+    ],
+)
+def test_what_takes_the_tools_away_is_named_on_list_and_call(door, world, vendor, withdraw, gate, code):
+    assert door.tools() == [GET, LIST]
+    with world.tenant.acting():
+        withdraw(world)
+    vendor.reset()
+
+    listed = door.post("tools/list", {})
+    called = door.call(LIST)
+
+    assert listed.status_code == 403
+    assert (refusal(listed.json()["error"])["gate"], refusal(listed.json()["error"])["code"]) == (gate, code)
+    assert (refusal(called)["gate"], refusal(called)["code"]) == (gate, code)
+    assert vendor.seen()["total"] == 0
+
+
+def test_the_last_included_call_is_the_last(door, world, vendor):
+    with world.tenant.acting():
+        Entitlement.objects.update(included_calls=1)
+
+    first, second = door.call(LIST, limit=1), door.call(LIST, limit=1)
+
+    assert "structuredContent" in first
+    assert refusal(second)["code"] == "quota_exhausted"
+
+
+def test_a_flood_is_told_when_to_come_back(door, world):
+    with world.tenant.acting():
+        Entitlement.objects.update(calls_per_minute=6)
+
+    codes = [refusal(answer) for answer in (door.call(LIST, limit=1) for _ in range(4)) if answer.get("isError")]
+
+    assert codes
+    assert all(envelope["code"] == "rate_limited" and 0 < envelope["retry_after"] <= 10 for envelope in codes)
+
+
+def test_a_tool_under_approval_waits_as_a_request(door, world, vendor):
+    from approvals.models import ApprovalPolicy, ApprovalRequest  # noqa: PLC0415
+
+    with world.tenant.acting():
+        ApprovalPolicy.objects.create(tool=LIST, required=True)
+    vendor.reset()
+
+    first, again, other = door.call(LIST, limit=1), door.call(LIST, limit=1), door.call(LIST, limit=2)
+
+    assert refusal(first)["code"] == "approval_required"
+    assert refusal(first)["approval_request"] == refusal(again)["approval_request"] != refusal(other)["approval_request"]
+    assert vendor.seen()["total"] == 0
+    with world.tenant.acting():
+        assert ApprovalRequest.objects.count() == 2
+        assert not QuotaCounter.objects.exists()
+
+
+def test_no_record_no_run(gateway_url, world, vendor):
+    """The audit table cannot be written: nothing runs, and the caller is told within two seconds."""
+    door = agent(gateway_url, world, world.tenant.customers[0])
+    door.call(LIST, limit=1)
+    vendor.reset()
+    with as_role("migrator"), transaction.atomic():
+        from django.db import connection  # noqa: PLC0415
+
+        connection.cursor().execute("SET ROLE msplex_owner; LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        answer = door.call(LIST, limit=1)
+        took = time.monotonic() - began
+
+    assert refusal(answer)["code"] == "audit_unavailable"
+    assert took < 2
+    assert vendor.seen()["total"] == 0
+    with world.tenant.acting():
+        assert ToolCall.objects.count() == 1
+
+
+def test_a_call_runs_once_however_often_its_message_comes(door, world, vendor):
+    door.call(LIST, limit=1)
+    with world.tenant.acting():
+        call = ToolCall.objects.get()
+    vendor.reset()
+
+    from tenants.isolation.context import Context, acting_for  # noqa: PLC0415
+
+    from msplex.tasks import run_call  # noqa: PLC0415
+
+    with acting_for(Context(world.tenant.id, (call.customer_id,))):
+        run_call.apply_async([str(call.id)])
+    assert "structuredContent" in door.call(LIST, limit=1)
+
+    time.sleep(0.3)
+    assert vendor.seen()["total"] <= 2
+    with as_role("worker"), world.tenant.acting():
+        assert UsageEvent.objects.count() == 2
+
+
+def test_the_queue_carries_ids_only(world, vendor, gateway_url):
+    """What stands in Redis while a call waits names no argument, no credential and no tenant that could be swapped."""
+    import redis  # noqa: PLC0415
+    from django.conf import settings  # noqa: PLC0415
+
+    from tenants.isolation.context import Context, acting_for  # noqa: PLC0415
+
+    from msplex.tasks import run_call  # noqa: PLC0415
+
+    with acting_for(Context(world.tenant.id, ())):
+        run_call.apply_async(["0199-id"], queue="nobody-reads-this")
+    message = redis.Redis.from_url(settings.REDIS_URL).lrange("nobody-reads-this", 0, -1)[0].decode()
+    redis.Redis.from_url(settings.REDIS_URL).delete("nobody-reads-this")
+
+    assert world.secret not in message
+    body = json.loads(message)
+    assert set(body["headers"]["msplex"]) == {"context", "mac"}
