@@ -23,7 +23,7 @@ def _by_disabled(rows: QuerySet[User], name: str, value: str) -> QuerySet[User]:
     return rows.filter(principal__disabled_at__isnull=value == "active")
 
 
-class CallFilter(filters.FilterSet):
+class CallFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
     state = filters.ChoiceFilter(choices=ToolCall.State.choices, label="State", empty_label="Any")
     gate = filters.ChoiceFilter(choices=list(LABELS.items()), label="Gate", empty_label="Any")
     tool = filters.CharFilter(lookup_expr="startswith", label="Tool", widget=SEARCH)
@@ -37,7 +37,7 @@ class CallFilter(filters.FilterSet):
         fields: tuple[str, ...] = ()
 
 
-class CustomerFilter(filters.FilterSet):
+class CustomerFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
     q = filters.CharFilter(method="search", label="Search", widget=SEARCH)
     status = filters.ChoiceFilter(choices=Customer.Status.choices, label="Status", empty_label="Any")
 
@@ -49,7 +49,7 @@ class CustomerFilter(filters.FilterSet):
         return rows.filter(Q(name__icontains=value) | Q(key__icontains=value))
 
 
-class PeopleFilter(filters.FilterSet):
+class PeopleFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
     q = filters.CharFilter(method="search", label="Search", widget=SEARCH)
     status = filters.ChoiceFilter(choices=PRINCIPAL_STATES, method=_by_disabled, label="Status", empty_label="Any")
 
@@ -61,7 +61,7 @@ class PeopleFilter(filters.FilterSet):
         return rows.filter(Q(name__icontains=value) | Q(email__icontains=value))
 
 
-class ServiceAccountFilter(filters.FilterSet):
+class ServiceAccountFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
     q = filters.CharFilter(method="search", label="Search", widget=SEARCH)
     status = filters.ChoiceFilter(choices=PRINCIPAL_STATES, method=_by_disabled, label="Status", empty_label="Any")
 

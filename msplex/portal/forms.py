@@ -20,7 +20,7 @@ class CustomerForm(forms.Form):
     )
 
 
-class _Customers(forms.ModelChoiceField):
+class _Customers(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic when it runs
     def __init__(self, **kwargs: object) -> None:
         super().__init__(queryset=Customer.objects, **kwargs)  # type: ignore[arg-type]
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.http import HttpRequest
 from django.urls import reverse
 
 from identity.permissions import Permission
+from msplex.portal.requests import PortalRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
 )
 
 
-def places_of(request: HttpRequest) -> Iterator[Group]:
+def places_of(request: PortalRequest) -> Iterator[Group]:
     match = request.resolver_match
     here = match.url_name or "" if match else ""
     for label, places in PLACES:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -26,6 +25,12 @@ class Counts:
     refused_today: int
     failed_today: int
     withheld_week: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    gate: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,10 @@ def counts(now: datetime) -> Counts:
     )
 
 
-def refusals_by_gate(now: datetime) -> list[dict[str, Any]]:
+def refusals_by_gate(now: datetime) -> list[Refusals]:
     refused = calls_since(now - WEEK).filter(state=State.REFUSED)
-    return list(refused.order_by().values("gate").annotate(count=Count("id")).order_by("-count", "gate"))
+    rows = refused.order_by().values_list("gate").annotate(count=Count("id")).order_by("-count", "gate")
+    return [Refusals(*row) for row in rows]
 
 
 def latest_calls(number: int) -> list[ToolCall]:

@@ -14,7 +14,7 @@ def _cell(label: str, template: str, **kwargs: Any) -> tables.TemplateColumn:
     )
 
 
-class CustomersTable(tables.Table):
+class CustomersTable(tables.Table):  # type: ignore[misc]  # the package has no types
     name = _cell("Name", "customer_name")
     key = _cell("Key", "customer_key")
     systems = _cell("Connected systems", "customer_systems", orderable=False)
@@ -22,14 +22,14 @@ class CustomersTable(tables.Table):
     created_at = _cell("Added", "created_at", css="cell-tight")
 
 
-class PeopleTable(tables.Table):
+class PeopleTable(tables.Table):  # type: ignore[misc]  # the package has no types
     name = _cell("Name", "person_name")
     roles = _cell("Roles", "roles", orderable=False)
     status = _cell("Status", "principal_status", orderable=False)
     last_sign_in = _cell("Last sign-in", "last_sign_in", css="cell-tight")
 
 
-class ServiceAccountsTable(tables.Table):
+class ServiceAccountsTable(tables.Table):  # type: ignore[misc]  # the package has no types
     name = _cell("Name", "service_account_name")
     roles = _cell("Roles", "roles", orderable=False)
     status = _cell("Status", "service_account_status", orderable=False)

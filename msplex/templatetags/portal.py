@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django import template
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,6 +15,7 @@ from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from msplex.portal.gates import LABELS
 from msplex.portal.places import Group, places_of
+from msplex.portal.requests import PortalRequest
 from tenants.selectors import tenant
 
 register = template.Library()
@@ -43,13 +43,13 @@ LABELS_OF_STATES = {"unknown": "unknown", "past_due": "past due"}
 
 
 @register.filter
-def places(request: HttpRequest) -> Iterator[Group]:
+def places(request: PortalRequest) -> Iterator[Group]:
     return places_of(request)
 
 
 @register.simple_tag(takes_context=True)
 def may(context: template.Context, permission: str) -> bool:
-    request: HttpRequest = context["request"]
+    request: PortalRequest = context["request"]
     return request.principal.allows(Permission(permission))
 
 

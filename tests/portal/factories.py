@@ -62,6 +62,4 @@ def furnish(name: str = "acme", *, customers: int = 3) -> Furnished:
         instance = start_instance("halopsa", by=SETUP)
         map_customer(instance, customer=world.customers[0], external_id="11", by=SETUP)
     machine = make_machine(world, owner=owner)
-    return Furnished(
-        world, owner, instance, machine, make_call(world, instance=instance), make_refusal(world)
-    )
+    return Furnished(world, owner, instance, machine, make_call(world, instance=instance), make_refusal(world))

@@ -18,7 +18,7 @@ SECRET = "postgres://user:hunter2@db"
 
 def raising(error: Exception) -> Callable[[HttpRequest], HttpResponse]:
     @public("a test")
-    def view(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    def view(request: HttpRequest) -> HttpResponse:
         raise error
 
     return view

@@ -17,12 +17,12 @@ from tests.identity.factories import SETUP, Person, make_machine, make_person
 from tests.portal.factories import make_call, make_refusal
 
 
-def _customer(world: TenantWorld, owner: Person, number: int) -> None:  # noqa: ARG001
+def _customer(world: TenantWorld, owner: Person, number: int) -> None:
     with world.acting():
         create_customer(name=f"Client {number}", key=f"client-{number}", by=SETUP)
 
 
-def _instance(world: TenantWorld, owner: Person, number: int) -> None:  # noqa: ARG001
+def _instance(world: TenantWorld, owner: Person, number: int) -> None:
     with world.acting():
         start_instance("halopsa", name=f"Halo {number}", by=SETUP)
 

@@ -57,7 +57,7 @@ def test_without_entitlement_no_credential_is_asked_for() -> None:
     response = alice.browser().post(url, {"name": "Service desk"})
 
     assert "Your plan does not include HaloPSA" in page.content.decode()
-    assert "<form class=\"panel" not in page.content.decode()
+    assert '<form class="panel' not in page.content.decode()
     assert outcomes(page) == ["wrong", "todo", "todo", "todo"]
     assert response.status_code == 422
     with alice.world.acting():

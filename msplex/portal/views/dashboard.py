@@ -46,7 +46,7 @@ def _calls(now: datetime) -> dict[str, object]:
         "figures": _figures(selectors.counts(now)),
         "recent": selectors.latest_calls(LATEST),
         "denials": denials,
-        "most_denials": max((denial["count"] for denial in denials), default=0),
+        "most_denials": max((denial.count for denial in denials), default=0),
     }
 
 
