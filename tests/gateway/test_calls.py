@@ -68,7 +68,9 @@ def test_billed_equals_audited(door, world):
 
     with as_role("worker"), world.tenant.acting():
         usage = set(UsageEvent.objects.values_list("id", flat=True))
-        finished = set(Event.objects.filter(kind=EventKind.CALL_FINISHED, result="ok").values_list("subject_id", flat=True))
+        finished = set(
+            Event.objects.filter(kind=EventKind.CALL_FINISHED, result="ok").values_list("subject_id", flat=True)
+        )
         refused = Event.objects.filter(kind=EventKind.CALL_REFUSED).count()
         counted = QuotaCounter.objects.get().used
     assert usage == finished
@@ -80,7 +82,9 @@ def test_the_intent_is_on_record_before_the_outcome(door, world):
 
     with world.tenant.acting():
         kinds = list(
-            Event.objects.filter(kind__in=[EventKind.CALL_INTENDED, EventKind.CREDENTIAL_OPENED, EventKind.CALL_FINISHED])
+            Event.objects.filter(
+                kind__in=[EventKind.CALL_INTENDED, EventKind.CREDENTIAL_OPENED, EventKind.CALL_FINISHED]
+            )
             .filter(kind__startswith="gateway")
             .order_by("id")
             .values_list("kind", flat=True)
@@ -152,7 +156,12 @@ def test_a_caller_for_several_customers_has_to_name_one(gateway_url, world):
 def test_customers_out_of_scope_foreign_and_unknown_are_one(door, world, vendor):
     globex = connect(vendor, name="globex", clients=(21, 22, 23)).tenant
     said = set()
-    for name in (world.tenant.customers[1].key, str(world.tenant.customers[1].id), str(globex.customers[0].id), "nobody"):
+    for name in (
+        world.tenant.customers[1].key,
+        str(world.tenant.customers[1].id),
+        str(globex.customers[0].id),
+        "nobody",
+    ):
         answer = door.call(LIST, customer=name)
         assert refusal(answer)["code"] == "customer_not_in_scope"
         said.add(answer["content"][0]["text"].replace(name, "-"))
@@ -163,7 +172,9 @@ def test_a_hidden_tool_is_answered_like_an_unknown_one(gateway_url, world):
     door = agent(gateway_url, world, role=Role.BILLING)
 
     hidden = door.post("tools/call", {"name": LIST, "arguments": {"customer": world.tenant.customers[0].key}})
-    unknown = door.post("tools/call", {"name": "halopsa_no_such", "arguments": {"customer": world.tenant.customers[0].key}})
+    unknown = door.post(
+        "tools/call", {"name": "halopsa_no_such", "arguments": {"customer": world.tenant.customers[0].key}}
+    )
 
     assert (hidden.status_code, hidden.content) == (unknown.status_code, unknown.content)
     assert hidden.json()["error"] == {"code": -32602, "message": "Unknown tool"}
@@ -232,7 +243,11 @@ def test_what_closes_the_door_closes_it_for_list_and_call_alike(door, world, wit
             "verify_connector_entitlement",
             "connector_not_entitled",
         ),
-        (lambda world: deactivate_instance(world.instance, by=ALICE), "verify_instance_readiness", "instance_not_ready"),
+        (
+            lambda world: deactivate_instance(world.instance, by=ALICE),
+            "verify_instance_readiness",
+            "instance_not_ready",
+        ),
         (lambda world: unmap_customer(world.mappings[0], by=ALICE), "verify_instance_readiness", "instance_not_ready"),
         (
             lambda world: type(world.instance).objects.update(health_ok_at="2020-01-01T00:00:00Z"),
@@ -286,7 +301,9 @@ def test_a_tool_under_approval_waits_as_a_request(door, world, vendor):
     first, again, other = door.call(LIST, limit=1), door.call(LIST, limit=1), door.call(LIST, limit=2)
 
     assert refusal(first)["code"] == "approval_required"
-    assert refusal(first)["approval_request"] == refusal(again)["approval_request"] != refusal(other)["approval_request"]
+    assert (
+        refusal(first)["approval_request"] == refusal(again)["approval_request"] != refusal(other)["approval_request"]
+    )
     assert vendor.seen()["total"] == 0
     with world.tenant.acting():
         assert ApprovalRequest.objects.count() == 2

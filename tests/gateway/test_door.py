@@ -107,7 +107,9 @@ def test_only_post_is_answered(gateway_url, world, method):
 def test_a_header_that_contradicts_the_body_is_refused(gateway_url, world):
     door = agent(gateway_url, world, world.tenant.customers[0])
 
-    answer = door.post("tools/call", {"name": "halopsa_get_ticket", "arguments": {}}, **{"Mcp-Name": "halopsa_list_tickets"})
+    answer = door.post(
+        "tools/call", {"name": "halopsa_get_ticket", "arguments": {}}, **{"Mcp-Name": "halopsa_list_tickets"}
+    )
 
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == -32020

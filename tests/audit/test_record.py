@@ -1,0 +1,182 @@
+"""The record is in the transaction of what it records, or neither is."""
+
+import hashlib
+import json
+import time
+from contextlib import contextmanager
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from audit.actors import Actor, ActorKind, system
+from audit.canonical import NotCanonical, canonical
+from audit.errors import AuditUnavailable
+from audit.kinds import EventKind
+from audit.models import Event
+from audit.services import BODY_LABEL, record
+from tenants.ids import uuid7
+from tenants.models import Customer
+from tests.conftest import as_role
+from tests.factories import make_tenant
+
+ACTOR = system("tests")
+
+
+@contextmanager
+def as_owner(scratch, statement: str):
+    with scratch("migrator"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET ROLE msplex_owner")
+        cursor.execute(statement)
+        yield
+
+
+def test_the_header_commits_to_the_body():
+    acme = make_tenant()
+    actor = Actor(ActorKind.USER, uuid7(), "Alice", "192.0.2.1", "req-1")
+
+    with acme.acting():
+        event_id = record(
+            EventKind.CUSTOMER_CREATED,
+            actor=actor,
+            subject=("customer", acme.customers[0].id, "ACME é"),
+            customer_id=acme.customers[0].id,
+            body={"key": "acme"},
+        )
+        event = Event.objects.get(id=event_id)
+
+    header, body = json.loads(bytes(event.header)), json.loads(bytes(event.body))
+    assert header["body_commit"] == hashlib.sha256(BODY_LABEL + bytes(event.body)).hexdigest()
+    assert header["tenant"] == str(acme.id)
+    assert header["actor"] == {"id": str(actor.id), "kind": "user"}
+    assert header["result"] == "ok"
+    assert (body["actor_label"], body["address"], body["key"]) == ("Alice", "192.0.2.1", "acme")
+    assert len(bytes.fromhex(body["salt"])) == 16
+    assert "Alice" not in bytes(event.header).decode()
+    assert (bytes(event.header), bytes(event.body)) == (canonical(header), canonical(body))
+
+
+def test_two_equal_events_have_different_commitments():
+    acme = make_tenant()
+    with acme.acting():
+        ids = [record(EventKind.CUSTOMER_CREATED, actor=ACTOR) for _ in range(2)]
+        headers = [json.loads(bytes(event.header)) for event in Event.objects.filter(id__in=ids)]
+    assert headers[0]["body_commit"] != headers[1]["body_commit"]
+
+
+def test_a_rollback_takes_the_record_with_it():
+    acme = make_tenant()
+    with acme.acting():
+        with pytest.raises(RuntimeError), transaction.atomic():
+            record(EventKind.CUSTOMER_CREATED, actor=ACTOR)
+            raise RuntimeError
+        assert not Event.objects.exists()
+
+
+def test_a_customers_principal_may_record_and_reads_only_its_own():
+    acme = make_tenant()
+    with acme.acting(acme.customers[0]):
+        record(EventKind.CALL_REFUSED, actor=ACTOR)
+        record(EventKind.CALL_INTENDED, actor=ACTOR, customer_id=acme.customers[0].id)
+        assert Event.objects.values_list("kind", flat=True).get() == EventKind.CALL_INTENDED
+        with pytest.raises(AuditUnavailable), transaction.atomic():
+            record(EventKind.CALL_INTENDED, actor=ACTOR, customer_id=acme.customers[1].id)
+
+
+@pytest.mark.parametrize("role", ["app", "worker", "broker", "sealer", "provider"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE content.audit_event SET result = 'ok'",
+        "DELETE FROM content.audit_event",
+        "TRUNCATE content.audit_event",
+        "ALTER TABLE content.audit_event ADD COLUMN x int",
+        "DROP TABLE content.audit_event",
+        "MERGE INTO content.audit_event e USING (SELECT 1) s ON false WHEN MATCHED THEN DELETE",
+    ],
+)
+def test_no_role_may_change_or_remove_an_event(role, statement):
+    acme = make_tenant()
+    with acme.acting():
+        record(EventKind.CUSTOMER_CREATED, actor=ACTOR)
+    with (
+        as_role(role),
+        acme.acting(),
+        pytest.raises(DatabaseError, match="permission denied|must be owner"),
+        transaction.atomic(),
+    ):
+        connection.cursor().execute(statement)
+
+
+def attempt(acme) -> float:
+    """A change and its record; seconds until it was refused. Neither must remain."""
+    began = time.monotonic()
+    with pytest.raises(AuditUnavailable), acme.acting():
+        Customer.objects.create(name="Unrecorded", key="unrecorded")
+        record(EventKind.CUSTOMER_CREATED, actor=ACTOR)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "REVOKE INSERT ON audit_event FROM msplex_app",
+        # a disk without room
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = '53100'; END $$;"
+        " CREATE TRIGGER fault BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION full_disk()",
+        # an insert that hangs
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(10); RETURN NEW; END $$;"
+        " CREATE TRIGGER fault BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION hang()",
+        # a row that is swallowed without an error
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
+        " CREATE TRIGGER fault BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION swallow()",
+    ],
+    ids=["privilege lost", "disk full", "hang", "swallowed"],
+)
+def test_what_cannot_be_recorded_does_not_happen(scratch_database, fault):
+    with scratch_database("app"):
+        acme = make_tenant()
+    with as_owner(scratch_database, fault):
+        pass
+
+    with scratch_database("app"):
+        assert attempt(acme) < 2
+        with acme.acting():
+            assert not Customer.objects.filter(key="unrecorded").exists()
+
+
+def test_a_locked_log_refuses_within_two_seconds(scratch_database):
+    with scratch_database("app"):
+        acme = make_tenant()
+    with as_owner(scratch_database, "LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE"), scratch_database("app"):
+        assert attempt(acme) < 2
+    with scratch_database("app"), acme.acting():
+        assert not Customer.objects.filter(key="unrecorded").exists()
+
+
+def test_the_limits_end_with_the_record():
+    acme = make_tenant()
+    with acme.acting(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '7s'")
+        record(EventKind.CUSTOMER_CREATED, actor=ACTOR)
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("7s",)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"b": 1, "a": [True, None, "x"]}, b'{"a":[true,null,"x"],"b":1}'),
+        ({"a": "e\u0301"}, '{"a":"\u00e9"}'.encode()),
+        ({"a": '\n"\\'}, b'{"a":"\\n\\"\\\\"}'),
+        ((), b"[]"),
+    ],
+)
+def test_canonical_bytes(value, expected):
+    assert canonical(value) == expected
+
+
+@pytest.mark.parametrize("value", [1.5, {"é": 1}, {1: 1}, {"a": object()}, {"a": [float("nan")]}])
+def test_what_has_no_canonical_form_is_refused_with_its_place(value):
+    with pytest.raises(NotCanonical, match=r"^\$"):
+        canonical(value)

@@ -1,0 +1,222 @@
+"""decide() over made-up tenants: no database, no clock, no queue."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.contract import Risk
+from connectors.models import ConnectorInstance
+from identity.principals import ActingPrincipal, Grant, PrincipalKind
+from identity.roles import ROLES, Role
+from msplex.decision import decide as module
+from msplex.decision import gates
+from msplex.decision.decide import decide, listed, why_nothing
+from msplex.decision.gates import GATES, LISTING, PERMISSIONS
+from msplex.decision.snapshot import Snapshot
+from msplex.decision.verdicts import WHOLE_DOOR, Code, Gate, Refusal, Request, Usage
+from tenants.models import Customer, Entitlement, Subscription, Tenant
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+TENANT = UUID(int=1)
+CUSTOMERS = [UUID(int=100 + number) for number in range(4)]
+INSTANCES = [UUID(int=200 + number) for number in range(2)]
+LIST = "halopsa_list_tickets"
+
+
+def make_snapshot(
+    *,
+    tenant: str = "active",
+    subscription: str | None = "active",
+    entitled: bool = True,
+    valid_until: datetime | None = None,
+    state: str = "active",
+    ok_at: datetime | None = NOW,
+    mapped: frozenset[tuple[UUID, UUID]] | None = None,
+    archived: frozenset[UUID] = frozenset(),
+    approvals: dict[tuple[str, str], bool] | None = None,
+    instances: int = 1,
+    included: int = 100,
+) -> Snapshot:
+    ids = INSTANCES[:instances]
+    return Snapshot(
+        tenant=Tenant(id=TENANT, tenant_id=TENANT, name="Acme", status=tenant),
+        revision=1,
+        subscription=Subscription(id=TENANT, tenant_id=TENANT, status=subscription) if subscription else None,
+        entitlements={
+            "halopsa": Entitlement(
+                tenant_id=TENANT, connector="halopsa", included_calls=included, valid_until=valid_until
+            )
+        }
+        if entitled
+        else {},
+        instances=tuple(
+            ConnectorInstance(
+                id=instance, tenant_id=TENANT, connector="halopsa", slug=f"halopsa{number or ''}", name="Halo",
+                state=state, configured_at=NOW, health="healthy", health_ok_at=ok_at,
+            )
+            for number, instance in enumerate(ids)
+        ),
+        customers={
+            customer: Customer(
+                id=customer, tenant_id=TENANT, name=f"C{number}", key=f"c{number}",
+                status="archived" if customer in archived else "active",
+            )
+            for number, customer in enumerate(CUSTOMERS)
+        },
+        mapped=frozenset((i, c) for i in ids for c in CUSTOMERS if mapped is None or (i, c) in mapped),
+        approval_policies=approvals or {},
+    )  # fmt: skip
+
+
+def make_principal(*grants: Grant) -> ActingPrincipal:
+    return ActingPrincipal(UUID(int=9), PrincipalKind.SERVICE_ACCOUNT, "agent", TENANT, 1, grants)
+
+
+OPERATOR = make_principal(Grant(Role.OPERATOR, CUSTOMERS[0]))
+
+
+def call(snapshot: Snapshot, principal: ActingPrincipal | None = OPERATOR, **usage):
+    return decide(snapshot, principal, Request(LIST, {}), now=NOW, usage=Usage(**usage))
+
+
+def test_what_passes_ten_gates_is_allowed():
+    decision = call(make_snapshot())
+
+    assert decision.allowed
+    assert [verdict.gate for verdict in decision.verdicts] == list(Gate)[:10]
+
+
+@pytest.mark.parametrize(
+    ("case", "principal", "gate", "code"),
+    [
+        ({}, None, Gate.AUTHENTICATE_PRINCIPAL, Code.PRINCIPAL_REFUSED),
+        ({"tenant": "suspended"}, OPERATOR, Gate.RESOLVE_TENANT, Code.TENANT_SUSPENDED),
+        ({}, make_principal(Grant(Role.OPERATOR)), Gate.RESOLVE_CUSTOMER, Code.CUSTOMER_REQUIRED),
+        ({"archived": frozenset(CUSTOMERS)}, OPERATOR, Gate.RESOLVE_CUSTOMER, Code.CUSTOMER_REQUIRED),
+        ({"subscription": None}, OPERATOR, Gate.LOAD_ENTITLEMENTS, Code.ENTITLEMENTS_UNAVAILABLE),
+        ({"subscription": "cancelled"}, OPERATOR, Gate.VERIFY_SUBSCRIPTION, Code.SUBSCRIPTION_INACTIVE),
+        ({"entitled": False}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.CONNECTOR_NOT_ENTITLED),
+        ({"valid_until": NOW}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.CONNECTOR_NOT_ENTITLED),
+        ({"instances": 0}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.UNKNOWN_TOOL),
+        ({"state": "draft"}, OPERATOR, Gate.VERIFY_INSTANCE_READINESS, Code.INSTANCE_NOT_READY),
+        ({"ok_at": NOW - timedelta(hours=1)}, OPERATOR, Gate.VERIFY_INSTANCE_READINESS, Code.INSTANCE_NOT_READY),
+        ({"mapped": frozenset()}, OPERATOR, Gate.VERIFY_INSTANCE_READINESS, Code.INSTANCE_NOT_READY),
+        ({"approvals": {("", LIST): True}}, OPERATOR, Gate.CHECK_APPROVAL, Code.APPROVAL_REQUIRED),
+        ({"approvals": {("read", ""): True}}, OPERATOR, Gate.CHECK_APPROVAL, Code.APPROVAL_REQUIRED),
+    ],
+)
+def test_each_gate_has_a_rule_and_a_refusal_of_its_own(case, principal, gate, code):
+    decision = call(make_snapshot(**case), principal)
+
+    assert decision.refusal is not None
+    assert (decision.gate, decision.refusal.code) == (gate, code)
+    assert decision.refusal.message
+    assert all(verdict.ok for verdict in decision.verdicts[:-1])
+
+
+def test_the_tools_own_approval_rule_wins_over_its_risk_class():
+    assert call(make_snapshot(approvals={("read", ""): True, ("", LIST): False})).allowed
+
+
+@pytest.mark.parametrize(
+    ("usage", "code"),
+    [({"used": 100}, Code.QUOTA_EXHAUSTED), ({"retry_after": 3}, Code.RATE_LIMITED)],
+)
+def test_quota_and_rate(usage, code):
+    decision = call(make_snapshot(), **usage)
+
+    assert decision.refusal is not None
+    assert (decision.gate, decision.refusal.code) == (Gate.CHECK_QUOTA, code)
+    assert call(make_snapshot(), used=99).allowed
+
+
+def test_a_role_without_tools_hides_them():
+    decision = decide(
+        make_snapshot(), make_principal(Grant(Role.BILLING)), Request(LIST, {}, str(CUSTOMERS[0])), now=NOW
+    )
+
+    assert decision.hidden
+    assert decision.gate == Gate.EVALUATE_POLICY
+
+
+def test_a_tool_denied_for_one_customer_and_not_for_another_is_no_secret():
+    principal = make_principal(Grant(Role.OPERATOR, CUSTOMERS[0]), Grant(Role.BILLING))
+
+    denied = decide(make_snapshot(), principal, Request(LIST, {}, str(CUSTOMERS[1])), now=NOW)
+
+    assert denied.refusal is not None
+    assert (denied.refusal.code, denied.hidden) == (Code.POLICY_DENIED, False)
+
+
+def test_a_decision_is_pure():
+    snapshot = make_snapshot()
+
+    assert call(snapshot) == call(snapshot)
+
+
+grants = st.builds(
+    Grant,
+    st.sampled_from([role for role in Role if not ROLES[role].customer_scoped]),
+    st.sampled_from([None, *CUSTOMERS]),
+)
+snapshots = st.builds(
+    make_snapshot,
+    tenant=st.sampled_from(["active", "suspended"]),
+    subscription=st.sampled_from(["active", "trialing", "cancelled", None]),
+    entitled=st.booleans(),
+    state=st.sampled_from(["active", "draft", "inactive"]),
+    ok_at=st.sampled_from([NOW, NOW - timedelta(days=1), None]),
+    mapped=st.frozensets(st.tuples(st.sampled_from(INSTANCES), st.sampled_from(CUSTOMERS))),
+    archived=st.frozensets(st.sampled_from(CUSTOMERS), max_size=2),
+    instances=st.integers(0, 2),
+)
+
+
+@given(snapshots, st.lists(grants, max_size=4))
+def test_listed_is_callable_and_callable_is_listed(snapshot, held):
+    """For any tenant and any bindings: on the list if, and only if, a call would pass the same gates for some customer."""
+    principal = make_principal(*held)
+
+    shown = {tool.name for tool in listed(snapshot, principal, now=NOW)}
+
+    for name, offered in snapshot.tools.items():
+        arguments = {"ticket_id": 1} if offered.tool.name == "get_ticket" else {}
+        decisions = [decide(snapshot, principal, Request(name, arguments, str(c)), now=NOW) for c in CUSTOMERS]
+        assert (name in shown) == any(len(d.verdicts) >= LISTING and d.verdicts[LISTING - 1].ok for d in decisions)
+
+
+@given(snapshots, st.lists(grants, max_size=3))
+def test_an_empty_list_always_has_a_reason(snapshot, held):
+    principal = make_principal(*held)
+
+    if not listed(snapshot, principal, now=NOW):
+        gate, refusal = why_nothing(snapshot, principal, now=NOW)
+        assert gate in set(Gate)
+        assert refusal.message
+        assert refusal.code in WHOLE_DOOR or refusal.code != Code.UNKNOWN_TOOL
+
+
+@pytest.mark.parametrize("index", range(LISTING))
+def test_a_gate_that_refuses_empties_the_list_and_stops_the_call(monkeypatch, index):
+    """One function for both: change one gate, and list and call change together."""
+    snapshot = make_snapshot()
+    assert listed(snapshot, OPERATOR, now=NOW)
+    assert call(snapshot).allowed
+
+    changed = list(GATES)
+    changed[index] = (GATES[index][0], lambda _attempt: Refusal("changed", "changed"))
+    monkeypatch.setattr(module, "GATES", tuple(changed))
+
+    assert listed(snapshot, OPERATOR, now=NOW) == []
+    assert call(snapshot).gate == GATES[index][0]
+
+
+def test_every_risk_has_a_permission():
+    assert set(PERMISSIONS) == set(Risk)
+
+
+def test_the_gates_stand_in_the_order_of_their_names():
+    assert [gate for gate, _ in gates.GATES] == list(Gate)[:10]
