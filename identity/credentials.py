@@ -20,11 +20,6 @@ def _checksum(body: str) -> str:
     return base64.urlsafe_b64encode(zlib.crc32(body.encode()).to_bytes(4, "big")).decode().rstrip("=")
 
 
-def is_well_formed(secret: str) -> bool:
-    body, checksum = secret.removeprefix(MARK)[:-6], secret[-6:]
-    return secret.startswith(MARK) and _checksum(body) == checksum
-
-
 def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 

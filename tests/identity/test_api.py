@@ -1,6 +1,8 @@
 """The REST twins: who may, what comes back, and that another tenant's object is as unknown as no object."""
 
 import json
+import statistics
+import time
 
 import pytest
 from django.conf import settings
@@ -278,3 +280,18 @@ def test_the_description_is_whole(recwarn):
     schema = Browser().get("/api/schema").json()
     assert {"/api/v1/members/", "/api/v1/service-accounts/", "/api/v1/customers/"} <= set(schema["paths"])
     assert {"bearer", "session"} <= set(schema["components"]["securitySchemes"])
+
+
+def test_another_tenants_id_takes_as_long_as_an_unknown_one():
+    """Interleaved, so that whatever else the machine does meets both alike."""
+    acme, globex = make_tenant("acme"), make_tenant("globex")
+    api, foreign = _machine(acme), make_person(globex).id
+    taken = {"foreign": [], "unknown": []}
+    for _ in range(80):
+        for name, identifier in (("foreign", foreign), ("unknown", uuid7())):
+            started = time.perf_counter()
+            api.get(f"/api/v1/members/{identifier}/")
+            taken[name].append(time.perf_counter() - started)
+
+    ratio = statistics.median(taken["foreign"]) / statistics.median(taken["unknown"])
+    assert 0.7 < ratio < 1.4

@@ -178,6 +178,12 @@ def test_a_bearer_token_is_not_for_pages_nor_a_cookie_beside_it():
     assert api.get("/api/v1/customers/").status_code == 200
 
 
+def test_every_address_of_the_portal_declares_one_of_the_two():
+    patterns = list(_patterns(get_resolver("msplex.urls")))
+    assert len(patterns) > 20
+    assert [str(pattern.pattern) for pattern in patterns if declared_permission(pattern.callback) is None] == []
+
+
 def test_every_address_declares_one_of_the_two():
 
     undeclared = [p for p in _patterns(get_resolver("tests.identity.urls")) if declared_permission(p.callback) is None]

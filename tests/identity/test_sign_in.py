@@ -2,6 +2,7 @@
 
 import base64
 import threading
+import time
 from datetime import timedelta
 
 import psycopg
@@ -12,12 +13,20 @@ from django.utils import timezone
 
 from audit.errors import AuditUnavailable
 from audit.selectors import events
-from identity.cookies import PendingSignIn, SessionCookie
+from identity.cookies import PENDING_SECONDS, PendingSignIn, SessionCookie
 from identity.errors import CodeRefused, SignInRefused
 from identity.factors import accept_totp
 from identity.models import Attempts, RecoveryCode, Session, TotpDevice
 from identity.roles import Role
-from identity.services import Client, begin_enrolment, disable_principal, sign_in, sign_in_code, sign_in_password
+from identity.services import (
+    Client,
+    begin_enrolment,
+    disable_principal,
+    enable_principal,
+    sign_in,
+    sign_in_code,
+    sign_in_password,
+)
 from identity.services.factors import reset_factors
 from tests.conftest import role_url
 from tests.factories import make_tenant
@@ -245,7 +254,8 @@ def test_a_seed_moved_to_another_person_does_not_open():
         sign_in_code(_password(bob), alice.code(), client=HOME)
 
 
-def test_a_half_finished_sign_in_ends_with_the_account_and_with_time(settings):
+@pytest.mark.parametrize("enabled_again", [False, True])
+def test_a_half_finished_sign_in_ends_with_the_account(enabled_again):
     alice = make_member(make_tenant())
     pending = _password(alice)
     sealed = pending.sealed()
@@ -253,9 +263,18 @@ def test_a_half_finished_sign_in_ends_with_the_account_and_with_time(settings):
     assert PendingSignIn.read(sealed + "x") is None
     with alice.world.acting():
         disable_principal(alice.id, by=SETUP)
+        if enabled_again:
+            enable_principal(alice.id, by=SETUP)
 
     with pytest.raises(CodeRefused):
         sign_in_code(pending, alice.code(), client=HOME)
+
+
+def test_a_half_finished_sign_in_ends_with_time(monkeypatch):
+    sealed = _password(make_member(make_tenant())).sealed()
+    later = time.time() + PENDING_SECONDS + 1
+    monkeypatch.setattr("django.core.signing.time.time", lambda: later)
+    assert PendingSignIn.read(sealed) is None
 
 
 def test_the_half_finished_cookie_is_no_session():
