@@ -1,7 +1,11 @@
 """Where the broker may connect to, and how much it will listen."""
 
+import contextlib
 import ipaddress
 import socket
+import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -91,12 +95,45 @@ def test_nobody_there_is_unreachable() -> None:
 
 
 def test_a_call_ends_at_its_deadline_however_slowly_the_vendor_drips() -> None:
+    began = time.monotonic()
+
+    with _dripping() as url, pytest.raises(VendorError) as caught:
+        VendorHttp(LOOPBACK, Limits(read_seconds=1.0, total_seconds=0.5)).send(Request("GET", url))
+
+    assert caught.value.code == "vendor_timeout"
+    assert time.monotonic() - began < 1.5
+
+
+def test_no_request_is_sent_after_the_deadline() -> None:
     http = VendorHttp(LOOPBACK, Limits(total_seconds=0.0))
 
     with pytest.raises(VendorError) as caught:
         http.send(Request("GET", "http://127.0.0.1:9/"))
 
     assert caught.value.code == "vendor_timeout"
+
+
+@contextlib.contextmanager
+def _dripping() -> Iterator[str]:
+    """A server that never stops sending, a byte at a time."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n")
+            while not stop.wait(0.05):
+                connection.sendall(b" ")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        stop.set()
+        thread.join()
+        listener.close()
 
 
 def test_answers_are_asked_for_uncompressed_and_without_cookies(vendor: StubVendor) -> None:
