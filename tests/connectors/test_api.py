@@ -1,9 +1,13 @@
 """The API twins of the connectors' rooms."""
 
+import base64
+import logging
+import os
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from celery.signals import before_task_publish
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -146,3 +150,32 @@ def test_lists_cost_the_same_for_any_length(connected: ConnectedWorld, path: str
             start_instance("halopsa", by=ALICE)
 
     assert counts[0] == counts[1]
+
+
+def test_the_secret_goes_nowhere_but_under_the_seal(vendor: StubVendor, caplog: pytest.LogCaptureFixture) -> None:
+    """Not into a queue message, a log line of any level, an SQL statement, an error or the environment."""
+    world = make_tenant()
+    client = api(world)
+    with world.acting():
+        path = f"/api/v1/connector-instances/{start_instance('halopsa', by=ALICE).id}/configure/"
+    caplog.set_level(logging.DEBUG)
+    messages: list[str] = []
+
+    def published(sender: str, body: Any, headers: Any, **_: Any) -> None:
+        messages.append(f"{sender} {body!r} {headers!r}")
+
+    before_task_publish.connect(published)
+    try:
+        with CaptureQueriesContext(connection) as queries:
+            for url in ("ftp://acme.example", vendor.url):
+                body = {"settings": {"base_url": url, "client_id": "acme-app"}, "secret": {"client_secret": SECRET}}
+                client.post(path, body, "application/json")
+    finally:
+        before_task_publish.disconnect(published)
+
+    statements = [query["sql"] for query in queries]
+    assert any("connectors_sealedsecret" in statement for statement in statements)
+    assert [message.split()[0] for message in messages] == ["connectors.check_instance"]
+    everything = "\n".join([*messages, *statements, caplog.text, repr(os.environ)])
+    spellings = (SECRET, base64.b64encode(SECRET.encode()).decode()[:-4], SECRET.encode().hex())
+    assert [spelling for spelling in spellings if spelling in everything] == []
