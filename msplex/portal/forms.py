@@ -1,11 +1,15 @@
 """What the portal asks people for. The services check everything again."""
 
+from typing import Any
+
 from django import forms
 
 from identity import forms as identity
 from identity.principals import ActingPrincipal, Grant
 from identity.roles import ROLES, Role
 from tenants.models import KEY_PATTERN, Customer
+
+UNCHOSEN = ("", "Choose one")
 
 
 class CustomerForm(forms.Form):
@@ -21,8 +25,8 @@ class CustomerForm(forms.Form):
 
 
 class _Customers(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic when it runs
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(queryset=Customer.objects, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(queryset=Customer.objects, **kwargs)
 
 
 def roles_to_give(principal: ActingPrincipal) -> list[tuple[str, str]]:
@@ -36,17 +40,20 @@ def roles_to_give(principal: ActingPrincipal) -> list[tuple[str, str]]:
     ]
 
 
+def choose_a_role(form: forms.Form) -> None:
+    """Nobody becomes an owner because that role is the first in the list."""
+    field = form.fields["role"]
+    field.choices = [UNCHOSEN, *field.choices]  # type: ignore[attr-defined]
+
+
 class BindingForm(forms.Form):
     role = forms.ChoiceField()
-    customer = _Customers(
-        required=False,
-        empty_label="Every customer",
-        help_text="The customer roles are always for one.",
-    )
+    customer = _Customers(required=False, empty_label="Every customer")
 
-    def __init__(self, *args: object, giver: ActingPrincipal, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, *args: Any, giver: ActingPrincipal, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.fields["role"].choices = roles_to_give(giver)  # type: ignore[attr-defined]
+        choose_a_role(self)
         self.fields["customer"].queryset = identity.active_customers()  # type: ignore[attr-defined]
         if giver.scope() is not None:
             self.fields["customer"].required = True
@@ -56,6 +63,12 @@ class BindingForm(forms.Form):
         return Role(self.cleaned_data["role"])
 
 
+class MemberForm(identity.MemberForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choose_a_role(self)
+
+
 class ServiceAccountForm(identity.ServiceAccountForm):
     customers = forms.ModelMultipleChoiceField(
         queryset=Customer.objects,
@@ -63,6 +76,10 @@ class ServiceAccountForm(identity.ServiceAccountForm):
         help_text="It can act for these only. None chosen: for every customer.",
         widget=forms.CheckboxSelectMultiple,
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choose_a_role(self)
 
 
 class InstanceForm(forms.Form):
@@ -82,7 +99,7 @@ class MappingForm(forms.Form):
         label="Name there", max_length=200, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
 
-    def __init__(self, *args: object, choices: object, external_id_label: str, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, *args: Any, choices: object, external_id_label: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.fields["customer"].queryset = choices  # type: ignore[attr-defined]
         self.fields["external_id"].label = external_id_label

@@ -126,6 +126,11 @@ def ago(value: datetime | None) -> str | SafeString:
 
 
 @register.filter
+def grouped(value: int) -> str:
+    return f"{value:,}"
+
+
+@register.filter
 def took(call: object) -> str:
     """How long a call ran, from being recorded to its end."""
     started, finished = getattr(call, "created_at", None), getattr(call, "finished_at", None)

@@ -16,6 +16,7 @@ from tests.connectors.vendor import StubVendor
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import PASSWORD, SETUP, Person, fresh_step, make_member, make_person
 from tests.portal.factories import Furnished, furnish
+from tests.portal.pages import every_page
 from tests.portal.watch import Watched, barriers, overflow
 
 pytestmark = pytest.mark.browser
@@ -30,25 +31,6 @@ def acme(_database: None) -> Furnished:
         create_customer(name="X" * 200, key="x", by=SETUP)
     make_person(it.world, Role.VIEWER, name="with-a-very-long-name-that-does-not-fit-a-phone")
     return it
-
-
-def every_page(it: Furnished) -> dict[str, str]:
-    pages = {
-        name: reverse(f"portal:{name}")
-        for name in (
-            "dashboard", "calls", "connectors", "customers", "customer_new", "people", "person_new", "roles",
-            "service_accounts", "service_account_new", "account",
-        )
-    }  # fmt: skip
-    return pages | {
-        "call": reverse("portal:call", args=[it.call.pk]),
-        "refusal": reverse("portal:call", args=[it.refusal.pk]),
-        "connector_start": reverse("portal:connector_start", args=["halopsa"]),
-        "connector_instance": reverse("portal:connector_instance", args=[it.instance.pk]),
-        "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
-        "person": reverse("portal:person", args=[it.owner.id]),
-        "service_account": reverse("portal:service_account", args=[it.machine.id]),
-    }
 
 
 def sign_in(page: Page, person: Person) -> None:
@@ -184,6 +166,31 @@ def test_keyboard_alone_reaches_the_page_and_filters_it(acme: Furnished, page: P
     expect(page.get_by_role("row")).to_have_count(2)
     expect(page.get_by_label("Search")).to_be_focused()
     expect(page).to_have_url(re.compile("q=bright"))
+
+
+def test_first_view_is_light(acme: Furnished, watched: Watched, as_person) -> None:
+    as_person(acme.owner)
+    watched.page.goto("/", wait_until="networkidle")
+
+    assert 10_000 < watched.compressed() < 100_000
+
+
+def test_question_is_asked_before_what_is_hard_to_take_back(page: Page, as_person) -> None:
+    it = furnish("globex")
+    as_person(it.owner)
+    page.goto(reverse("portal:service_account", args=[it.machine.id]))
+
+    page.get_by_role("button", name="Disable").click()
+    question = page.get_by_role("dialog")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    assert barriers(page) == []
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    page.get_by_role("button", name="Disable").click()
+    question.get_by_role("button", name="Disable").click()
+
+    expect(page.get_by_text("is disabled. Its tokens are refused")).to_be_visible()
+    expect(page.get_by_role("button", name="Enable")).to_be_visible()
 
 
 def test_focus_is_visible(acme: Furnished, page: Page, as_person) -> None:

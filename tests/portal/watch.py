@@ -1,6 +1,7 @@
 """What a browser complains about while a page is looked at."""
 
 import dataclasses
+import gzip
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, Response
@@ -17,7 +18,7 @@ class Watched:
     page: Page
     complaints: list[str] = dataclasses.field(default_factory=list)
     expected: set[int] = dataclasses.field(default_factory=set)  # statuses that a test provokes
-    bytes_received: int = 0
+    answers: list[Response] = dataclasses.field(default_factory=list)
 
     def heard(self, message: ConsoleMessage) -> None:
         provoked = any(f"status of {status} " in message.text for status in self.expected)
@@ -25,8 +26,14 @@ class Watched:
             self.complaints.append(f"{self.page.url}: {message.text}")
 
     def answered(self, response: Response) -> None:
+        self.answers.append(response)
         if response.status >= 400 and response.status not in self.expected:
             self.complaints.append(f"{response.status} {response.url}")
+
+
+    def compressed(self) -> int:
+        """Bytes of everything that was fetched, as a server that compresses sends them."""
+        return sum(len(gzip.compress(answer.body())) for answer in self.answers)
 
 
 def watch(page: Page) -> Watched:

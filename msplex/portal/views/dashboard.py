@@ -55,7 +55,7 @@ def _figures(counts: selectors.Counts) -> list[Figure]:
     return [
         Figure("Calls today", f"{counts.today:,}", f"{counts.week:,} in 7 days"),
         Figure("Refused today", f"{counts.refused_today:,}", share),
-        Figure("Failed today", f"{counts.failed_today:,}", "At the vendor, or outcome unknown"),
+        Figure("Failed today", f"{counts.failed_today:,}", "Or outcome unknown"),
         Figure("Rows withheld", f"{counts.withheld_week:,}", "Of other customers, in 7 days"),
     ]
 

@@ -8,7 +8,6 @@ from django.views.decorators.http import require_POST
 from django_tables2 import RequestConfig
 
 from identity import services
-from identity.forms import MemberForm
 from identity.models import User
 from identity.permissions import Permission
 from identity.roles import ROLES, RoleDefinition
@@ -17,7 +16,7 @@ from identity.web import requires
 from msplex.portal import selectors
 from msplex.portal.answers import PAGE_ROWS, carry_out, mend, one, said_beside
 from msplex.portal.filters import PeopleFilter
-from msplex.portal.forms import BindingForm
+from msplex.portal.forms import BindingForm, MemberForm
 from msplex.portal.requests import PortalRequest
 from msplex.portal.tables import PeopleTable
 

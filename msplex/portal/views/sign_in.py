@@ -33,7 +33,7 @@ QR_SCALE = 5
 def sign_in(request: PortalRequest) -> HttpResponseBase:
     if request.principal:
         return redirect("portal:dashboard")
-    form = SignInForm(request.POST or None)
+    form = SignInForm(request.POST or None, initial={"workspace": request.GET.get("workspace")})
     if request.method != "POST":
         return _remember_next(request, render(request, "portal/sign_in/password.html", {"form": form}))
     if form.is_valid():
@@ -76,6 +76,7 @@ def enrol(request: PortalRequest) -> HttpResponseBase:
     if signed_in is not None:
         codes = {"codes": signed_in.recovery_codes, "onward": _next(request)}
         return _enter(render(request, "portal/sign_in/recovery.html", codes), signed_in)
+    form.fields["code"].help_text = "The six digits that the app shows now."
     enrolment = services.begin_enrolment(pending)
     qr = segno.make(enrolment.url, error="m").svg_data_uri(scale=QR_SCALE, border=1)
     context = {"form": form, "seed": enrolment.secret, "qr": qr}

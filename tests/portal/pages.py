@@ -1,0 +1,24 @@
+"""Every page of the portal that a furnished tenant has."""
+
+from django.urls import reverse
+
+from tests.portal.factories import Furnished
+
+
+def every_page(it: Furnished) -> dict[str, str]:
+    pages = {
+        name: reverse(f"portal:{name}")
+        for name in (
+            "dashboard", "calls", "connectors", "customers", "customer_new", "people", "person_new", "roles",
+            "service_accounts", "service_account_new", "account",
+        )
+    }  # fmt: skip
+    return pages | {
+        "call": reverse("portal:call", args=[it.call.pk]),
+        "refusal": reverse("portal:call", args=[it.refusal.pk]),
+        "connector_start": reverse("portal:connector_start", args=["halopsa"]),
+        "connector_instance": reverse("portal:connector_instance", args=[it.instance.pk]),
+        "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
+        "person": reverse("portal:person", args=[it.owner.id]),
+        "service_account": reverse("portal:service_account", args=[it.machine.id]),
+    }

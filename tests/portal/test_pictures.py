@@ -1,0 +1,112 @@
+"""Pictures of every page, light, dark and narrow, for people to look at: MSPLEX_PICTURES=folder."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Page
+
+from connectors.health import Checkup
+from connectors.models import ToolCall
+from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
+from identity.roles import Role
+from identity.services import create_customer
+from msplex.decision.verdicts import Gate
+from tests.factories import make_tenant
+from tests.identity.factories import PASSWORD, SETUP, make_machine, make_member, make_person
+from tests.portal.factories import PASSED, Furnished, make_call, refused_at
+from tests.portal.pages import every_page
+
+FOLDER = os.environ.get("MSPLEX_PICTURES", "")
+LOOKS = {"light": ("light", 1280), "dark": ("dark", 1280), "narrow": ("light", 360)}
+NAMES = (
+    "Riverside Dental",
+    "Oakfield Legal",
+    "Bright Harbour Accounting and Bookkeeping Partnership of the North East",
+)
+REFUSALS = (
+    (Gate.EVALUATE_POLICY, "policy_denied"),
+    (Gate.RESOLVE_CUSTOMER, "customer_required"),
+    (Gate.EVALUATE_POLICY, "policy_denied"),
+    (Gate.CHECK_QUOTA, "quota_exhausted"),
+)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not FOLDER, reason="no folder for pictures (set MSPLEX_PICTURES)"),
+]
+
+
+@pytest.fixture(scope="module")
+def northwind(_database: None) -> Furnished:
+    """A tenant in the middle of its day."""
+    world = make_tenant("northwind", customers=0)
+    owner = make_member(world, Role.OWNER)
+    with world.acting():
+        world.customers = [create_customer(name=name, key=name.split()[0].lower(), by=SETUP) for name in NAMES]
+        instance = start_instance("halopsa", by=SETUP)
+        settings = {"base_url": "https://northwind.halopsa.example", "client_id": "msplex"}
+        secret = {"client_secret": "not-a-real-secret-0000"}
+        instance = configure_instance(instance, settings=settings, secret=secret, by=SETUP)
+        instance = record_health(instance, Checkup("", "Signed in at the vendor."))
+        instance = activate_instance(instance, by=owner.actor)
+        for number, customer in enumerate(world.customers):
+            map_customer(
+                instance, customer=customer, external_id=str(11 + number), external_name=customer.name, by=SETUP
+            )
+        start_instance("halopsa", name="HaloPSA (sandbox)", by=SETUP)
+    make_person(world, Role.OPERATOR, name="bob")
+    make_person(world, Role.CUSTOMER_MANAGER, name="carol", customer=world.customers[0])
+    machine = make_machine(world, customers=(world.customers[0],), owner=owner)
+    calls = [_call(world, instance, number) for number in range(12)]
+    return Furnished(world, owner, instance, machine, calls[0], calls[4])
+
+
+def _call(world, instance, number: int) -> ToolCall:
+    customer = world.customers[number % 3]
+    gate, code = REFUSALS[number % 4] if number % 3 == 1 else ("", "")
+    state, verdicts = (ToolCall.State.REFUSED, refused_at(gate, code)) if gate else (ToolCall.State.SUCCEEDED, PASSED)
+    made = make_call(
+        world, instance=instance, customer=customer, state=state, gate=gate, code=code, verdicts=verdicts,
+        tool=("halopsa_list_tickets", "halopsa_get_ticket")[number % 2], rows_returned=None if gate else number,
+        rows_dropped=None if gate else number % 4, vendor_requests=0 if gate else 1,
+    )  # fmt: skip
+    if not gate:
+        with world.acting():
+            started = made.created_at + timedelta(milliseconds=14)
+            finished = made.created_at + timedelta(milliseconds=80 + 37 * number)
+            ToolCall.objects.filter(id=made.pk).update(started_at=started, finished_at=finished)
+    return made
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_the_door(page: Page, northwind: Furnished, look: str) -> None:
+    _dress(page, look)
+    page.goto(reverse("portal:sign_in"))
+    _picture(page, "sign_in", look)
+    newcomer = make_person(northwind.world, name="dora")
+    page.get_by_label("Workspace").fill(newcomer.world.workspace)
+    page.get_by_label("E-mail").fill(newcomer.user.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Continue").click()
+    _picture(page, "enrol", look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_every_page(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    as_person(northwind.owner)
+    _dress(page, look)
+    for name, url in every_page(northwind).items():
+        page.goto(url)
+        _picture(page, name, look)
+
+
+def _dress(page: Page, look: str) -> None:
+    scheme, width = LOOKS[look]
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+
+
+def _picture(page: Page, name: str, look: str) -> None:
+    page.screenshot(path=Path(FOLDER) / f"{name}-{look}.png", full_page=True)
