@@ -5,7 +5,6 @@ from django.db import connection, transaction
 from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
-
 from billing.models import UsageEvent
 from billing.months import this_month
 from tenants.ids import uuid7
@@ -55,11 +54,15 @@ def meter_call(usage: UsageEvent) -> None:
 
 
 @transaction.atomic
-def set_entitlement(connector: str, *, included_calls: int, overage_allowed: bool = False, by: Actor) -> Entitlement:
+def set_entitlement(
+    connector: str, *, included_calls: int, calls_per_minute: int, overage_allowed: bool = False, by: Actor
+) -> Entitlement:
     """What the acting tenant may use of a connector, from now on."""
-    entitlement, _ = Entitlement.objects.update_or_create(
-        connector=connector, defaults={"included_calls": included_calls, "overage_allowed": overage_allowed}
-    )
-    body = {"included_calls": included_calls, "overage_allowed": overage_allowed}
-    record(EventKind.ENTITLEMENT_SET, actor=by, subject=("entitlement", entitlement.id, connector), body=body)
+    terms = {
+        "included_calls": included_calls,
+        "calls_per_minute": calls_per_minute,
+        "overage_allowed": overage_allowed,
+    }
+    entitlement, _ = Entitlement.objects.update_or_create(connector=connector, defaults=terms)
+    record(EventKind.ENTITLEMENT_SET, actor=by, subject=("entitlement", entitlement.id, connector), body=terms)
     return entitlement

@@ -90,8 +90,8 @@ TEMPLATES = [
 ]
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
-# Threads of a process share its pool; prefork children of Celery and commands keep one connection each.
-_POOLS = {"portal": 8, "gateway": 12}
+# A new connection costs more than a whole call (SCRAM), so all that runs long has a pool; commands have none.
+_POOLS = {"portal": 8, "gateway": 12, "worker": 2, "broker": 2}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": databases.application(
         env.database_url or "postgres:///msplex",

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import signal
 from collections import Counter
@@ -203,6 +204,8 @@ def main() -> None:
     print(f"stub HaloPSA on http://127.0.0.1:{options.port} ({options.mode})", flush=True)  # noqa: T201
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(options.port))
+    # The server's own threads do not expect the interpreter to be taken apart around them.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -33,12 +33,21 @@ def measure(client: Client, *, clients: int, seconds: float = 3.0) -> dict[str, 
         raise errors[0]
     every = sorted(wait * 1000 for each in waits for wait in each)
     cuts = statistics.quantiles(every, n=100, method="inclusive")
-    return {"per_second": round(len(every) / elapsed, 1), "p50_ms": round(cuts[49], 2), "p95_ms": round(cuts[94], 2)}
+    return {
+        "calls": len(every),
+        "per_second": round(len(every) / elapsed, 1),
+        "p50_ms": round(cuts[49], 2),
+        "p95_ms": round(cuts[94], 2),
+    }
 
 
 def against(figures: Mapping[str, float], baseline: Mapping[str, float]) -> dict[str, Any]:
     """Absolute figures are this machine's; the ratios are what travels."""
-    ratios = {f"{name}_ratio": round(value / baseline[name], 3) for name, value in figures.items() if baseline[name]}
+    ratios = {
+        f"{name}_ratio": round(value / baseline[name], 3)
+        for name, value in figures.items()
+        if baseline.get(name) and name != "calls"
+    }
     return {**figures, **ratios}
 
 

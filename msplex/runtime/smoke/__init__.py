@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from msplex.runtime.smoke import calling
 from msplex.runtime.smoke.proof import Disproved
 from msplex.runtime.smoke.signing_in import portal_sign_in
 from msplex.runtime.world import World, world
@@ -14,7 +15,7 @@ from msplex.runtime.world import World, world
 Proof = Callable[[World], dict[str, Any]]
 
 # In this order; each returns its evidence or raises Disproved. The name of the function is the name in the line.
-PROOFS: tuple[Proof, ...] = (portal_sign_in,)
+PROOFS: tuple[Proof, ...] = (portal_sign_in, *calling.PROOFS)
 
 
 def smoke() -> int:
