@@ -10,7 +10,7 @@ class NotCanonical(ValueError):
 
 
 def canonical(value: Any) -> bytes:
-    """Sorted keys, no spaces, NFC strings, integers only. Raises NotCanonical for floats, other types and non-ASCII keys."""
+    """Sorted keys, no spaces, NFC strings, integers only. NotCanonical for floats, other types and non-ASCII keys."""
     text = json.dumps(
         _normal(value, "$"),
         sort_keys=True,

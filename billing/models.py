@@ -26,7 +26,7 @@ class QuotaCounter(TenantModel):
 
 
 class UsageEvent(TenantModel):
-    """One metered call. Its id is the call's id, so a call is billed once; it stands in the transaction of its outcome."""
+    """One metered call. Its id is the call's, so a call is billed once; written in the transaction of its outcome."""
 
     customer = TenantKey(Customer, models.DO_NOTHING)
     occurred_at = models.DateTimeField()

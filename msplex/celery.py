@@ -8,9 +8,8 @@ from celery.signals import beat_init, worker_init
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "msplex.settings")
-os.environ.setdefault(
-    "CELERY_SKIP_CHECKS", "true"
-)  # `make check` runs them; here they would load the portal into the broker
+# `make check` runs Django's checks; here they would load the portal into the broker.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 app = Celery("msplex", task_cls="tenants.isolation.tasks:TenantTask")
 app.conf.update(settings.CELERY)
@@ -34,8 +33,8 @@ app.conf.beat_schedule = {
 }
 
 
-@worker_init.connect
-@beat_init.connect
+@worker_init.connect  # type: ignore[untyped-decorator]
+@beat_init.connect  # type: ignore[untyped-decorator]
 def _check(**_: Any) -> None:
     from msplex.guard import check_process  # noqa: PLC0415 - needs the apps
 

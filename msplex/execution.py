@@ -167,6 +167,8 @@ def _record(call: ToolCall, outcome: Outcome) -> None:
 
 
 def _usage(call: ToolCall, now: datetime) -> UsageEvent:
+    if call.customer_id is None:
+        raise LookupError("a call without a customer is never dispatched")
     return UsageEvent(
         id=call.id,
         customer_id=call.customer_id,
@@ -178,7 +180,7 @@ def _usage(call: ToolCall, now: datetime) -> UsageEvent:
 
 
 @lru_cache(maxsize=1)
-def _redis() -> "redis.Redis[bytes]":
+def _redis() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 

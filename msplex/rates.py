@@ -27,7 +27,7 @@ TIMEOUT = 1.0
 
 
 @lru_cache(maxsize=1)
-def client() -> "redis.Redis[bytes]":
+def client() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
 
 

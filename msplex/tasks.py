@@ -12,14 +12,14 @@ from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
 
 
-@shared_task(name="gateway.run_call", process=Process.BROKER, bind=True)
+@shared_task(name="gateway.run_call", process=Process.BROKER, bind=True)  # type: ignore[untyped-decorator]
 def run_call(self: Task, call_id: str) -> None:
     from msplex.execution import run  # noqa: PLC0415 - the broker's side, with the vendors' clients
 
     run(UUID(call_id), redelivered=bool((self.request.delivery_info or {}).get("redelivered")))
 
 
-@shared_task(name="gateway.sweep_lost_calls", base=PlainTask, process=Process.WORKER)
+@shared_task(name="gateway.sweep_lost_calls", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_lost_calls() -> None:
     """Started by beat: calls whose broker died are said to have an unknown outcome, never left running."""
     from msplex.execution import give_up_lost_calls  # noqa: PLC0415

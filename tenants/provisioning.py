@@ -1,4 +1,4 @@
-"""A tenant's existence, which is the provider's to write: the connection "provider" and nothing of a tenant's content."""
+"""A tenant's existence, which is the provider's to write: the connection "provider", nothing of a tenant's content."""
 
 from uuid import UUID
 

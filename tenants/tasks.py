@@ -7,7 +7,7 @@ from tenants.process import Process
 MONTHS_AHEAD = 3
 
 
-@shared_task(name="tenants.make_partitions", base=PlainTask, process=Process.WORKER)
+@shared_task(name="tenants.make_partitions", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def make_partitions() -> None:
     """Next months' partitions of the append-only tables, long before their first row."""
     with connection.cursor() as cursor:

@@ -1,9 +1,9 @@
 import django.db.models.deletion
+from django.db import migrations, models
+
 import tenants.ids
 import tenants.isolation.context
 import tenants.isolation.models
-from django.db import migrations, models
-
 from tenants.isolation.operations import (
     SHARED,
     tenant_fk,

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import redis.asyncio
@@ -26,7 +26,7 @@ class NoReply(Exception):
 
 
 class Replies:
-    """Holds this process's key for as long as it runs; a reply sealed to an earlier one cannot be read, nor is it waited for."""
+    """Holds this process's key while it runs; a reply sealed to an earlier one cannot be read, nor is it waited for."""
 
     def __init__(self) -> None:
         self._key = X25519PrivateKey.generate()
@@ -65,7 +65,7 @@ class Replies:
                 while True:
                     popped = await client.blpop([name], timeout=BLOCK_SECONDS)
                     if popped:
-                        self._deliver(popped[1])
+                        self._deliver(cast(bytes, popped[1]))
             except redis.RedisError:
                 await asyncio.sleep(RETRY_SECONDS)
             finally:

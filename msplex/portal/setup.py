@@ -16,7 +16,7 @@ Health = ConnectorInstance.Health
 class Outcome(StrEnum):
     DONE = "done"
     NOW = "now"
-    TODO = "todo"
+    LATER = "todo"
     WRONG = "wrong"
 
 
@@ -74,7 +74,7 @@ def _in_order(states: list[tuple[str, bool, str]], *, wrong: bool) -> list[Step]
     first_open = next((index for index, (_, done, _) in enumerate(states) if not done), len(states))
     here = Outcome.WRONG if wrong else Outcome.NOW
     return [
-        Step(label, Outcome.DONE if done else here if index == first_open else Outcome.TODO, detail)
+        Step(label, Outcome.DONE if done else here if index == first_open else Outcome.LATER, detail)
         for index, (label, done, detail) in enumerate(states)
     ]
 

@@ -40,6 +40,8 @@ class Valkey:
         options = {"port": "0", "unixsocket": str(self.socket), "unixsocketperm": "700", "dir": str(data), "save": ""}
         # noeviction: under pressure a queue must refuse a message, not lose one.
         options |= {"appendonly": "no" if self.throwaway else "yes", "maxmemory-policy": "noeviction"}
+        if self.throwaway:
+            options["databases"] = "1024"  # two for each worker of a test run
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         log = self.home.log("valkey")
         environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}

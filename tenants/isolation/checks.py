@@ -1,7 +1,7 @@
-"""Isolation rules that can be read off the models. What only the database knows is in tests/tenants/test_catalogue.py."""
+"""Isolation rules that can be read off the models. What only the database knows: tests/tenants/test_catalogue.py."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, register
@@ -17,20 +17,16 @@ def tenant_models(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
         if issubclass(model, TenantModel):
             errors.extend(_fields(model))
             errors.extend(_groups(model))
-        elif model._meta.auto_created and issubclass(model._meta.auto_created, TenantModel):
-            errors.append(
-                Error(
-                    f"{model._meta.label}: give the many-to-many a through model of the tenant",
-                    id="tenants.E001",
-                )
-            )
+        elif (owner := model._meta.auto_created) and issubclass(cast(type, owner), TenantModel):
+            message = f"{model._meta.label}: give the many-to-many a through model of the tenant"
+            errors.append(Error(message, id="tenants.E001"))
     return errors
 
 
 def _fields(model: type[TenantModel]) -> Iterator[CheckMessage]:
     for field in model._meta.local_fields:
         label = f"{model._meta.label}.{field.name}"
-        if not field.primary_key and (field.unique or field.db_index):
+        if not field.primary_key and (field.unique or getattr(field, "db_index", False)):
             yield Error(f"{label}: unique or db_index without the tenant", id="tenants.E002")
         target = field.related_model
         if isinstance(target, type) and issubclass(target, TenantModel) and not isinstance(field, TenantKey):

@@ -20,7 +20,7 @@ from django.db import connections
 from psycopg.pq import TransactionStatus
 
 if TYPE_CHECKING:
-    from tenants.isolation.postgresql.base import DatabaseWrapper
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 TOKEN_SECONDS = 60  # compared with the start of the transaction, so it only has to cover skew between clocks
 
@@ -64,7 +64,7 @@ def acting_tenant_or_none() -> UUID | None:
     return context.tenant if context else None
 
 
-def bind(connection: "DatabaseWrapper", context: Context | None) -> None:
+def bind(connection: "BaseDatabaseWrapper", context: Context | None) -> None:
     """Tell the open transaction of this connection who it works for."""
     raw = connection.connection
     token = context.token(raw.info.backend_pid) if context and context.alias == connection.alias else ""
@@ -76,7 +76,7 @@ def bind(connection: "DatabaseWrapper", context: Context | None) -> None:
 def acting_for(context: Context) -> Iterator[Context]:
     """Act for a tenant. Transactions opened inside are signed as they begin; inside one, it is signed anew.
 
-    Never narrow inside an open transaction: ROLLBACK TO SAVEPOINT would bring the wider scope back. Start narrow, widen.
+    Never narrow inside an open transaction: ROLLBACK TO SAVEPOINT would bring the wider scope back. Only widen.
     """
     outer = _current.get()
     if outer and outer.tenant != context.tenant:

@@ -1,4 +1,4 @@
-"""The base of every table that belongs to a tenant. The wall itself is in the database (tenants.isolation.operations)."""
+"""The base of every table of a tenant. The wall itself is the database's (tenants.isolation.operations)."""
 
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -9,7 +9,6 @@ from django.db.models.sql.compiler import SQLCompiler
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
 
-
 T = TypeVar("T", bound=models.Model)
 
 
@@ -18,8 +17,8 @@ class ActingTenant(models.Expression):
 
     output_field = models.UUIDField()
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:  # noqa: ARG002
-        return "%s", [acting_tenant()]
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:  # noqa: ARG002
+        return "%s", (acting_tenant(),)
 
 
 class TenantManager(models.Manager[T]):

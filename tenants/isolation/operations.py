@@ -129,12 +129,12 @@ def tenant_fk(
     name = f"{table}_{column}_fk"
     force = 'ALTER TABLE "{}" {} ROW LEVEL SECURITY'
     update = " ON UPDATE CASCADE" if via else ""
+    key = f'FOREIGN KEY ({own_columns}) REFERENCES "{target}" ({other}) ON DELETE {on_delete}{update}'
     return RunSQL(
         [
             force.format(table, "NO FORCE"),
             force.format(target, "NO FORCE"),
-            f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" FOREIGN KEY ({own_columns}) REFERENCES "{target}" ({other})'
-            f" ON DELETE {on_delete}{update} DEFERRABLE INITIALLY IMMEDIATE",
+            f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" {key} DEFERRABLE INITIALLY IMMEDIATE',
             force.format(table, "FORCE"),
             force.format(target, "FORCE"),
         ],
@@ -174,6 +174,6 @@ def each_tenant(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> Iterator
         cursor.execute("SELECT id FROM provider.tenant")
         tenants = [row[0] for row in cursor.fetchall()]
     for tenant in tenants:
-        bind(connection, Context(tenant, alias=connection.alias))  # type: ignore[arg-type]
+        bind(connection, Context(tenant, alias=connection.alias))
         yield tenant
-    bind(connection, None)  # type: ignore[arg-type]
+    bind(connection, None)

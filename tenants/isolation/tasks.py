@@ -99,7 +99,7 @@ class TenantTask(PlainTask):
         return super().apply_async(args, kwargs, headers=headers, **options)
 
     def delay_on_commit(self, *args: Any, **kwargs: Any) -> None:
-        """Send when the open transaction has committed, for the context of now (on_commit runs in the outermost one)."""
+        """Send when the open transaction has committed, for the context of now (on_commit runs in the outermost)."""
         headers = {"msplex": signed_context(self.name, args, kwargs)}
         transaction.on_commit(partial(self.apply_async, args, kwargs, headers=headers))
 

@@ -1,8 +1,8 @@
 import django.core.validators
-import tenants.ids
-import tenants.isolation.context
 from django.db import migrations, models
 
+import tenants.ids
+import tenants.isolation.context
 from tenants.isolation.operations import (
     READ_ONLY,
     SHARED,

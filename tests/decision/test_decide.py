@@ -177,7 +177,7 @@ snapshots = st.builds(
 
 @given(snapshots, st.lists(grants, max_size=4))
 def test_listed_is_callable_and_callable_is_listed(snapshot, held):
-    """For any tenant and any bindings: on the list if, and only if, a call would pass the same gates for some customer."""
+    """For any tenant and bindings: on the list if, and only if, a call would pass the same gates for some customer."""
     principal = make_principal(*held)
 
     shown = {tool.name for tool in listed(snapshot, principal, now=NOW)}

@@ -1,4 +1,4 @@
-"""The real thing: a gateway and a broker in processes of their own, the stub vendor, PostgreSQL and Valkey between them."""
+"""The real thing: gateway and broker in processes of their own, the stub vendor, PostgreSQL and Valkey between them."""
 
 import os
 import socket
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import role_url
+from tests.conftest import role_url, stack_redis
 from tests.connectors.conftest import stub_process, vendor  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
-COMMON = ("PATH", "REDIS_URL", "MSPLEX_CONTEXT_KEY", "MSPLEX_VENDOR_NETWORKS", "LANG")
+COMMON = ("PATH", "MSPLEX_CONTEXT_KEY", "MSPLEX_VENDOR_NETWORKS", "LANG")
 WAIT = 30
 
 
@@ -26,6 +26,7 @@ def environment(process: str, role: str, *keys: str) -> dict[str, str]:
         "DATABASE_URL": role_url(f"msplex_{role}", os.environ["MSPLEX_TEST_DATABASE"]),
         "MSPLEX_ENV": "test",
         "MSPLEX_PROCESS": process,
+        "REDIS_URL": stack_redis(),
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -30,7 +30,6 @@ class Watched:
         if response.status >= 400 and response.status not in self.expected:
             self.complaints.append(f"{response.status} {response.url}")
 
-
     def compressed(self) -> int:
         """Bytes of everything that was fetched, as a server that compresses sends them."""
         return sum(len(gzip.compress(answer.body())) for answer in self.answers)

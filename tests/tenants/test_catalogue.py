@@ -97,7 +97,7 @@ def test_a_table_with_a_customer_column_is_held_to_it():
 
 
 def test_indexes_start_with_the_tenant():
-    """An index that does not would count other tenants' rows in EXPLAIN ANALYZE, and a unique one would tell of them."""
+    """An index that does not would count other tenants' rows in EXPLAIN ANALYZE; a unique one would tell of them."""
     wrong = rows(
         "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid"
         " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]"
@@ -164,7 +164,8 @@ def test_nothing_else_is_readable():
 def test_the_provider_may_touch_no_tenants_table():
     granted = rows(
         "SELECT c.relname FROM pg_class c WHERE c.relnamespace IN ('content'::regnamespace, 'msplex'::regnamespace)"
-        " AND c.relkind IN ('r', 'p') AND has_table_privilege('msplex_provider', c.oid, 'SELECT, INSERT, UPDATE, DELETE')"
+        " AND c.relkind IN ('r', 'p')"
+        " AND has_table_privilege('msplex_provider', c.oid, 'SELECT, INSERT, UPDATE, DELETE')"
     )
     assert granted == []
 

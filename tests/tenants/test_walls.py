@@ -52,8 +52,8 @@ def test_a_context_outside_a_transaction_does_not_count(acme):
 def test_a_forged_context_is_refused(acme, globex, token):
     with acme.acting():
         mine = run("SELECT current_setting('msplex.context')")[0][0]
+        run("SELECT set_config('msplex.context', %s, true)", token.format(mine=mine, other=globex.id))
         with pytest.raises(DatabaseError, match="tenant context"):
-            run("SELECT set_config('msplex.context', %s, true)", token.format(mine=mine, other=globex.id))
             Customer._base_manager.count()
 
 
@@ -78,9 +78,10 @@ def test_widening_the_customers_inside_a_signed_context_is_refused(acme):
 def test_a_context_stolen_from_another_session_is_refused(acme, globex):
     """The signature covers the backend's pid: the same bytes are worth nothing in another session."""
     stolen = Context(globex.id).token(backend_pid=1)
-    with acme.acting(), pytest.raises(DatabaseError, match="bad tenant context"):
+    with acme.acting():
         run("SELECT set_config('msplex.context', %s, true)", stolen)
-        Customer._base_manager.count()
+        with pytest.raises(DatabaseError, match="bad tenant context"):
+            Customer._base_manager.count()
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_a_statement_with_parameters_cannot_be_stacked(acme):
     ],
 )
 def test_the_application_may_not(acme, statement):
-    with acme.acting(), pytest.raises(DatabaseError, match="permission denied|must be owner"), transaction.atomic():
+    with acme.acting(), pytest.raises(DatabaseError, match=r"permission denied|must be owner"), transaction.atomic():
         run(statement)
 
 
@@ -168,9 +169,10 @@ def test_resetting_the_role_changes_nothing(acme, statement):
 
 
 def test_resetting_everything_loses_the_context(acme):
-    with acme.acting(), pytest.raises(DatabaseError, match="no tenant context"), transaction.atomic():
+    with acme.acting():
         run("RESET msplex.context")
-        Customer._base_manager.count()
+        with pytest.raises(DatabaseError, match="no tenant context"):
+            Customer._base_manager.count()
 
 
 def test_a_shadowed_search_path_does_not_change_the_functions(acme, globex):

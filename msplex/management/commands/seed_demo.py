@@ -47,22 +47,25 @@ def lines(demo: dict[str, Any]) -> list[str]:
     said = [f"Portal   {settings.PUBLIC_URL}", f"MCP      {settings.GATEWAY_RESOURCE}", ""]
     for tenant in demo["tenants"]:
         said.append(f"Workspace {tenant['workspace']} ({tenant['name']}), password {tenant['people'][0]['password']}")
-        said += [
-            f"  {person['role']:<17}{person['email']:<30}TOTP {person['totp_secret']}  now {code_of(person['totp_secret'])}"
-            for person in tenant["people"]
-        ]
+        said += [_person(**person) for person in tenant["people"]]
     return [*said, "", *agent_lines(demo)]
+
+
+def _person(*, role: str, email: str, totp_secret: str, **_: str) -> str:
+    return f"  {role:<17}{email:<30}TOTP {totp_secret}  now {code_of(totp_secret)}"
 
 
 def agent_lines(demo: dict[str, Any]) -> list[str]:
     account = demo["tenants"][0]["service_accounts"][-1]
     basic = f"{account['client_id']}:{account['client_secret']}"
+    bought = f"curl -s -u '{basic}' -d grant_type=client_credentials {settings.PUBLIC_URL}/oauth/token"
+    read = """python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])'"""
+    inspector = f"npx @modelcontextprotocol/inspector --cli {settings.GATEWAY_RESOURCE} --transport http"
+    call = '--header "Authorization: Bearer $TOKEN" --method tools/call --tool-name halopsa_list_tickets'
     return [
         f"An agent for one customer ({account['name']}). Its access token, good for 15 minutes:",
-        f"  TOKEN=$(curl -s -u '{basic}' -d grant_type=client_credentials {settings.PUBLIC_URL}/oauth/token"
-        " | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')",
-        "Try the gateway with the official inspector (Node 22), or with the Python client:",
-        f"  npx @modelcontextprotocol/inspector --cli {settings.GATEWAY_RESOURCE} --transport http --protocol-era modern"
-        ' --header "Authorization: Bearer $TOKEN" --method tools/call --tool-name halopsa_list_tickets',
+        f"  TOKEN=$({bought} | {read})",
+        "Try the gateway with the Python client, or with the official inspector (Node 22):",
         f'  .venv/bin/python -m msplex.gateway.try_it {settings.GATEWAY_RESOURCE} "$TOKEN"',
+        f"  {inspector} --protocol-era modern {call}",
     ]

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -13,7 +13,7 @@ from tenants.process import Process
 
 class Command(BaseCommand):
     help = "Create or update database roles, schemas and the context key, as the administrator of the server."
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
     process = Process.COMMAND  # needs the administrator's URL, which no running process has
 
     def add_arguments(self, parser: ArgumentParser) -> None:
