@@ -1,11 +1,13 @@
 """The Celery application: one queue for each process that runs tasks."""
 
 import os
+import sys
 from typing import Any
 
 from celery import Celery
 from celery.signals import beat_init, worker_init
 from django.conf import settings
+from django.db import connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "msplex.settings")
 # `make check` runs Django's checks; here they would load the portal into the broker.
@@ -13,6 +15,8 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 app = Celery("msplex", task_cls="tenants.isolation.tasks:TenantTask")
 app.conf.update(settings.CELERY)
+# Tasks give their connection back to the process's pool themselves; Celery would tear the pool down after each task.
+app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "connectors.sweep_health": {
@@ -39,3 +43,4 @@ def _check(**_: Any) -> None:
     from msplex.guard import check_process  # noqa: PLC0415 - needs the apps
 
     check_process()
+    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's; its threads would not survive the fork; each child makes its own

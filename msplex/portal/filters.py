@@ -29,8 +29,8 @@ class CallFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no
     tool = filters.CharFilter(lookup_expr="startswith", label="Tool", widget=SEARCH)
     customer = filters.ModelChoiceFilter(queryset=_customers, label="Customer", empty_label="Any")
     caller = filters.CharFilter(field_name="principal_label", lookup_expr="icontains", label="Caller", widget=SEARCH)
-    principal = filters.UUIDFilter(field_name="principal_id", widget=forms.HiddenInput)
-    instance = filters.UUIDFilter(field_name="instance_id", widget=forms.HiddenInput)
+    principal = filters.UUIDFilter(field_name="principal_id", label="One caller", widget=forms.HiddenInput)
+    instance = filters.UUIDFilter(field_name="instance_id", label="One connection", widget=forms.HiddenInput)
 
     class Meta:
         model = ToolCall

@@ -78,7 +78,10 @@ class PlainTask(Task):  # type: ignore[misc]
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.check_process()
         close_old_connections()
-        return super().__call__(*args, **kwargs)
+        try:
+            return super().__call__(*args, **kwargs)
+        finally:
+            close_old_connections()  # back to the pool, and cleaned, before the next tenant's task takes it
 
 
 class TenantTask(PlainTask):

@@ -67,6 +67,17 @@ def test_calls_are_narrowed_by_gate(alice: Person) -> None:
     assert str(passed.pk) not in page
 
 
+def test_a_narrowing_without_a_field_says_so_and_can_be_lifted(alice: Person) -> None:
+    call = make_call(alice.world)
+    browser, url = alice.browser(), reverse("portal:calls")
+
+    assert "One caller" not in browser.get(url).content.decode()
+    narrowed = browser.get(url, {"principal": str(call.principal_id)}).content.decode()
+
+    assert "One caller only" in narrowed
+    assert str(call.pk) in narrowed
+
+
 def test_calls_are_narrowed_by_customer_and_caller(alice: Person) -> None:
     first, second = alice.world.customers[:2]
     mine = make_call(alice.world, customer=first, principal_label="triage")

@@ -1,5 +1,6 @@
 """Tool calls and lists through the gateway, against the same vendor call made directly, in the same run."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -94,14 +95,21 @@ def _mcp(world: World, method: str, params: Mapping[str, Any], *, result: str) -
 
 
 def _cpu_seconds(world: World) -> float:
-    """Spent so far by every process of this installation: ours, and the servers it runs for us; not the load's."""
-    marker = world.installation.home.marker.encode()
-    ticks = 0
+    """Spent so far by every process below the supervisor: ours and the two servers, not the load or the vendor."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if int(process.name) != os.getpid() and marker in (process / "environ").read_bytes().split(b"\0"):
-                fields = (process / "stat").read_text().rpartition(")")[2].split()
-                ticks += int(fields[11]) + int(fields[12])
-        except OSError:
-            continue
-    return ticks / os.sysconf("SC_CLK_TCK")
+        with contextlib.suppress(OSError):
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            parents[int(process.name)] = int(fields[1])
+            ticks[int(process.name)] = int(fields[11]) + int(fields[12])
+    vendor = next(child.process for child in world.supervisor.children if child.program.name == "vendor")
+    left_out = {os.getpid(), vendor.pid if vendor else 0}
+    ours = [pid for pid in ticks if pid not in left_out and _is_below(pid, os.getpid(), parents)]
+    return sum(ticks[pid] for pid in ours) / os.sysconf("SC_CLK_TCK")
+
+
+def _is_below(pid: int, ancestor: int, parents: Mapping[int, int]) -> bool:
+    while pid in parents and pid != ancestor:
+        pid = parents[pid]
+    return pid == ancestor

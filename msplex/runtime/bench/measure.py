@@ -38,6 +38,7 @@ def measure(client: Client, *, clients: int, seconds: float = 3.0) -> dict[str, 
         "per_second": round(len(every) / elapsed, 1),
         "p50_ms": round(cuts[49], 2),
         "p95_ms": round(cuts[94], 2),
+        "p99_ms": round(cuts[98], 2),
     }
 
 
@@ -54,16 +55,17 @@ def against(figures: Mapping[str, float], baseline: Mapping[str, float]) -> dict
 def get(address: str, headers: Mapping[str, str] | None = None) -> Client:
     """A client that keeps its connection, as browsers and agents do."""
     parts = urlsplit(address)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def client(_: int) -> Callable[[], None]:
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
 
         def call() -> None:
-            connection.request("GET", parts.path or "/", headers=dict(headers or {}))
+            connection.request("GET", target, headers=dict(headers or {}))
             response = connection.getresponse()
             response.read()
             if response.status != _OK:
-                raise RuntimeError(f"GET {parts.path}: {response.status}")
+                raise RuntimeError(f"GET {target}: {response.status}")
 
         return call
 
