@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 
 from approvals.models import ApprovalRequest
-from audit.actors import Actor, ActorKind
+from audit.actors import Actor, ActorKind, system
 from audit.kinds import EventKind
 from audit.services import record
 from connectors.models import ToolCall
 
 OPEN_FOR = timedelta(hours=24)
+CLOCK = system("approval expiry")
 
 
 @transaction.atomic
@@ -21,13 +22,21 @@ def request_approval(call: ToolCall) -> ApprovalRequest:
         requester_id=call.principal_id, digest=call.arguments_digest, customer=call.customer,
         state=ApprovalRequest.State.PENDING,
     )  # fmt: skip
-    waiting.filter(expires_at__lte=now).update(state=ApprovalRequest.State.EXPIRED)
-    found = waiting.first()
-    return found or _create(call, now)
+    for old in waiting.filter(expires_at__lte=now).select_for_update():
+        _expire(old)
+    return waiting.first() or _create(call, now) or waiting.get()
 
 
-def _create(call: ToolCall, now: datetime) -> ApprovalRequest:
-    request = ApprovalRequest.objects.create(
+def _expire(request: ApprovalRequest) -> None:
+    request.state = ApprovalRequest.State.EXPIRED
+    request.save(update_fields=["state"])
+    subject = ("approval_request", request.id, request.tool)
+    record(EventKind.APPROVAL_EXPIRED, actor=CLOCK, subject=subject, customer_id=request.customer_id)
+
+
+def _create(call: ToolCall, now: datetime) -> ApprovalRequest | None:
+    """None when the same call at the same moment was first: the constraint lets one wait."""
+    request = ApprovalRequest(
         customer=call.customer,
         requester_id=call.principal_id,
         requester_label=call.principal_label,
@@ -37,6 +46,9 @@ def _create(call: ToolCall, now: datetime) -> ApprovalRequest:
         digest=call.arguments_digest,
         expires_at=now + OPEN_FOR,
     )
+    ApprovalRequest.objects.bulk_create([request], ignore_conflicts=True)
+    if not ApprovalRequest.objects.filter(id=request.id).exists():
+        return None
     record(
         EventKind.APPROVAL_REQUESTED,
         actor=Actor(ActorKind(call.principal_kind), call.principal_id, call.principal_label),

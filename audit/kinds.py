@@ -4,6 +4,7 @@ from enum import StrEnum
 
 
 class EventKind(StrEnum):
+    APPROVAL_EXPIRED = "approvals:request:expire"
     APPROVAL_REQUESTED = "approvals:request:create"
     CALL_FINISHED = "gateway:call:finish"
     CALL_INTENDED = "gateway:call:intend"
