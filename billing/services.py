@@ -1,12 +1,14 @@
 """Reserving quota before a call, metering it after."""
 
+from datetime import datetime
+
 from django.db import connection, transaction
 
 from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
 from billing.models import UsageEvent
-from billing.months import this_month
+from billing.months import month_of, this_month
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
 from tenants.models import Entitlement
@@ -38,13 +40,13 @@ def reserve_call(entitlement: Entitlement) -> int | None:
     return row[0] if row else None
 
 
-def release_call(connector: str) -> None:
-    """Give back a reservation whose call was never handed to the broker."""
+def release_call(connector: str, reserved_at: datetime) -> None:
+    """Give back the reservation of a call that the vendor did not do, in the month it was made for."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE billing_quotacounter SET used = used - 1"
             " WHERE tenant_id = %s AND connector = %s AND month = %s AND used > 0",
-            [acting_tenant(), connector, this_month()],
+            [acting_tenant(), connector, month_of(reserved_at)],
         )
 
 

@@ -52,41 +52,51 @@ class Outcome:
     answered: bool = False
 
 
+LOST = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
+
+
 def run(call_id: UUID, *, redelivered: bool = False) -> None:
     """Run a committed call, at most once. The message brought its id and its context; everything else is in the row."""
-    job = _claim(call_id)
-    if job is None:
+    claimed = _claim(call_id)
+    if claimed is None:
         if redelivered:
             _finish_lost(call_id)
         return
-    outcome = _cannot_run(job) or _execute(job)
+    call, job = claimed
+    outcome = _cannot_run(call, job) or _execute(job)
     try:
-        _finish(job.call, outcome)
+        recorded = _finish(call, outcome)
     except (AuditUnavailable, DatabaseError):
         logger.exception("alert: the outcome of call %s could not be recorded", call_id)
-        outcome = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
-    _reply(job.call, outcome)
+        recorded = False
+    # What is not on the record, metered, is not given out: somebody else has meanwhile said that it is lost.
+    _reply(call, outcome if recorded else LOST)
 
 
-def _claim(call_id: UUID) -> CallToRun | None:
+def _claim(call_id: UUID) -> tuple[ToolCall, CallToRun | None] | None:
+    """The call, and what running it needs if that is still there. None: it is not ours to run."""
     with transaction.atomic(durable=True):
         queued = ToolCall.objects.filter(id=call_id, state=ToolCall.State.QUEUED)
         if not queued.update(state=ToolCall.State.RUNNING, started_at=datetime.now(UTC)):
             return None
-        return call_to_run(call_id)
+        job = call_to_run(call_id)
+        return (job.call, job) if job else (ToolCall.objects.get(id=call_id), None)
 
 
-def _cannot_run(job: CallToRun) -> Outcome | None:
-    if datetime.now(UTC) - job.call.created_at > START_WITHIN:
+def _cannot_run(call: ToolCall, job: CallToRun | None) -> Outcome | None:
+    if datetime.now(UTC) - call.created_at > START_WITHIN:
         return Outcome(ToolCall.State.FAILED, Code.BUSY, MESSAGE_EXPIRED, retryable=True)
-    if job.instance.state != ConnectorInstance.State.ACTIVE:
+    if job is None or job.instance.state != ConnectorInstance.State.ACTIVE:
         return Outcome(ToolCall.State.FAILED, Code.INSTANCE_NOT_READY, MESSAGE_NOT_READY)
     return None
 
 
-def _execute(job: CallToRun) -> Outcome:
+def _execute(job: CallToRun | None) -> Outcome:
+    """Everything that can happen has an outcome: a call left running would be said to be lost, minutes later."""
+    if job is None:
+        raise LookupError("nothing to run")
     try:
-        result = execute(job.call, job.instance, job.mapping)
+        return _succeeded(job)
     except ExecutionError as error:
         return Outcome(
             ToolCall.State.FAILED,
@@ -98,8 +108,15 @@ def _execute(job: CallToRun) -> Outcome:
             vendor_requests=error.vendor_requests,
             answered=error.code == "not_found",
         )
-    except AuditUnavailable as error:  # the opening of the secret could not be recorded
-        return Outcome(ToolCall.State.FAILED, Code.AUDIT_UNAVAILABLE, error.message, retryable=True)
+    except (AuditUnavailable, DatabaseError):  # the opening of the secret could not be recorded, so nothing was sent
+        return Outcome(ToolCall.State.FAILED, Code.AUDIT_UNAVAILABLE, AuditUnavailable().message, retryable=True)
+    except Exception:  # the edge of the broker
+        logger.exception("alert: call %s ended in a way nobody thought of", job.call.id)
+        return LOST
+
+
+def _succeeded(job: CallToRun) -> Outcome:
+    result = execute(job.call, job.instance, job.mapping)
     return Outcome(
         ToolCall.State.SUCCEEDED,
         structured=result.structured,
@@ -110,8 +127,8 @@ def _execute(job: CallToRun) -> Outcome:
     )
 
 
-def _finish(call: ToolCall, outcome: Outcome) -> None:
-    """Outcome, audit event and usage together, or none of them; nothing if somebody else was first."""
+def _finish(call: ToolCall, outcome: Outcome) -> bool:
+    """Outcome, audit event and usage together, or none of them; False, and nothing, if somebody else was first."""
     now = datetime.now(UTC)
     ok = outcome.state == ToolCall.State.SUCCEEDED
     verdicts = [*call.verdicts, *(verdict.as_json() for verdict in _verdicts(call, outcome))]
@@ -127,12 +144,13 @@ def _finish(call: ToolCall, outcome: Outcome) -> None:
             verdicts=verdicts,
         )
         if not changed:
-            return
+            return False
         _record(call, outcome)
         if outcome.answered:
             meter_call(_usage(call, now))
         else:
-            release_call(call.connector)
+            release_call(call.connector, call.created_at)
+    return True
 
 
 def _verdicts(call: ToolCall, outcome: Outcome) -> list[Verdict]:
@@ -225,9 +243,9 @@ def give_up_lost_calls(now: datetime) -> int:
 
 
 def _give_up(call: ToolCall) -> None:
-    outcome = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
+    outcome = LOST
     if call.state == ToolCall.State.QUEUED:  # never claimed, so nothing was sent
         outcome = Outcome(ToolCall.State.FAILED, Code.BUSY, MESSAGE_EXPIRED, retryable=True)
     logger.error("alert: call %s was %s and is given up", call.id, call.state)
-    _finish(call, outcome)
-    _reply(call, outcome)
+    if _finish(call, outcome):
+        _reply(call, outcome)
