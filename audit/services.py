@@ -24,7 +24,7 @@ _INSERT = (
     "INSERT INTO audit_event (tenant_id, id, occurred_at, kind, result, actor_kind, actor_id, customer_id,"
     " subject_kind, subject_id, request_id, header, body) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)"
 )
-_BOUND = "SELECT set_config('lock_timeout', '500', true), set_config('statement_timeout', '1500', true)"
+_BOUND = "SELECT set_config('lock_timeout', '500', true), set_config('statement_timeout', '1200', true)"
 _UNBOUND = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
 
 

@@ -38,11 +38,11 @@ def application(url: str, *, pool_size: int, bounded: bool) -> dict[str, Any]:
         options["pool"] = {
             "min_size": 1,
             "max_size": pool_size,
-            "timeout": 2,
+            "timeout": 1,
             "reset": _discard,
         }
     if bounded:
-        options["options"] = "-c statement_timeout=1500 -c lock_timeout=500"
+        options["options"] = "-c statement_timeout=1200 -c lock_timeout=500"
     return database | {"OPTIONS": options}
 
 

@@ -1,8 +1,8 @@
 """How fast a tenant may call one connector: a token bucket in Redis, so that all processes share it."""
 
+import contextlib
 import math
 from functools import lru_cache
-from uuid import UUID
 
 import redis
 from django.conf import settings
@@ -23,7 +23,12 @@ redis.call('EXPIRE', KEYS[1], 120)
 return tostring(wait)
 """
 BURST_SECONDS = 10
-TIMEOUT = 1.0
+_GIVE_BACK = """
+local kept = redis.call('HGET', KEYS[1], 'tokens')
+if kept then redis.call('HSET', KEYS[1], 'tokens', tonumber(kept) + 1) end
+return 0
+"""
+TIMEOUT = 0.5
 
 
 @lru_cache(maxsize=1)
@@ -31,31 +36,24 @@ def client() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
 
 
-_known: dict[tuple[UUID, str], tuple[str, int]] = {}
-KNOWN = 10_000
+def _key(entitlement: Entitlement) -> str:
+    return f"msplex:rate:{entitlement.tenant_id}:{entitlement.connector}"
 
 
-def remember(tenant: UUID, tool: str, entitlement: Entitlement) -> None:
-    """The rate is taken before the call's transaction, so it is the one that the last decision saw."""
-    if len(_known) >= KNOWN:
-        _known.clear()
-    _known[tenant, tool] = entitlement.connector, entitlement.calls_per_minute
-
-
-def check(tenant: UUID, tool: str) -> int | None:
-    """None when the call is within the rate, else the whole seconds to wait.
+def take(entitlement: Entitlement) -> int | None:
+    """None when one more call is within the rate, else the whole seconds to wait. Never inside a transaction.
 
     Without Redis the answer is None: nothing can be dispatched then either, and gate 11 says so.
     """
-    connector, calls_per_minute = _known.get((tenant, tool), ("", 0))
-    return take(tenant, connector, calls_per_minute=calls_per_minute) if connector else None
-
-
-def take(tenant: UUID, connector: str, *, calls_per_minute: int) -> int | None:
-    rate = max(calls_per_minute, 1) / 60
-    key = f"msplex:rate:{tenant}:{connector}"
+    rate = max(entitlement.calls_per_minute, 1) / 60
     try:
-        wait = float(client().eval(_TAKE, 1, key, rate, max(1.0, rate * BURST_SECONDS)))
+        wait = float(client().eval(_TAKE, 1, _key(entitlement), rate, max(1.0, rate * BURST_SECONDS)))
     except redis.RedisError:
         return None
     return math.ceil(wait) if wait > 0 else None
+
+
+def give_back(entitlement: Entitlement) -> None:
+    """The call was refused for another reason: whoever is not let in must not use up what others may."""
+    with contextlib.suppress(redis.RedisError):
+        client().eval(_GIVE_BACK, 1, _key(entitlement))

@@ -104,5 +104,7 @@ def _detail(gate: Gate, attempt: Attempt) -> str:
         case Gate.VERIFY_INSTANCE_READINESS:
             return attempt.resolved.instance.name if attempt.resolved.instance else ""
         case Gate.CHECK_QUOTA if attempt.resolved.entitlement:
-            return f"{attempt.usage.used} of {attempt.resolved.entitlement.included_calls} calls used this month"
+            # No number: the tenant's usage is not for a customer's eyes, and its people see this call.
+            over = attempt.usage.used >= attempt.resolved.entitlement.included_calls
+            return "beyond the included calls" if over else "within the included calls"
     return ""

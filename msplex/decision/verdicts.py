@@ -48,6 +48,7 @@ class Code(StrEnum):
     RATE_LIMITED = "rate_limited"
     SUBSCRIPTION_INACTIVE = "subscription_inactive"
     TENANT_SUSPENDED = "tenant_suspended"
+    UNAVAILABLE = "unavailable"
     UNKNOWN_TOOL = "unknown_tool"
 
 
@@ -57,6 +58,7 @@ WHOLE_DOOR = frozenset({
     Code.PRINCIPAL_REFUSED,
     Code.SUBSCRIPTION_INACTIVE,
     Code.TENANT_SUSPENDED,
+    Code.UNAVAILABLE,
 })  # fmt: skip
 
 

@@ -59,8 +59,11 @@ def envelope(gate: str, refusal: Refusal, call_id: object | None = None) -> dict
     return {key: value for key, value in fields.items() if value is not None}
 
 
+_STATUS: dict[str, int] = {Code.PRINCIPAL_REFUSED: UNAUTHORIZED, Code.UNAVAILABLE: 503, Code.BUSY: 503}
+
+
 def door_closed(closed: DoorClosed) -> MCPError:
-    code = UNAUTHORIZED if closed.refusal.code == Code.PRINCIPAL_REFUSED else DOOR_CLOSED
+    code = _STATUS.get(closed.refusal.code, DOOR_CLOSED)
     return MCPError(code, closed.refusal.message, {ENVELOPE: envelope(closed.gate, closed.refusal)})
 
 

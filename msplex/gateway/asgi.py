@@ -114,7 +114,7 @@ def _start(start: Message, body: Message) -> Message:
         code = json.loads(content).get("error", {}).get("code")
     except ValueError:
         return start
-    if code not in {401, 403}:
+    if code not in {401, 403, 503}:
         return start
     headers = [(b"www-authenticate", auth.challenge("invalid_token", "The token is not accepted any more."))]
     return {**start, "status": code, "headers": [*start["headers"], *(headers if code == UNAUTHORIZED else [])]}

@@ -6,6 +6,7 @@ Runs in a thread of the gateway; each function opens and closes its own short tr
 import dataclasses
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -28,12 +29,14 @@ from identity.tokens import Claims, load_principal
 from msplex import rates
 from msplex.decision.decide import decide, listed, why_nothing
 from msplex.decision.gates import quota_exhausted
-from msplex.decision.snapshot import OfferedTool, snapshot
+from msplex.decision.snapshot import OfferedTool, Snapshot, snapshot
 from msplex.decision.verdicts import Code, Decision, Gate, Refusal, Request, Resolved, Usage
+from msplex.gateway import pace
 from msplex.tasks import run_call
-from tenants.ids import uuid7
 from tenants.isolation.context import Context, acting_for
 
+logger = logging.getLogger(__name__)
+NO_DATABASE = Refusal(Code.UNAVAILABLE, "The database does not answer, so nothing was done. Try again.", True, 2)
 NAME_LENGTH = 128
 ARGUMENTS_BYTES = 16 * 1024
 CUSTOMER = "customer"  # the argument that names one; the tools themselves have no such argument
@@ -58,9 +61,9 @@ class Waiter:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Begun:
-    """A call that was written down: refused, or handed to the broker."""
+    """A call that was written down: refused, or handed to the broker. Without an id it could not be written down."""
 
-    call_id: UUID
+    call_id: UUID | None
     tenant_id: UUID
     decision: Decision
 
@@ -77,13 +80,10 @@ class DoorClosed(Exception):
 def list_tools(caller: Caller) -> list[OfferedTool]:
     """What the caller may call. DoorClosed, with the gate named, rather than an empty list."""
     try:
-        with acting_for(_narrowest(caller)), transaction.atomic():
-            principal = _principal(caller)
-            if principal is None:
-                refusal = decide(snapshot(), None, Request("")).refusal
-                raise DoorClosed(Gate.AUTHENTICATE_PRINCIPAL, refusal or Refusal(Code.PRINCIPAL_REFUSED, ""))
-            with acting_for(_context(caller, principal)):
-                taken = snapshot()
+        principal, taken = _seen_by(caller)
+    except DatabaseError:
+        logger.exception("a list could not be made")
+        raise DoorClosed(Gate.LOAD_ENTITLEMENTS, NO_DATABASE) from None
     finally:
         connection.close()
     tools = listed(taken, principal)
@@ -92,21 +92,46 @@ def list_tools(caller: Caller) -> list[OfferedTool]:
     return tools
 
 
+def _seen_by(caller: Caller) -> tuple[ActingPrincipal, Snapshot]:
+    with acting_for(_narrowest(caller)), transaction.atomic():
+        principal = _principal(caller)
+        if principal is None:
+            refusal = decide(snapshot(), None, Request("")).refusal
+            raise DoorClosed(Gate.AUTHENTICATE_PRINCIPAL, refusal or Refusal(Code.PRINCIPAL_REFUSED, ""))
+        with acting_for(_context(caller, principal)):
+            return principal, snapshot()
+
+
 def begin_call(caller: Caller, name: str, arguments: Mapping[str, Any], waiter: Waiter) -> Begun:
     """Decide and write down one call. When it is allowed, its id is in the broker's queue on return."""
     customer = arguments.get(CUSTOMER)
     own = {key: value for key, value in arguments.items() if key != CUSTOMER}
     request = Request(_storable_text(name), own, None if customer is None else _storable_text(str(customer)))
-    usage = Usage(retry_after=rates.check(caller.claims.tenant_id, request.tool))
     try:
-        begun = _write_down(caller, request, usage, waiter)
+        begun = _paced(caller, request, waiter)
         return _hand_over(caller, begun) if begun.decision.allowed else begun
-    except (AuditUnavailable, DatabaseError):
-        refusal = Refusal(Code.AUDIT_UNAVAILABLE, AuditUnavailable().message, retryable=True)
-        nothing = Decision((), Resolved()).refused_at(Gate.DISPATCH, refusal)
-        return Begun(uuid7(), caller.claims.tenant_id, nothing)
+    except AuditUnavailable as error:
+        return not_begun(caller, Refusal(Code.AUDIT_UNAVAILABLE, error.message, retryable=True))
+    except DatabaseError:
+        logger.exception("a call could not be written down")
+        return not_begun(caller, NO_DATABASE)
     finally:
         connection.close()
+
+
+def not_begun(caller: Caller, refusal: Refusal) -> Begun:
+    """A call that left no record, because nothing could be recorded: it is refused, and nothing was sent."""
+    nothing = Decision((), Resolved()).refused_at(Gate.DISPATCH, refusal)
+    return Begun(None, caller.claims.tenant_id, nothing)
+
+
+def _paced(caller: Caller, request: Request, waiter: Waiter) -> Begun:
+    entitlement = pace.entitlement_of(_narrowest(caller), request.tool)
+    usage = Usage(retry_after=rates.take(entitlement) if entitlement else None)
+    begun = _write_down(caller, request, usage, waiter)
+    if usage.retry_after is None:
+        pace.settle(entitlement, begun.decision)
+    return begun
 
 
 def _narrowest(caller: Caller) -> Context:
@@ -149,7 +174,7 @@ def _decide(principal: ActingPrincipal | None, request: Request, usage: Usage) -
     entitlement = decision.resolved.entitlement
     if decision.refusal or entitlement is None:
         return decision
-    rates.remember(taken.tenant.id, request.tool, entitlement)
+    pace.remember(taken.tenant.id, request.tool, entitlement)
     if reserve_call(entitlement) is None:  # somebody took the last one since it was read
         return decision.refused_at(Gate.CHECK_QUOTA, quota_exhausted(entitlement.included_calls))
     return decision.passed(Gate.DISPATCH, "recorded before it was queued")
@@ -213,24 +238,29 @@ def _record(caller: Caller, call: ToolCall, decision: Decision, kind: EventKind)
 def _hand_over(caller: Caller, begun: Begun) -> Begun:
     """Gate 11: the id, and nothing else, to the broker. The row is committed already."""
     customer = begun.decision.resolved.customer
+    if begun.call_id is None:
+        raise LookupError("not written down")
     scope = dataclasses.replace(_narrowest(caller), customers=(customer.id,) if customer else ())
     with acting_for(scope):
         try:
             run_call.apply_async([str(begun.call_id)], retry=False)
         except (KombuError, RedisError, OSError):
-            return dataclasses.replace(begun, decision=_not_queued(caller, begun))
+            return dataclasses.replace(begun, decision=_not_queued(caller, begun, begun.call_id))
     return begun
 
 
-def _not_queued(caller: Caller, begun: Begun) -> Decision:
+def _not_queued(caller: Caller, begun: Begun, call_id: UUID) -> Decision:
+    """Refused after all, unless the message did arrive: then the broker has claimed the call, and it goes on."""
     refusal = Refusal(Code.BUSY, "The queue does not answer, so nothing was sent. Try again in a moment.", True, 5)
     decision = begun.decision.refused_at(Gate.DISPATCH, refusal)
     with transaction.atomic():
-        call = ToolCall.objects.select_for_update().get(id=begun.call_id)
+        call = ToolCall.objects.select_for_update().get(id=call_id)
+        if call.state != ToolCall.State.QUEUED:
+            return begun.decision
         call.state, call.gate, call.code = ToolCall.State.REFUSED, decision.gate, refusal.code
         call.verdicts = decision.as_json()
         call.save(update_fields=["state", "gate", "code", "verdicts"])
-        release_call(call.connector)
+        release_call(call.connector, call.created_at)
         _record(caller, call, decision, EventKind.CALL_REFUSED)
     return decision
 

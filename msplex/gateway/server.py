@@ -1,6 +1,9 @@
 """The MCP server: the official SDK's low-level server, with our decision behind list and call."""
 
-from typing import Any
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar, TypeVarTuple
+from uuid import UUID
 
 import anyio
 from mcp.server.context import ServerRequestContext
@@ -15,8 +18,14 @@ from msplex.gateway.calls import Begun, Caller, DoorClosed, begin_call, list_too
 from msplex.gateway.replies import NoReply, Replies
 
 THREADS = 8  # of database work at once; each holds one connection for as long as its short transaction
+WAIT_SECONDS = 0.5  # for a turn; with the limits of statements and locks, every answer comes within two seconds
+BUSY = Refusal(Code.BUSY, "The gateway is busy, so nothing was done. Try again in a moment.", True, 2)
+INTERNAL_ERROR = -32603
 SCOPE = "msplex.caller"  # where the door puts the authenticated caller
 Context = ServerRequestContext[Any, Any]
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+logger = logging.getLogger(__name__)
 
 INSTRUCTIONS = (
     "Tools of a managed service provider's systems, each call for exactly one of its customers. Pass the customer's key"
@@ -31,31 +40,40 @@ class Gateway:
     def __init__(self, replies: Replies) -> None:
         self._replies = replies
         self._threads = anyio.CapacityLimiter(THREADS)
+        self._turns = anyio.Semaphore(THREADS)
 
     async def list_tools(self, context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:  # noqa: ARG002
-        try:
-            offered = await anyio.to_thread.run_sync(list_tools, _caller(context), limiter=self._threads)
-        except DoorClosed as closed:
-            raise answers.door_closed(closed) from None
+        offered = await self._in_thread(list_tools, _caller(context))
         # Another caller's list differs, and a right withdrawn must be gone at once: never shared, always stale.
         return ListToolsResult(tools=[answers.tool(tool) for tool in offered], ttl_ms=0, cache_scope="private")
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
-        begun = await anyio.to_thread.run_sync(
-            begin_call,
-            _caller(context),
-            params.name,
-            params.arguments or {},
-            self._replies.waiter,
-            limiter=self._threads,
-        )
-        if not begun.decision.allowed:
+        arguments = params.arguments or {}
+        begun = await self._in_thread(begin_call, _caller(context), params.name, arguments, self._replies.waiter)
+        if begun.call_id is None or not begun.decision.allowed:
             return answers.refused(begun)
-        return await self._result(begun)
+        return await self._result(begun, begun.call_id)
 
-    async def _result(self, begun: Begun) -> CallToolResult:
+    async def _in_thread(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        """Database work, with a bound on waiting for its turn; whatever goes wrong is said in words of ours."""
         try:
-            reply = await self._replies.wait(begun.tenant_id, begun.call_id)
+            with anyio.fail_after(WAIT_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise answers.door_closed(DoorClosed(Gate.DISPATCH, BUSY)) from None
+        try:
+            return await anyio.to_thread.run_sync(work, *arguments, limiter=self._threads)
+        except DoorClosed as closed:
+            raise answers.door_closed(closed) from None
+        except Exception:  # the edge of the door: the SDK would repeat the exception's text to the caller
+            logger.exception("a request to the gateway failed")
+            raise MCPError(INTERNAL_ERROR, "Internal error") from None
+        finally:
+            self._turns.release()
+
+    async def _result(self, begun: Begun, call_id: UUID) -> CallToolResult:
+        try:
+            reply = await self._replies.wait(begun.tenant_id, call_id)
         except NoReply:
             message = "No answer in time. The call's record will show what became of it; do not repeat it blindly."
             refusal = Refusal(Code.OUTCOME_UNKNOWN, message)

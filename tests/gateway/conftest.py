@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,26 +52,32 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="session")
-def broker_process(_database: None) -> Iterator[None]:
+def broker_process(_database: None) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         sys.executable, "-m", "celery", "-A", "msplex.celery:app", "worker", "-Q", "broker", "-c", "2",
         "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
     ]  # fmt: skip
     env = environment("broker", "broker", "MSPLEX_INTAKE_PRIVATE_KEY")
     process = subprocess.Popen(command, cwd=ROOT, env=env)
-    yield
+    yield process
     process.terminate()
     process.wait(20)
 
 
 @pytest.fixture(scope="session")
-def gateway_url(broker_process: None) -> Iterator[str]:
+def gateway_url(broker_process: subprocess.Popen[bytes]) -> Iterator[str]:
+    with gateway(stack_redis()) as url:
+        yield url
+
+
+@contextmanager
+def gateway(redis_url: str) -> Iterator[str]:
     port = free_port()
     command = [
         sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port),
         "--no-ws", "--workers-kill-timeout", "1", "--log-level", "warning", "msplex.gateway.asgi:application",
     ]  # fmt: skip
-    env = environment("gateway", "app", "MSPLEX_TOKEN_VERIFY_KEY")
+    env = environment("gateway", "app", "MSPLEX_TOKEN_VERIFY_KEY") | {"REDIS_URL": redis_url}
     process = subprocess.Popen(command, cwd=ROOT, env=env)
     wait_for(f"http://127.0.0.1:{port}/healthz", process)
     yield f"http://127.0.0.1:{port}/mcp"

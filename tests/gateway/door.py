@@ -1,6 +1,8 @@
 """An MCP client down to the bytes, and people to use it."""
 
 import dataclasses
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -48,6 +50,11 @@ class Door:
         """The result, or the error, of tools/call."""
         answer = self.post("tools/call", {"name": name, "arguments": arguments}).json()
         return answer.get("result") or answer["error"]
+
+
+def in_a_thread(work: Callable[..., Any], *arguments: Any) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def refusal(answer: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,217 @@
+"""What is away, locked or killed: nothing runs unrecorded or twice, and the caller is told in time and in our words."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+
+from audit.kinds import EventKind
+from audit.models import Event
+from billing.models import QuotaCounter
+from connectors.models import ToolCall
+from msplex.gateway import auth
+from msplex.gateway.calls import Waiter, _not_queued, begin_call
+from tests.conftest import as_role, stack_redis
+from tests.connectors.factories import connect
+from tests.gateway.conftest import gateway
+from tests.gateway.door import Door, agent, refusal
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+LIST = "halopsa_list_tickets"
+
+
+@pytest.fixture
+def world(vendor):
+    return connect(vendor)
+
+
+@pytest.fixture
+def door(gateway_url, world):
+    return agent(gateway_url, world, world.tenant.customers[0])
+
+
+@contextlib.contextmanager
+def as_owner(statement: str, undo: str = "") -> Iterator[None]:
+    """In a transaction that stays open for the block; with `undo`, committed and undone after it."""
+    with as_role("migrator"), connection.cursor() as cursor:
+        cursor.execute("SET ROLE msplex_owner")
+        cursor.execute("BEGIN" if not undo else "SELECT 1")
+        cursor.execute(statement)
+        try:
+            yield
+        finally:
+            cursor.execute(undo or "ROLLBACK")
+
+
+def locked(table: str) -> contextlib.AbstractContextManager[None]:
+    return as_owner(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+
+
+def recorded(world) -> int:
+    with world.tenant.acting():
+        return ToolCall.objects.count()
+
+
+def waiting_messages() -> int:
+    return int(redis.Redis.from_url(stack_redis()).llen("broker"))
+
+
+def test_a_locked_log_is_told_of_within_two_seconds(door, world, vendor):
+    door.call(LIST, limit=1)
+    vendor.reset()
+    with locked("audit_event"):
+        began = time.monotonic()
+        answer = door.call(LIST, limit=1)
+        took = time.monotonic() - began
+
+    assert refusal(answer)["code"] == "audit_unavailable"
+    assert took < 2
+    assert (vendor.seen()["total"], waiting_messages(), recorded(world)) == (0, 0, 1)
+
+
+def test_what_the_gateway_cannot_record_does_not_reach_the_queue(door, world, vendor):
+    """The broker could still record, so it is the gateway's own order that keeps the call from running."""
+    door.call(LIST, limit=1)
+    vendor.reset()
+    with as_owner("REVOKE INSERT ON audit_event FROM msplex_app", "GRANT INSERT ON audit_event TO msplex_app"):
+        answer = door.call(LIST, limit=1)
+
+    assert refusal(answer)["code"] == "audit_unavailable"
+    assert (vendor.seen()["total"], waiting_messages(), recorded(world)) == (0, 0, 1)
+
+
+def test_a_crowd_before_a_locked_log_is_told_in_time(door):
+    door.call(LIST, limit=1)
+
+    def one(_: int) -> float:
+        began = time.monotonic()
+        door.post("tools/call", {"name": LIST, "arguments": {"limit": 1}})
+        return time.monotonic() - began
+
+    with locked("audit_event"), ThreadPoolExecutor(64) as pool:
+        waits = list(pool.map(one, range(64)))
+
+    assert max(waits) < 3.5  # each had to wait for 0.5 s, eight at a time: without a bound the last one waits for 4 s
+
+
+LEGACY = {"MCP-Protocol-Version": "2025-11-25", "Accept": "application/json, text/event-stream"}
+
+
+@pytest.mark.parametrize("leg", ["modern", "legacy"])
+def test_a_database_that_does_not_answer_is_named_and_nothing_of_it_is_told(door, leg):
+    headers = {**LEGACY, "Authorization": f"Bearer {door.token}"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    with locked("identity_principal"):
+        if leg == "modern":
+            answer = door.post("tools/list", {})
+        else:
+            answer = httpx2.post(door.url, json=body, headers=headers, timeout=10)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], refusal(error)["code"]) == (503, 503, "unavailable")
+    assert "lock" not in answer.text
+    assert "psycopg" not in answer.text
+
+
+def test_without_a_queue_a_call_is_refused_recorded_and_given_back(world, vendor):
+    with gateway("redis://127.0.0.1:1") as url:
+        answer = agent(url, world, world.tenant.customers[0]).call(LIST, limit=1)
+
+    assert refusal(answer)["code"] == "busy"
+    with world.tenant.acting():
+        call = ToolCall.objects.get()
+        assert (call.state, call.gate, call.code) == ("refused", "dispatch", "busy")
+        assert QuotaCounter.objects.get().used == 0
+        kinds = list(Event.objects.filter(subject_id=call.id).order_by("id").values_list("kind", flat=True))
+    assert kinds == [EventKind.CALL_INTENDED, EventKind.CALL_REFUSED]
+    assert vendor.seen()["total"] == 0
+
+
+def caller_of(door: Door) -> auth.Caller:
+    return auth.authenticate([(b"authorization", f"Bearer {door.token}".encode())], "192.0.2.1")
+
+
+def test_a_message_that_did_arrive_is_not_said_to_be_lost(world):
+    """Publishing can time out although the queue has the message; by then the broker may be at work."""
+    door = agent("", world, world.tenant.customers[0])
+    caller = caller_of(door)
+    begun = begin_call(caller, LIST, {"limit": 1}, Waiter("nobody", b""))
+    with as_role("broker"), world.tenant.acting():
+        ToolCall.objects.filter(id=begun.call_id).update(state=ToolCall.State.RUNNING)
+
+    with world.tenant.acting():
+        decision = _not_queued(caller, begun, begun.call_id)
+
+    assert decision.allowed
+    with world.tenant.acting():
+        assert ToolCall.objects.get().state == ToolCall.State.RUNNING
+        assert QuotaCounter.objects.get().used == 1
+
+
+def test_the_queue_carries_the_id_and_a_signed_context(world):
+    """This process's queue has no broker, so what the gateway sent can be looked at."""
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    client.delete("broker")
+    begun = begin_call(
+        caller_of(agent("", world, world.tenant.customers[0])), LIST, {"limit": 7}, Waiter("nobody", b"")
+    )
+
+    message = json.loads(client.lpop("broker"))
+
+    arguments, keywords, _ = json.loads(_decoded(message))
+    assert (arguments, keywords) == ([str(begun.call_id)], {})
+    assert set(message["headers"]["msplex"]) == {"context", "mac"}
+    assert message["headers"]["msplex"]["context"][:2] == [str(world.tenant.id), [str(world.tenant.customers[0].id)]]
+    assert world.secret not in json.dumps(message)
+
+
+def _decoded(message) -> bytes:
+    import base64  # noqa: PLC0415
+
+    assert message["properties"]["body_encoding"] == "base64"
+    return base64.b64decode(message["body"])
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+def test_a_broker_killed_in_a_call_leaves_an_unknown_outcome_and_no_second_request(
+    door, world, vendor, broker_process: subprocess.Popen[bytes]
+):
+    door.call(LIST, limit=1)
+    vendor.reset()
+    vendor.behave("slow", delay=20)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(door.call, LIST, limit=1)
+        while "/api/Tickets" not in vendor.seen()["by_path"]:
+            assert not answer.done(), answer.result()
+            time.sleep(0.02)
+        for child in children(broker_process.pid):
+            os.kill(child, signal.SIGKILL)
+
+        assert refusal(answer.result())["code"] == "outcome_unknown"
+
+    vendor.behave("honest")
+    assert vendor.seen()["by_path"]["/api/Tickets"] == 1
+    with world.tenant.acting():
+        call = ToolCall.objects.order_by("-id").first()
+        assert call.state == ToolCall.State.UNKNOWN
+        assert Event.objects.filter(kind=EventKind.CALL_UNKNOWN, subject_id=call.id).count() == 1
+    assert "structuredContent" in door.call(LIST, limit=1)
