@@ -1,0 +1,20 @@
+"""Who: principals, what lets them in, and what they may do."""
+
+from identity.models.bindings import RoleBinding
+from identity.models.factors import RecoveryCode, TotpDevice
+from identity.models.people import CustomerPermission, User
+from identity.models.principals import Principal
+from identity.models.service_accounts import ServiceAccount
+from identity.models.sessions import Attempts, Session
+
+__all__ = [
+    "Attempts",
+    "CustomerPermission",
+    "Principal",
+    "RecoveryCode",
+    "RoleBinding",
+    "ServiceAccount",
+    "Session",
+    "TotpDevice",
+    "User",
+]
