@@ -72,7 +72,7 @@ def test_it_connects_to_the_address_it_looked_at(monkeypatch: pytest.MonkeyPatch
 
 def _resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in addresses]
-    monkeypatch.setattr(network.socket, "getaddrinfo", lambda *_a, **_k: found)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: found)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "//127.0.0.1/", ""])
