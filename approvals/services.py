@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 
 from approvals.models import ApprovalRequest
-from audit.actors import Actor, ActorKind, system
+from audit.actors import system
 from audit.kinds import EventKind
 from audit.services import record
 from connectors.models import ToolCall
@@ -51,7 +51,7 @@ def _create(call: ToolCall, now: datetime) -> ApprovalRequest | None:
         return None
     record(
         EventKind.APPROVAL_REQUESTED,
-        actor=Actor(ActorKind(call.principal_kind), call.principal_id, call.principal_label),
+        actor=call.actor(),
         subject=("approval_request", request.id, call.tool),
         customer_id=call.customer_id,
         body={"digest": call.arguments_digest},

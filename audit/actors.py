@@ -15,13 +15,17 @@ class ActorKind(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Actor:
-    """`label` is what people call the actor; `address` and `request_id` are where and by which request it acted."""
+    """`label` is what people call the actor; `address` and `request_id` are where and by which request it acted.
+
+    `on_behalf_of` is the person whom an agent acts for.
+    """
 
     kind: ActorKind
     id: UUID | None
     label: str
     address: str = ""
     request_id: str = ""
+    on_behalf_of: UUID | None = None
 
 
 def system(label: str) -> Actor:

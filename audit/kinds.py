@@ -4,6 +4,10 @@ from enum import StrEnum
 
 
 class EventKind(StrEnum):
+    AGENT_CONNECTED = "identity:agent:connect"
+    AGENT_CREDENTIAL_REUSED = "identity:agent:reuse"
+    AGENT_DENIED = "identity:agent:deny"
+    AGENT_ENDED = "identity:agent:end"
     APPROVAL_EXPIRED = "approvals:request:expire"
     APPROVAL_REQUESTED = "approvals:request:create"
     CALL_FINISHED = "gateway:call:finish"

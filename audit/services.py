@@ -52,7 +52,7 @@ def record(
     }
     body_bytes = canonical(full_body)
     header = {
-        "actor": {"id": actor.id and str(actor.id), "kind": actor.kind.value},
+        "actor": _actor(actor),
         "body_commit": hashlib.sha256(BODY_LABEL + body_bytes).hexdigest(),
         "customer": customer_id and str(customer_id),
         "id": str(event_id),
@@ -71,6 +71,11 @@ def record(
         ]
     )  # fmt: skip
     return event_id
+
+
+def _actor(actor: Actor) -> dict[str, Any]:
+    fields: dict[str, Any] = {"id": actor.id and str(actor.id), "kind": actor.kind.value}
+    return fields | {"on_behalf_of": str(actor.on_behalf_of)} if actor.on_behalf_of else fields
 
 
 def _insert(values: list[Any]) -> None:

@@ -12,7 +12,6 @@ from django.conf import settings
 from django.db import connection as database
 from jsonschema import Draft202012Validator
 
-from audit.actors import Actor, ActorKind
 from connectors.broker import Purpose, open_secret
 from connectors.canary import leaks
 from connectors.catalogue import find
@@ -79,8 +78,7 @@ def _validator(key: str, name: str) -> Draft202012Validator:
 
 
 def _purpose(call: ToolCall) -> Purpose:
-    actor = Actor(ActorKind(call.principal_kind), call.principal_id, call.principal_label, request_id=call.request_id)
-    return Purpose(actor, f"{call.connector}.{call.tool}", call.customer_id, call.id)
+    return Purpose(call.actor(), f"{call.connector}.{call.tool}", call.customer_id, call.id)
 
 
 def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Connection) -> ExecutionResult:

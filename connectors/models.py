@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from audit.actors import Actor, ActorKind
 from tenants.isolation.models import TenantKey, TenantModel
 from tenants.models import Customer, key_validator
 
@@ -115,6 +116,7 @@ class ToolCall(TenantModel):
     principal_id = models.UUIDField()
     principal_kind = models.CharField(max_length=16)
     principal_label = models.CharField(max_length=200)
+    agent_session_id = models.UUIDField(null=True)  # the agent through which the principal, a person, has called
     customer = TenantKey(Customer, models.DO_NOTHING, null=True, related_name="+")
     instance = TenantKey(ConnectorInstance, models.DO_NOTHING, null=True, related_name="+")
     connector = models.CharField(max_length=64, blank=True)
@@ -142,3 +144,14 @@ class ToolCall(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.tool} {self.state}"
+
+    def actor(self, address: str = "") -> Actor:
+        agent = self.agent_session_id
+        return Actor(
+            ActorKind(self.principal_kind),
+            agent or self.principal_id,
+            self.principal_label,
+            address,
+            self.request_id,
+            on_behalf_of=self.principal_id if agent else None,
+        )

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from identity import openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
+from identity.api_agents import AgentSessionViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
@@ -157,6 +158,7 @@ class CustomerViewSet(_Rooms):
 
 
 routes = [
+    ("agents", AgentSessionViewSet, "agent"),
     ("members", MemberViewSet, "member"),
     ("service-accounts", ServiceAccountViewSet, "service-account"),
     ("customers", CustomerViewSet, "customer"),

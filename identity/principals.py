@@ -13,6 +13,15 @@ from identity.roles import ROLES, Role
 class PrincipalKind(StrEnum):
     USER = "user"
     SERVICE_ACCOUNT = "service_account"
+    AGENT_SESSION = "agent_session"  # an MCP client that acts for a person; it has no account of its own
+
+
+ACCOUNT_KINDS = (PrincipalKind.USER, PrincipalKind.SERVICE_ACCOUNT)
+_ACTOR_KINDS = {
+    PrincipalKind.USER: ActorKind.USER,
+    PrincipalKind.SERVICE_ACCOUNT: ActorKind.SERVICE_ACCOUNT,
+    PrincipalKind.AGENT_SESSION: ActorKind.AGENT,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,6 +38,11 @@ class Grant:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ActingPrincipal:
+    """`id` is the account's: of an agent session, the person's for whom it acts.
+
+    `scopes`, where there are any, are all that the credential was given of what the roles allow.
+    """
+
     id: UUID
     kind: PrincipalKind
     label: str
@@ -37,24 +51,35 @@ class ActingPrincipal:
     grants: tuple[Grant, ...] = ()
     mfa_at: datetime | None = None
     session_id: UUID | None = None
+    agent_session_id: UUID | None = None
+    scopes: frozenset[Permission] | None = None
 
     is_authenticated = True  # what Django and DRF ask of a user
     is_anonymous = False
 
     def allows(self, permission: Permission, customer_id: UUID | None = None) -> bool:
         """For that customer. Without one: for the whole tenant, or for some customer where that can be."""
-        return any(
+        return self._in_scope(permission) and any(
             permission in grant.permissions
             and (grant.customer_id is None or customer_id is None or grant.customer_id == customer_id)
             for grant in self.grants
         )
 
     def allows_everywhere(self, permission: Permission) -> bool:
-        return any(grant.customer_id is None and permission in grant.permissions for grant in self.grants)
+        held = any(grant.customer_id is None and permission in grant.permissions for grant in self.grants)
+        return held and self._in_scope(permission)
+
+    def _in_scope(self, permission: Permission) -> bool:
+        return self.scopes is None or permission in self.scopes
 
     def permissions(self) -> frozenset[Permission]:
         """Everything that is allowed somewhere."""
-        return frozenset(permission for grant in self.grants for permission in grant.permissions)
+        held = (permission for grant in self.grants for permission in grant.permissions)
+        return frozenset(permission for permission in held if self._in_scope(permission))
+
+    def with_every_scope(self) -> "ActingPrincipal":
+        """What the roles allow, whatever the credential was given of it."""
+        return dataclasses.replace(self, scopes=None)
 
     def covers(self, grant: Grant) -> bool:
         """Could this principal do everything that the grant would allow?"""
@@ -81,10 +106,12 @@ class ActingPrincipal:
         return dataclasses.replace(self, grants=tuple(grants))
 
     def actor(self, address: str = "", request_id: str = "") -> Actor:
+        agent = self.agent_session_id
         return Actor(
-            kind=ActorKind(self.kind.value),
-            id=self.id,
+            kind=_ACTOR_KINDS[self.kind],
+            id=agent or self.id,
             label=self.label,
             address=address,
             request_id=request_id,
+            on_behalf_of=self.id if agent else None,
         )

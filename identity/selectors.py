@@ -1,10 +1,13 @@
+import dataclasses
+from collections.abc import Iterable
 from uuid import UUID
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from identity.errors import PrincipalRefused
-from identity.models import Principal, RoleBinding, ServiceAccount, Session, User
+from identity.models import AgentSession, Principal, RoleBinding, ServiceAccount, Session, User
+from identity.permissions import Permission
 from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
 
@@ -33,6 +36,44 @@ def acting_principal(principal_id: UUID, *, epoch: int | None = None) -> ActingP
             if role and (expires_at is None or expires_at > now)
         ),
     )
+
+
+def live_agent_sessions() -> QuerySet[AgentSession]:
+    """Neither ended nor over, and made since the person was last changed."""
+    return AgentSession.objects.filter(
+        ended_at=None,
+        expires_at__gt=timezone.now(),
+        epoch=F("user__principal__epoch"),
+        user__principal__disabled_at=None,
+    )
+
+
+def visible_agent_sessions(principal: ActingPrincipal) -> QuerySet[AgentSession]:
+    """One's own; for those who look after people, everybody's. Those whose code was never exchanged are not there."""
+    rows = live_agent_sessions().exclude(first_used_at=None).select_related("application", "user", "customer")
+    if not principal.allows_everywhere(Permission.IDENTITY_MEMBER_READ):
+        rows = rows.filter(user_id=principal.id)
+    return rows.order_by("-id")
+
+
+def acting_agent(session_id: UUID, *, epoch: int, scopes: Iterable[str]) -> ActingPrincipal:
+    """The person, through the agent that they let in: their roles of now, within what they agreed to."""
+    session = live_agent_sessions().select_related("application", "user").filter(id=session_id, epoch=epoch).first()
+    if session is None:
+        raise PrincipalRefused
+    principal = acting_principal(session.user_id, epoch=epoch)
+    agreed = frozenset(session.scope.split()) & frozenset(scopes)
+    return dataclasses.replace(
+        principal.limited_to((session.customer_id,) if session.customer_id else None),
+        kind=PrincipalKind.AGENT_SESSION,
+        label=agent_label(session),
+        agent_session_id=session.pk,
+        scopes=frozenset(permission for permission in Permission if permission.value in agreed),
+    )
+
+
+def agent_label(session: AgentSession) -> str:
+    return f"{session.application.name} for {session.user.email}"[:200]
 
 
 def _bindings() -> "Prefetch[str]":

@@ -15,21 +15,23 @@ from joserfc.jws import JWSRegistry
 from joserfc.registry import Header
 
 from identity.errors import PrincipalRefused, TokenRefused
-from identity.principals import ActingPrincipal
-from identity.selectors import acting_principal
+from identity.principals import ActingPrincipal, PrincipalKind
+from identity.selectors import acting_agent, acting_principal
+from identity.token_keys import split_keys
 
 if TYPE_CHECKING:
     from joserfc._rfc7515.model import JWSAlgModel
 
-    from identity.models import ServiceAccount
+    from identity.models import AgentSession, ServiceAccount
 
 TYPE = "at+jwt"
 ALGORITHM = "EdDSA"
 LIFETIME_SECONDS = 15 * 60
 MAXIMUM_SECONDS = 60 * 60
+AGENT_SECONDS = 15 * 60  # at most, for whoever acts for a person
 SKEW_SECONDS = 5  # `iat` may be this far ahead of our clock; `exp` has no leeway at all
 EVERY_CUSTOMER = "*"
-_TEXTS = ("iss", "aud", "sub", "client_id", "jti", "tenant", "scope")
+_TEXTS = ("iss", "aud", "sub", "client_id", "jti", "tenant", "scope", "kind")
 _NUMBERS = ("iat", "exp", "epoch")
 
 
@@ -59,48 +61,82 @@ class Claims:
     token_id: str
     issued_at: int
     expires_at: int
+    kind: PrincipalKind = PrincipalKind.SERVICE_ACCOUNT
+    agent_session_id: UUID | None = None
 
 
 @lru_cache(maxsize=4)
-def _key(pem: str) -> OKPKey:
-    key = OKPKey.import_key(pem)
-    key.ensure_kid()
-    return key
+def _keys(pems: str) -> tuple[OKPKey, ...]:
+    """One key or several, the newest last: while keys change, tokens of the one before are still about."""
+    keys = tuple(OKPKey.import_key(pem) for pem in split_keys(pems))
+    for key in keys:
+        key.ensure_kid()
+    return keys
+
+
+def _verification_key(token: Any) -> OKPKey:
+    """The key that the header names, if it is one of ours; the newest where it names none."""
+    keys = _keys(settings.TOKEN_VERIFY_KEY)
+    kid = token.headers().get("kid", keys[-1].kid)
+    for key in keys:
+        if key.kid == kid:
+            return key
+    raise TokenRefused("token_key_unknown")
 
 
 def public_keys() -> list[dict[str, Any]]:
     """The JWK set that others check our tokens with."""
-    key = _key(settings.TOKEN_VERIFY_KEY)
-    return [{**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM}]
+    return [{**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM} for key in _keys(settings.TOKEN_VERIFY_KEY)]
 
 
 def issue_access_token(account: "ServiceAccount", *, principal: ActingPrincipal, resource: str) -> tuple[str, int]:
     """A token for one resource, and the seconds it lives: never longer than the secret it was bought with."""
     now = int(time.time())
     lifetime = min(account.token_seconds, MAXIMUM_SECONDS, int(account.expires_at.timestamp()) - now)
+    claims = _common_claims(principal, resource, now, lifetime) | {
+        "client_id": account.client_id,
+        "scope": " ".join(sorted(principal.permissions())),
+    }
+    return _signed(claims), lifetime
+
+
+def issue_agent_token(session: "AgentSession", *, principal: ActingPrincipal, scope: str) -> tuple[str, int]:
+    """A token for the gateway that reaches as far as the person's consent, and the seconds it lives."""
+    now = int(time.time())
+    lifetime = min(session.token_seconds, AGENT_SECONDS, int(session.expires_at.timestamp()) - now)
+    claims = _common_claims(principal, settings.GATEWAY_RESOURCE, now, lifetime) | {
+        "client_id": session.application.client_id,
+        "scope": scope,
+        "sid": str(session.pk),
+    }
+    return _signed(claims), lifetime
+
+
+def _common_claims(principal: ActingPrincipal, resource: str, now: int, lifetime: int) -> dict[str, Any]:
     scope = principal.scope()
-    claims = {
+    return {
         "iss": settings.PUBLIC_URL,
         "aud": resource,
         "sub": str(principal.id),
-        "client_id": account.client_id,
         "iat": now,
         "exp": now + lifetime,
         "jti": secrets.token_urlsafe(16),
         "tenant": str(principal.tenant_id),
+        "kind": principal.kind.value,
         "customers": EVERY_CUSTOMER if scope is None else [str(customer) for customer in scope],
         "epoch": principal.epoch,
-        "scope": " ".join(sorted(principal.permissions())),
     }
-    key = _key(settings.TOKEN_SIGNING_KEY)
-    header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}
-    return jwt.encode(header, claims, key, registry=_registry), lifetime
+
+
+def _signed(claims: dict[str, Any]) -> str:
+    key = _keys(settings.TOKEN_SIGNING_KEY)[-1]
+    return jwt.encode({"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}, claims, key, registry=_registry)
 
 
 def read_access_token(raw: str, *, audience: str) -> Claims:
     """The claims of a token made for `audience`; TokenRefused with the reason otherwise. Touches no database."""
     try:
-        token = jwt.decode(raw, _key(settings.TOKEN_VERIFY_KEY), registry=_registry)
+        token = jwt.decode(raw, _verification_key, registry=_registry)
     except (JoseError, ValueError, UnicodeError) as error:
         raise TokenRefused("token_malformed") from error
     _check_header(token.header)
@@ -132,12 +168,13 @@ def _check_values(claims: dict[str, Any], audience: str) -> None:
         raise TokenRefused("token_audience")
     if claims["exp"] <= now:
         raise TokenRefused("token_expired")
-    if claims["iat"] > now + SKEW_SECONDS or claims["exp"] - claims["iat"] > MAXIMUM_SECONDS or not claims["jti"]:
+    longest = AGENT_SECONDS if claims["kind"] == PrincipalKind.AGENT_SESSION else MAXIMUM_SECONDS
+    if claims["iat"] > now + SKEW_SECONDS or claims["exp"] - claims["iat"] > longest or not claims["jti"]:
         raise TokenRefused("token_malformed")
 
 
 def _claims(claims: dict[str, Any]) -> Claims:
-    listed = claims["customers"]
+    listed, kind = claims["customers"], claims["kind"]
     try:
         return Claims(
             principal_id=UUID(claims["sub"]),
@@ -150,17 +187,31 @@ def _claims(claims: dict[str, Any]) -> Claims:
             token_id=claims["jti"],
             issued_at=claims["iat"],
             expires_at=claims["exp"],
+            kind=PrincipalKind(kind),
+            agent_session_id=UUID(claims["sid"]) if kind == PrincipalKind.AGENT_SESSION else None,
         )
-    except (ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise TokenRefused("token_malformed") from error
 
 
 def load_principal(claims: Claims) -> ActingPrincipal:
     """The principal as it is now, in the open transaction: disabled or changed since the token was made is refused."""
     try:
-        principal = acting_principal(claims.principal_id, epoch=claims.epoch)
+        principal = _principal_of(claims)
     except PrincipalRefused as refused:
         raise TokenRefused("principal_refused") from refused
     if principal.tenant_id != claims.tenant_id:
         raise TokenRefused("principal_refused")
     return principal.limited_to(claims.customers)
+
+
+def _principal_of(claims: Claims) -> ActingPrincipal:
+    if claims.agent_session_id is not None:
+        principal = acting_agent(claims.agent_session_id, epoch=claims.epoch, scopes=claims.scope.split())
+        if principal.id != claims.principal_id:
+            raise PrincipalRefused
+        return principal
+    principal = acting_principal(claims.principal_id, epoch=claims.epoch)
+    if principal.kind is not claims.kind:
+        raise PrincipalRefused
+    return principal

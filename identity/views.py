@@ -1,7 +1,11 @@
-"""The OAuth server for machines: client_credentials (RFC 6749), its metadata (RFC 8414) and its public keys."""
+"""The endpoints that clients speak to: tokens, revocation, registration, metadata (RFC 8414) and public keys."""
 
 import base64
 import binascii
+import json
+import logging
+import time
+from typing import Any
 from urllib.parse import unquote_plus
 
 from django.conf import settings
@@ -12,13 +16,20 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_GET, require_POST
 
 from identity.errors import ClientRefused
-from identity.services import exchange_secret
+from identity.oauth import pace
+from identity.oauth.clients import ClientMetadata, register
+from identity.oauth.errors import MetadataRefused
+from identity.services import TokenAnswer, answer_token_request, exchange_secret, revoke_token
+from identity.services.agents import TOOLS
 from identity.tokens import public_keys
 from identity.web import public
 from tenants.errors import Unavailable
 
+logger = logging.getLogger(__name__)
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 LONGEST_PART = 512
+LONGEST_REGISTRATION = 8 * 1024
+PEOPLES_GRANTS = frozenset({"authorization_code", "refresh_token"})
 
 
 class _RequestRefused(Exception):
@@ -30,21 +41,37 @@ def _failure(code: str, status: int = 400, **headers: str) -> JsonResponse:
 
 
 @csrf_exempt
-@public("machines authenticate with their own secret")
+@public("clients authenticate with a secret, a code or a refresh token")
 @require_POST
 @sensitive_post_parameters()
-@sensitive_variables("secret")
 def token(request: HttpRequest) -> HttpResponse:
     try:
-        client_id, secret = _client_credentials(request)
-        resource = _resource(request)
-        issued = exchange_secret(client_id, secret, resource=resource, client=request.client)  # type: ignore[attr-defined]
+        _check_form(request)
+        grant = request.POST.get("grant_type", "")
+        return _for_person(request) if grant in PEOPLES_GRANTS else _for_machine(request)
     except _RequestRefused as refused:
         return _failure(str(refused))
     except ClientRefused:
         return _failure("invalid_client", 401, **{"WWW-Authenticate": 'Basic realm="token"'})
     except (Unavailable, DatabaseError):
+        logger.exception("a token request could not be answered")
         return _failure("temporarily_unavailable", 503, **{"Retry-After": "1"})
+
+
+def _check_form(request: HttpRequest) -> None:
+    if any(len(request.POST.getlist(name)) > 1 for name in request.POST):
+        raise _RequestRefused("invalid_request")
+    if any("\0" in value for value in request.POST.values()):
+        raise _RequestRefused("invalid_request")
+    if not request.POST.get("grant_type"):
+        raise _RequestRefused("invalid_request")
+
+
+@sensitive_variables("secret")
+def _for_machine(request: HttpRequest) -> HttpResponse:
+    client_id, secret = _client_credentials(request)
+    resource = _resource(request)
+    issued = exchange_secret(client_id, secret, resource=resource, client=request.client)  # type: ignore[attr-defined]
     body = {
         "access_token": issued.access_token,
         "token_type": "Bearer",
@@ -52,6 +79,69 @@ def token(request: HttpRequest) -> HttpResponse:
         "scope": issued.scope,
     }
     return JsonResponse(body, headers=NO_STORE)
+
+
+def _for_person(request: HttpRequest) -> HttpResponse:
+    """An agent session is for the gateway and for nothing else (RFC 8707)."""
+    if request.POST.get("resource", settings.GATEWAY_RESOURCE) != settings.GATEWAY_RESOURCE:
+        raise _RequestRefused("invalid_target")
+    return _answered(answer_token_request(request, client=request.client))  # type: ignore[attr-defined]
+
+
+def _answered(answer: TokenAnswer) -> HttpResponse:
+    return HttpResponse(answer.body, status=answer.status, content_type="application/json", headers=NO_STORE)
+
+
+@csrf_exempt
+@public("a client gives back what it holds (RFC 7009)")
+@require_POST
+@sensitive_post_parameters()
+def revoke(request: HttpRequest) -> HttpResponse:
+    if not request.POST.get("token") or any(len(request.POST.getlist(name)) > 1 for name in request.POST):
+        return _failure("invalid_request")
+    try:
+        return _answered(revoke_token(request, client=request.client))  # type: ignore[attr-defined]
+    except (Unavailable, DatabaseError):
+        logger.exception("a token request could not be answered")
+        return _failure("temporarily_unavailable", 503, **{"Retry-After": "1"})
+
+
+@csrf_exempt
+@public("a client that nobody knows yet says who it is (RFC 7591); nothing is stored")
+@require_POST
+def registration(request: HttpRequest) -> HttpResponse:
+    wait = pace.wait("register", request.client.address)  # type: ignore[attr-defined]
+    if wait:
+        return _failure("temporarily_unavailable", 429, **{"Retry-After": str(wait)})
+    try:
+        client, seconds = register(_described(request))
+    except MetadataRefused as refused:
+        body = {"error": refused.code, "error_description": refused.description}
+        return JsonResponse(body, status=400, headers=NO_STORE)
+    return JsonResponse(_registered(client, seconds), status=201, headers=NO_STORE)
+
+
+def _described(request: HttpRequest) -> Any:
+    if len(request.body) > LONGEST_REGISTRATION or request.content_type != "application/json":
+        raise MetadataRefused("Send a short JSON object.")
+    try:
+        return json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise MetadataRefused("Send a JSON object.") from error
+
+
+def _registered(client: ClientMetadata, seconds: int) -> dict[str, object]:
+    now = int(time.time())
+    return {
+        "client_id": client.client_id,
+        "client_id_issued_at": now,
+        "client_id_expires_at": now + seconds,
+        "client_name": client.name,
+        "redirect_uris": list(client.redirect_uris),
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    }
 
 
 def _client_credentials(request: HttpRequest) -> tuple[str, str]:
@@ -80,12 +170,7 @@ def _basic(header: str) -> tuple[str, str]:
 
 def _resource(request: HttpRequest) -> str:
     """What the token is for (RFC 8707): the gateway, unless the API is named."""
-    if any(len(request.POST.getlist(name)) > 1 for name in request.POST):
-        raise _RequestRefused("invalid_request")
-    grant = request.POST.get("grant_type", "")
-    if not grant:
-        raise _RequestRefused("invalid_request")
-    if grant != "client_credentials":
+    if request.POST.get("grant_type") != "client_credentials":
         raise _RequestRefused("unsupported_grant_type")
     resource = request.POST.get("resource", settings.GATEWAY_RESOURCE)
     if resource not in {settings.GATEWAY_RESOURCE, settings.API_RESOURCE}:
@@ -100,11 +185,20 @@ def metadata(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     return JsonResponse(
         {
             "issuer": issuer,
+            "authorization_endpoint": f"{issuer}/oauth/authorize",
             "token_endpoint": f"{issuer}/oauth/token",
+            "revocation_endpoint": f"{issuer}/oauth/revoke",
+            "registration_endpoint": f"{issuer}/oauth/register",
             "jwks_uri": f"{issuer}/.well-known/jwks.json",
-            "grant_types_supported": ["client_credentials"],
-            "response_types_supported": [],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "scopes_supported": sorted(TOOLS),
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+            "revocation_endpoint_auth_methods_supported": ["none"],
+            "authorization_response_iss_parameter_supported": True,
+            "client_id_metadata_document_supported": True,
             "protected_resources": [settings.GATEWAY_RESOURCE, settings.API_RESOURCE],
         }
     )

@@ -15,7 +15,6 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, transaction
 
-from audit.actors import Actor, ActorKind
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.services import record
@@ -166,9 +165,7 @@ def _record(call: ToolCall, outcome: Outcome) -> None:
     lost = outcome.state == ToolCall.State.UNKNOWN
     record(
         EventKind.CALL_UNKNOWN if lost else EventKind.CALL_FINISHED,
-        actor=Actor(
-            ActorKind(call.principal_kind), call.principal_id, call.principal_label, request_id=call.request_id
-        ),
+        actor=call.actor(),
         subject=("tool_call", call.id, call.tool),
         customer_id=call.customer_id,
         result="ok" if outcome.state == ToolCall.State.SUCCEEDED else "failed",

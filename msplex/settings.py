@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "django_otp",
     "guardian",
     "lucide",
+    "oauth2_provider",
     "rest_framework",
     "drf_spectacular",
     "tenants",
@@ -137,11 +138,47 @@ AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "guardian.back
 ANONYMOUS_USER_NAME = None
 LOGIN_URL = "portal:sign_in"
 GUARDIAN_MONKEY_PATCH_USER = GUARDIAN_MONKEY_PATCH_GROUP = False
-MIGRATION_MODULES = {"guardian": "identity.guardian.migrations"}  # its generic tables know no tenants: never made
+MIGRATION_MODULES = {  # tables that know no tenants: never made
+    "guardian": "identity.guardian.migrations",
+    "oauth2_provider": "identity.oauth.migrations",
+}
 SILENCED_SYSTEM_CHECKS = [
     "auth.W004",  # an e-mail is unique within its tenant, not over all
+    "oauth2_provider.W008",  # http goes to the person's own computer only (identity.oauth.clients)
+    "oauth2_provider.W011",  # access tokens are signed and never stored, so nothing refers to a refresh token
     "guardian.W001",  # its backend is the only one: sign-in is identity.services, not authenticate()
 ]
+# The authorization server for people's MCP clients. What is not set here is switched off, not merely unused.
+OAUTH2_PROVIDER_APPLICATION_MODEL = "identity.OAuthApplication"
+OAUTH2_PROVIDER_GRANT_MODEL = "identity.OAuthCode"
+OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "identity.OAuthRefreshToken"  # noqa: S105 -- the names of models
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth2_provider.AccessToken"  # noqa: S105 -- these three have no table
+OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth2_provider.IDToken"  # noqa: S105
+OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "oauth2_provider.DeviceGrant"
+OAUTH2_PROVIDER = {
+    "ACCESS_TOKEN_GENERATOR": "identity.oauth.generators.access_token",
+    "REFRESH_TOKEN_GENERATOR": "identity.oauth.generators.refresh_token",
+    "OAUTH2_SERVER_CLASS": "identity.oauth.server.Server",
+    "OAUTH2_BACKEND_CLASS": "identity.oauth.server.Core",
+    "OAUTH2_VALIDATOR_CLASS": "identity.oauth.validator.Validator",
+    "OIDC_ISS_ENDPOINT": PUBLIC_URL,
+    "SCOPES": {
+        "gateway:tool:read": "Run tools that read",
+        "gateway:tool:write": "Run tools that change something",
+        "gateway:tool:destroy": "Run tools that delete or switch off",
+    },
+    "DEFAULT_SCOPES": ["gateway:tool:read", "gateway:tool:write"],
+    "PKCE_REQUIRED": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "ALLOW_LOCALHOST_LOOPBACK": True,
+    **{
+        f"COMPLIANT_BCP_RFC9700_{gate}": True
+        for gate in (
+            "IMPLICIT_GRANT", "PASSWORD_GRANT", "PKCE_METHOD", "ACCESS_TOKEN_TRANSPORT", "AUTHZ_RESPONSE_ISS",
+            "TOKEN_STORAGE", "REFRESH_TOKEN", "REDIRECT_URI_MATCHING", "PKCE_REQUIRED",
+        )
+    },
+}  # fmt: skip
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.ScryptPasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

@@ -158,6 +158,7 @@ class Migration(migrations.Migration):
                 ("principal_id", models.UUIDField()),
                 ("principal_kind", models.CharField(max_length=16)),
                 ("principal_label", models.CharField(max_length=200)),
+                ("agent_session_id", models.UUIDField(null=True)),
                 ("connector", models.CharField(blank=True, max_length=64)),
                 ("tool", models.CharField(max_length=128)),
                 ("arguments", models.JSONField(default=dict)),

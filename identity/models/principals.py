@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from identity.principals import PrincipalKind
+from identity.principals import ACCOUNT_KINDS
 from tenants.isolation.models import TenantKey, TenantModel
 from tenants.models import Customer
 
@@ -13,7 +13,7 @@ from tenants.models import Customer
 class Principal(TenantModel):
     """`epoch` moves when what was issued to the principal must stop working: sessions and tokens carry the old one."""
 
-    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in PrincipalKind])
+    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in ACCOUNT_KINDS])
     label = models.CharField(max_length=200)
     customer = TenantKey(Customer, models.DO_NOTHING, null=True, blank=True, related_name="+")
     epoch = models.PositiveBigIntegerField(default=1)
@@ -23,7 +23,7 @@ class Principal(TenantModel):
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(
-                condition=Q(kind__in=[kind.value for kind in PrincipalKind]),
+                condition=Q(kind__in=[kind.value for kind in ACCOUNT_KINDS]),
                 name="identity_principal_kind",
             ),
         ]

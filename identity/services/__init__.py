@@ -1,9 +1,11 @@
 """Every change of identity's state. Each is checked, locked, made and recorded in one transaction."""
 
+from identity.services.agents import end_agent_session, refuse_agent
 from identity.services.bindings import bind_role, unbind_role
 from identity.services.customers import archive_customer, create_customer
 from identity.services.factors import Enrolment, confirm_totp, enrol_totp, make_recovery_codes, reset_factors
 from identity.services.members import create_member
+from identity.services.oauth import TokenAnswer, answer_token_request, connect_agent, revoke_token
 from identity.services.principals import disable_principal, enable_principal
 from identity.services.provisioning import Provisioned, provision_tenant
 from identity.services.service_accounts import create_service_account
@@ -17,20 +19,26 @@ __all__ = [
     "IssuedToken",
     "Provisioned",
     "SignedIn",
+    "TokenAnswer",
+    "answer_token_request",
     "archive_customer",
     "begin_enrolment",
     "bind_role",
     "confirm_totp",
+    "connect_agent",
     "create_customer",
     "create_member",
     "create_service_account",
     "disable_principal",
     "enable_principal",
+    "end_agent_session",
     "enrol_totp",
     "exchange_secret",
     "make_recovery_codes",
     "provision_tenant",
+    "refuse_agent",
     "reset_factors",
+    "revoke_token",
     "sign_in_code",
     "sign_in_password",
     "sign_out",

@@ -18,8 +18,8 @@ def principal_of(actor: Actor) -> ActingPrincipal | None:
     """The actor's grants as of now, in this transaction; None for the deployment itself."""
     if actor.kind in _TRUSTED:
         return None
-    if actor.id is None:
-        raise NotAllowed("An unknown actor may do nothing.")
+    if actor.id is None or actor.kind is ActorKind.AGENT:
+        raise NotAllowed("An agent runs tools, and an unknown actor does nothing.")
     try:
         return acting_principal(actor.id)
     except PrincipalRefused as refused:

@@ -90,7 +90,7 @@ def _hidden(attempt: Attempt, refusal: Refusal) -> bool:
     """A tool that no role of the caller could ever run is, to the caller, a tool that does not exist."""
     if attempt.principal is None or attempt.resolved.tool is None:
         return refusal.code == Code.UNKNOWN_TOOL
-    return not may_run_tools(attempt.principal, attempt.resolved.tool.risk)
+    return not may_run_tools(attempt.principal.with_every_scope(), attempt.resolved.tool.risk)
 
 
 def _detail(gate: Gate, attempt: Attempt) -> str:

@@ -147,6 +147,8 @@ def evaluate_policy(attempt: Attempt) -> Refusal | None:
         raise LookupError("gates out of order")
     permission = PERMISSIONS[offered.tool.risk]
     if not attempt.caller.allows(permission, customer.id):
+        if attempt.caller.with_every_scope().allows(permission, customer.id):
+            return Refusal(Code.INSUFFICIENT_SCOPE, f"The access token lacks the scope {permission.value}.")
         return Refusal(
             Code.POLICY_DENIED,
             f"None of your roles for {customer.key} has {permission.value}, which {offered.name} needs.",

@@ -40,6 +40,7 @@ class Code(StrEnum):
     CUSTOMER_REQUIRED = "customer_required"
     ENTITLEMENTS_UNAVAILABLE = "entitlements_unavailable"
     INSTANCE_NOT_READY = "instance_not_ready"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
     INVALID_ARGUMENTS = "invalid_arguments"
     OUTCOME_UNKNOWN = "outcome_unknown"
     POLICY_DENIED = "policy_denied"

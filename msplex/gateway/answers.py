@@ -7,11 +7,13 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 
 from connectors.contract import Risk
+from msplex.decision.gates import PERMISSIONS
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import WHOLE_DOOR, Code, Refusal
 from msplex.gateway.calls import CUSTOMER, Begun, DoorClosed
 
 ENVELOPE = "io.msplex/refusal"
+SCOPES = "io.msplex/scopes"
 AUTHORIZATION = "io.modelcontextprotocol/authorization"  # SEP-2643
 INVALID_PARAMS = -32602
 # Outside the ranges that JSON-RPC and MCP reserve; the HTTP status says the same.
@@ -76,7 +78,16 @@ def refused(begun: Begun) -> CallToolResult:
         raise door_closed(DoorClosed(decision.gate, refusal))
     if decision.hidden:
         raise MCPError(INVALID_PARAMS, "Unknown tool")
+    if refusal.code == Code.INSUFFICIENT_SCOPE:
+        raise MCPError(DOOR_CLOSED, refusal.message, _scopes_needed(begun, refusal))
     return failed(decision.gate, refusal, begun)
+
+
+def _scopes_needed(begun: Begun, refusal: Refusal) -> dict[str, Any]:
+    """With what the token has, so that the client asks once for all of it (SEP-2350)."""
+    tool = begun.decision.resolved.tool
+    needed = {*begun.scopes, *([PERMISSIONS[tool.risk].value] if tool else [])}
+    return {ENVELOPE: envelope(begun.decision.gate, refusal, begun.call_id), SCOPES: " ".join(sorted(needed))}
 
 
 def failed(gate: str, refusal: Refusal, begun: Begun) -> CallToolResult:

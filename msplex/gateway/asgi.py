@@ -17,7 +17,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # n
 from mcp.server.transport_security import TransportSecuritySettings  # noqa: E402
 
 from msplex.gateway import auth  # noqa: E402
-from msplex.gateway.answers import UNAUTHORIZED  # noqa: E402
+from msplex.gateway.answers import SCOPES, UNAUTHORIZED  # noqa: E402
 from msplex.gateway.replies import Replies  # noqa: E402
 from msplex.gateway.server import SCOPE, make_server  # noqa: E402
 from msplex.guard import check_process  # noqa: E402
@@ -111,13 +111,21 @@ def _start(start: Message, body: Message) -> Message:
     if not content.startswith(b'{"') or b'"error"' not in content[:4096]:
         return start
     try:
-        code = json.loads(content).get("error", {}).get("code")
+        error = json.loads(content).get("error", {})
     except ValueError:
         return start
+    code = error.get("code")
     if code not in {401, 403, 503}:
         return start
-    headers = [(b"www-authenticate", auth.challenge("invalid_token", "The token is not accepted any more."))]
-    return {**start, "status": code, "headers": [*start["headers"], *(headers if code == UNAUTHORIZED else [])]}
+    challenge = _challenge(code, (error.get("data") or {}).get(SCOPES))
+    headers = [(b"www-authenticate", challenge)] if challenge else []
+    return {**start, "status": code, "headers": [*start["headers"], *headers]}
+
+
+def _challenge(code: int, scopes: str | None) -> bytes:
+    if code == UNAUTHORIZED:
+        return auth.challenge("invalid_token", "The token is not accepted any more.")
+    return auth.challenge("insufficient_scope", "The tool needs more than the token has.", scopes) if scopes else b""
 
 
 async def _answer(send: Send, status: int, body: dict[str, Any], *headers: tuple[bytes, bytes]) -> None:

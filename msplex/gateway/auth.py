@@ -12,6 +12,7 @@ from identity.tokens import read_access_token
 from msplex.gateway.calls import Caller
 
 METADATA_PATH = "/.well-known/oauth-protected-resource"
+USUAL_SCOPES = f"{Permission.GATEWAY_TOOL_READ.value} {Permission.GATEWAY_TOOL_WRITE.value}"
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -60,8 +61,8 @@ def metadata_url() -> str:
     return urlunsplit(parts._replace(path=METADATA_PATH + parts.path))
 
 
-def challenge(error: str = "", description: str = "") -> bytes:
-    """The WWW-Authenticate header's value."""
+def challenge(error: str = "", description: str = "", scopes: str = USUAL_SCOPES) -> bytes:
+    """The WWW-Authenticate header's value. What can destroy is not asked for before it is needed."""
     fields = {"error": error, "error_description": description, "resource_metadata": metadata_url()}
-    fields["scope"] = Permission.GATEWAY_TOOL_READ.value
+    fields["scope"] = scopes
     return ("Bearer " + ", ".join(f'{key}="{value}"' for key, value in fields.items() if value)).encode()

@@ -16,7 +16,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from approvals.services import request_approval
-from audit.actors import Actor, ActorKind
+from audit.actors import ActorKind
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.services import record
@@ -25,6 +25,7 @@ from billing.services import release_call, reserve_call
 from connectors.models import ToolCall
 from identity.errors import TokenRefused
 from identity.principals import ActingPrincipal
+from identity.services.agents import touch_agent_session
 from identity.tokens import Claims, load_principal
 from msplex import rates
 from msplex.decision.decide import decide, listed, why_nothing
@@ -66,6 +67,7 @@ class Begun:
     call_id: UUID | None
     tenant_id: UUID
     decision: Decision
+    scopes: tuple[str, ...] = ()  # what the token was given
 
 
 class DoorClosed(Exception):
@@ -144,9 +146,12 @@ def _context(caller: Caller, principal: ActingPrincipal) -> Context:
 
 def _principal(caller: Caller) -> ActingPrincipal | None:
     try:
-        return load_principal(caller.claims)
+        principal = load_principal(caller.claims)
     except TokenRefused:
         return None
+    if principal.agent_session_id:
+        touch_agent_session(principal.agent_session_id)
+    return principal
 
 
 def _write_down(caller: Caller, request: Request, usage: Usage, waiter: Waiter) -> Begun:
@@ -162,7 +167,7 @@ def _write_down(caller: Caller, request: Request, usage: Usage, waiter: Waiter) 
             call.code = decision.refusal.code if decision.refusal else ""
             call.save(force_insert=True)
             _record(caller, call, decision, EventKind.CALL_REFUSED if decision.refusal else EventKind.CALL_INTENDED)
-    return Begun(call.id, caller.claims.tenant_id, decision)
+    return Begun(call.id, caller.claims.tenant_id, decision, tuple(caller.claims.scope.split()))
 
 
 def _decide(principal: ActingPrincipal | None, request: Request, usage: Usage) -> Decision:
@@ -188,8 +193,9 @@ def _call(
     return ToolCall(
         request_id=caller.request_id,
         principal_id=caller.claims.principal_id,
-        principal_kind=principal.kind.value if principal else ActorKind.SERVICE_ACCOUNT.value,
-        principal_label=principal.label if principal else caller.claims.client_id,
+        principal_kind=(ActorKind.AGENT if caller.claims.agent_session_id else ActorKind.SERVICE_ACCOUNT).value,
+        principal_label=principal.label if principal else caller.claims.client_id[:200],
+        agent_session_id=caller.claims.agent_session_id,
         customer=resolved.customer,
         instance=resolved.instance,
         connector=resolved.connector.key if resolved.connector else "",
@@ -215,12 +221,9 @@ def _approval(decision: Decision, call: ToolCall) -> Decision:
 
 
 def _record(caller: Caller, call: ToolCall, decision: Decision, kind: EventKind) -> None:
-    actor = Actor(
-        ActorKind(call.principal_kind), call.principal_id, call.principal_label, caller.address, caller.request_id
-    )
     record(
         kind,
-        actor=actor,
+        actor=call.actor(caller.address),
         subject=("tool_call", call.id, call.tool),
         customer_id=call.customer_id,
         result="refused" if decision.refusal else "ok",

@@ -53,6 +53,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
                 Permission.IDENTITY_SERVICE_ACCOUNT_READ,
                 "service_account",
             ),
+            Place("Agents", "plug-zap", "agents", Permission.PORTAL_DASHBOARD_READ, "agent"),
             Place("Roles", "shield-check", "roles", Permission.PORTAL_DASHBOARD_READ, "roles"),
         ),
     ),

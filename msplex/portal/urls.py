@@ -2,7 +2,17 @@
 
 from django.urls import include, path
 
-from msplex.portal.views import account, calls, connectors, customers, dashboard, people, service_accounts, sign_in
+from msplex.portal.views import (
+    account,
+    agents,
+    calls,
+    connectors,
+    customers,
+    dashboard,
+    people,
+    service_accounts,
+    sign_in,
+)
 
 _rooms = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -13,6 +23,9 @@ _rooms = [
     path("account/", account.account, name="account"),
     path("account/theme/", account.theme, name="theme"),
     path("account/recovery-codes/", account.recovery_codes, name="recovery_codes"),
+    path("agents/", agents.agents, name="agents"),
+    path("agents/connect/", agents.agent_connect, name="agent_connect"),
+    path("agents/<uuid:pk>/end/", agents.agent_end, name="agent_end"),
     path("calls/", calls.calls, name="calls"),
     path("calls/<uuid:pk>/", calls.call, name="call"),
     path("connectors/", connectors.connectors, name="connectors"),
@@ -52,4 +65,7 @@ _rooms = [
         name="service_account_unbind",
     ),
 ]
-urlpatterns = [path("", include((_rooms, "portal")))]
+urlpatterns = [
+    path("", include((_rooms, "portal"))),
+    path("oauth/authorize", agents.authorize, name="oauth-authorize"),
+]

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from identity.token_keys import public_halves, split_keys
 from msplex.runtime.home import write_private
 
 
@@ -47,8 +48,8 @@ class Keys:
             write_private(path, content)
 
     def _token_public(self) -> bytes:
-        signing = serialization.load_pem_private_key(self.file("MSPLEX_TOKEN_SIGNING_KEY").read_bytes(), None)
-        return signing.public_key().public_bytes(*_PUBLIC_PEM)
+        """Of all that are there: `rotate_token_key` adds one, and tokens of the one before are still about."""
+        return public_halves(split_keys(self.file("MSPLEX_TOKEN_SIGNING_KEY").read_text())).encode()
 
     def _intake_public(self) -> bytes:
         raw = base64.b64decode(self.file("MSPLEX_INTAKE_PRIVATE_KEY").read_bytes())
@@ -56,7 +57,6 @@ class Keys:
 
 
 _PRIVATE_PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
-_PUBLIC_PEM = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _text(raw: bytes) -> str:

@@ -90,7 +90,7 @@ def test_a_token_is_bound_to_tenant_principal_customers_and_epoch():
         {"exp": float("inf")},
         {"exp": True},
         {"exp": int(time.time()) + 4000},
-        {"iat": int(time.time()) + 60},
+        {"iat": int(time.time()) + 3000},
         {"jti": ""},
         {"jti": None},
         {"sub": "alice"},
@@ -351,7 +351,7 @@ def test_metadata_and_keys():
 
     assert metadata["issuer"] == settings.PUBLIC_URL
     assert metadata["token_endpoint"].endswith("/oauth/token")
-    assert metadata["grant_types_supported"] == ["client_credentials"]
+    assert "client_credentials" in metadata["grant_types_supported"]
     assert (keys[0]["kty"], keys[0]["crv"], "d" in keys[0]) == ("OKP", "Ed25519", False)
     token = make_machine(make_tenant()).token()
     jwt.decode(token, OKPKey.import_key(keys[0]), registry=_registry)
