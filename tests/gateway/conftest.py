@@ -71,13 +71,13 @@ def gateway_url(broker_process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 
 @contextmanager
-def gateway(redis_url: str) -> Iterator[str]:
-    port = free_port()
+def gateway(redis_url: str, *, port: int = 0, **more: str) -> Iterator[str]:
+    port = port or free_port()
     command = [
         sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port),
         "--no-ws", "--workers-kill-timeout", "1", "--log-level", "warning", "msplex.gateway.asgi:application",
     ]  # fmt: skip
-    env = environment("gateway", "app", "MSPLEX_TOKEN_VERIFY_KEY") | {"REDIS_URL": redis_url}
+    env = environment("gateway", "app", "MSPLEX_TOKEN_VERIFY_KEY") | {"REDIS_URL": redis_url} | more
     process = subprocess.Popen(command, cwd=ROOT, env=env)
     wait_for(f"http://127.0.0.1:{port}/healthz", process)
     yield f"http://127.0.0.1:{port}/mcp"

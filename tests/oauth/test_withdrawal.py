@@ -164,7 +164,7 @@ def test_withdrawn_is_refused_on_the_next_request_in_every_process(
 
 @pytest.mark.parametrize("withdraw", [disable_person, reset_factors, end_the_agent, take_the_role])
 def test_caches_that_never_notice_a_change_let_nobody_in(vendor, monkeypatch, withdraw: Callable[[Held], None]):
-    """The only cache of a decision is the tenant's snapshot. Frozen for good, it holds no principal, role or session."""
+    """The one cache of decisions is the tenant's snapshot. Frozen for good, it holds no principal, role or session."""
     held = hold(connect(vendor))
     claims = read_access_token(held.agent, audience=settings.GATEWAY_RESOURCE)
     caller = calls.Caller(claims)

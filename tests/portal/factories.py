@@ -10,6 +10,7 @@ from identity.roles import Role
 from msplex.decision.verdicts import Gate
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Machine, Person, make_machine, make_member
+from tests.oauth.flow import McpClient
 
 PASSED = [{"gate": gate.value, "ok": True, "code": "", "detail": ""} for gate in Gate]
 
@@ -62,4 +63,5 @@ def furnish(name: str = "acme", *, customers: int = 3) -> Furnished:
         instance = start_instance("halopsa", by=SETUP)
         map_customer(instance, customer=world.customers[0], external_id="11", by=SETUP)
     machine = make_machine(world, owner=owner)
+    McpClient.registered().tokens(owner, world.customers[0])
     return Furnished(world, owner, instance, machine, make_call(world, instance=instance), make_refusal(world))

@@ -1,7 +1,9 @@
 """Every page of the portal that a furnished tenant has."""
 
+from django.test import Client as Browser
 from django.urls import reverse
 
+from tests.oauth.flow import McpClient
 from tests.portal.factories import Furnished
 
 
@@ -14,6 +16,11 @@ def every_page(it: Furnished) -> dict[str, str]:
         )
     }  # fmt: skip
     return pages | {
+        "agents": reverse("portal:agents"),
+        "agent_connect": McpClient.registered().authorize(Browser())["Location"],
+        "agent_connect_web": McpClient.registered("Helper", "https://helper.example/cb").authorize(Browser())[
+            "Location"
+        ],
         "call": reverse("portal:call", args=[it.call.pk]),
         "refusal": reverse("portal:call", args=[it.refusal.pk]),
         "connector_start": reverse("portal:connector_start", args=["halopsa"]),

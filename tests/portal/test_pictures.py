@@ -16,6 +16,7 @@ from identity.services import create_customer
 from msplex.decision.verdicts import Gate
 from tests.factories import make_tenant
 from tests.identity.factories import PASSWORD, SETUP, make_machine, make_member, make_person
+from tests.oauth.flow import McpClient
 from tests.portal.factories import PASSED, Furnished, make_call, refused_at
 from tests.portal.pages import every_page
 
@@ -59,6 +60,8 @@ def northwind(_database: None) -> Furnished:
     make_person(world, Role.OPERATOR, name="bob")
     make_person(world, Role.CUSTOMER_MANAGER, name="carol", customer=world.customers[0])
     machine = make_machine(world, customers=(world.customers[0],), owner=owner)
+    McpClient.registered().tokens(owner, world.customers[0])
+    McpClient.registered("VS Code", "https://vscode.dev/redirect").tokens(owner, None)
     calls = [_call(world, instance, number) for number in range(12)]
     return Furnished(world, owner, instance, machine, calls[0], calls[4])
 
