@@ -1,9 +1,12 @@
 """What a client may ask, who may register, where answers go, and what the consent page is proof against."""
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client as Browser
 
 from identity.oauth import clients, pace
@@ -294,3 +297,25 @@ def test_the_sealed_request_survives_the_sign_in_cookie():
 
     assert len(page) < 3800
     assert AuthorizationRequest.read(page.partition("request=")[2].replace("%3A", ":")).state == "s" * 500
+
+
+def test_the_toolkits_own_tables_are_not_made():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE relname LIKE 'oauth2%%'")
+        assert cursor.fetchall() == []
+
+
+def test_only_public_names_of_the_toolkit_are_imported():
+    """Its modules move between releases; what is public moves with a warning."""
+    sources = (path.read_text() for path in (Path(clients.__file__).parents[1]).rglob("*.py"))
+
+    imported = [
+        (node.module, name.name)
+        for source in sources
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("oauth2_provider")
+        for name in node.names
+    ]
+
+    assert imported
+    assert [name for name in imported if any(part.startswith("_") for part in (*name[0].split("."), name[1]))] == []
