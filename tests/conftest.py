@@ -188,6 +188,21 @@ def as_role(role: str, database: str | None = None) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def as_owner(statement: str, undo: str = "") -> Iterator[None]:
+    """In a transaction that stays open for the block; with `undo`, committed at once and undone after it."""
+    from django.db import connection  # noqa: PLC0415
+
+    with as_role("migrator"), connection.cursor() as cursor:
+        cursor.execute("SET ROLE msplex_owner")
+        cursor.execute("SELECT 1" if undo else "BEGIN")
+        cursor.execute(statement)
+        try:
+            yield
+        finally:
+            cursor.execute(undo or "ROLLBACK")
+
+
 @pytest.fixture
 def scratch_database() -> Iterator[Callable[[str], contextlib.AbstractContextManager[None]]]:
     """A clone to break: `with scratch_database("app"): ...`; every call is the same database as that role."""
