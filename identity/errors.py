@@ -62,6 +62,22 @@ class GrantsMoreThanHeld(NotAllowed):
         super().__init__("You cannot give a role that allows more than your own.")
 
 
+class HoldsMore(NotAllowed):
+    """What the other one holds is not said: it may lie outside the caller's customers."""
+
+    default_code: ClassVar[str] = "holds_more"
+
+    def __init__(self) -> None:
+        super().__init__("This account may do more than you, so you cannot manage it. Ask an owner or admin.")
+
+
+class OwnAccount(NotAllowed):
+    default_code: ClassVar[str] = "own_account"
+
+    def __init__(self) -> None:
+        super().__init__("You cannot do this to your own account. Ask someone else who manages people.")
+
+
 class LastOwner(Conflict):
     default_code: ClassVar[str] = "last_owner"
 

@@ -16,10 +16,11 @@ COMMANDS = (("INSERT", "WITH CHECK"), ("UPDATE", "USING"), ("DELETE", "USING"))
 def own_or_in_scope(table: str, column: str, *, own_written: bool) -> migrations.RunSQL:
     """Who belongs to a customer is seen by the customer's managers, and everyone sees what is their own.
 
-    Replaces the policy that own() made. `own_written`: one's own row may also be changed; never one's own role.
+    Replaces the policy that own() made. `own_written`: one's own row may also be changed; else it may not, although
+    it belongs to a customer in scope: that would be one's own role, or the epoch that withdraws one's credentials.
     """
     seen = f"{ALL} OR {IN_SCOPE} OR {column} = {SELF}"
-    written = seen if own_written else f"{ALL} OR {IN_SCOPE}"
+    written = seen if own_written else f"{ALL} OR ({IN_SCOPE} AND {column} <> {SELF})"
     return migrations.RunSQL(
         [
             f"DROP POLICY customer ON {table}",
