@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Model
 
-from identity.errors import PrincipalRefused
+from identity.errors import PrincipalRefused, TenantSuspended
 from identity.models import User
 from identity.permissions import Permission
 from identity.selectors import acting_principal
@@ -24,5 +24,5 @@ class TenantWideBackend:
             return False
         try:
             return acting_principal(user.pk).allows_everywhere(permission)
-        except PrincipalRefused:
+        except (PrincipalRefused, TenantSuspended):
             return False

@@ -45,6 +45,15 @@ class PrincipalRefused(DomainError):
         super().__init__("You are signed out.")
 
 
+class TenantSuspended(NotAllowed):
+    """The provider has stopped the whole tenant. Sessions and tokens work again when it is let go on."""
+
+    default_code: ClassVar[str] = "tenant_suspended"
+
+    def __init__(self) -> None:
+        super().__init__("This workspace is suspended. Ask the deployment's provider.")
+
+
 class PermissionMissing(NotAllowed):
     """`permission` is named so that a person can ask for it."""
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connections, transaction
 from django.test import Client as Browser
 from django_otp.oath import totp
 
@@ -140,6 +140,12 @@ def make_cast() -> tuple[Person, Person, Person]:
         make_person(acme, Role.OPERATOR, name="bob"),
         make_person(globex, Role.ADMIN, name="mallory"),
     )
+
+
+def let_work(world: TenantWorld, active: bool) -> None:
+    """Suspend the tenant, or let it go on, as the provider does."""
+    with connections["provider"].cursor() as cursor:
+        cursor.execute("UPDATE provider.tenant SET active = %s WHERE id = %s", [active, world.id])
 
 
 def fresh_step() -> None:
