@@ -133,7 +133,7 @@ CELERY = {
 }
 
 AUTH_USER_MODEL = "identity.User"
-AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "guardian.backends.ObjectPermissionBackend"]
+AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "identity.backends.CustomerBackend"]
 ANONYMOUS_USER_NAME = None
 LOGIN_URL = "portal:sign_in"
 GUARDIAN_MONKEY_PATCH_USER = GUARDIAN_MONKEY_PATCH_GROUP = False

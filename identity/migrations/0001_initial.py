@@ -448,9 +448,10 @@ class Migration(migrations.Migration):
         tenant_table("identity_session", customer=own("principal_id"), grants=APP),
         tenant_fk("identity_session", "principal_id", "identity_principal"),
         tenant_table("identity_attempts", grants=APP),
-        tenant_table("identity_customerpermission", customer="customer_id", grants=APP),
+        tenant_table("identity_customerpermission", customer="customer_id", grants={**APP, "worker": "SELECT, DELETE"}),
         tenant_fk("identity_customerpermission", "user_id", "identity_user"),
         tenant_fk("identity_customerpermission", "customer_id", "tenants_customer"),
         # The catalogue of permissions is the deployment's, the same for every tenant, and nobody's to change.
         migrations.RunSQL("GRANT SELECT ON auth_permission, django_content_type TO msplex_app", migrations.RunSQL.noop),
+        migrations.RunSQL("GRANT SELECT ON auth_permission TO msplex_worker", migrations.RunSQL.noop),
     ]

@@ -5,8 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission as Row
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
@@ -29,7 +28,6 @@ from identity.services import (
     sign_out,
     unbind_role,
 )
-from identity.services.projection import differences
 from tenants.errors import Conflict, Invalid, NotFound
 from tests.factories import make_tenant
 from tests.identity.factories import PASSWORD, SETUP, acting_as, make_machine, make_member, make_person
@@ -339,59 +337,6 @@ def test_customers_are_made_and_archived_by_those_who_may():
         assert customer.status == "archived"
         with pytest.raises(Invalid):
             bind_role(bob.user.principal, role=Role.VIEWER, customer=customer, by=alice.actor)
-
-
-class TestProjection:
-    def test_guardian_answers_as_the_bindings_do(self):
-        acme = make_tenant()
-        mine, other = acme.customers[:2]
-        bob = make_person(acme, Role.OPERATOR, name="bob", customer=mine)
-
-        with acme.acting():
-            user = User.objects.get(id=bob.id)
-            assert user.has_perm("tenants.gateway:tool:read", mine)
-            assert not user.has_perm("tenants.gateway:tool:read", other)
-            assert not user.has_perm("tenants.gateway:tool:destroy", mine)
-            assert not user.has_perm("tenants.connectors:instance:manage", mine)
-            bind_role(user.principal, role=Role.VIEWER, customer=other, by=SETUP)
-            assert user.has_perm("tenants.gateway:tool:read", other)
-            unbind_role(RoleBinding.objects.get(principal_id=bob.id, customer=mine), by=SETUP)
-            assert not user.has_perm("tenants.gateway:tool:read", mine)
-            assert differences() == (set(), {})
-
-    def test_tenant_wide_bindings_answer_for_every_customer(self):
-        acme = make_tenant()
-        alice = make_person(acme, Role.ADMIN)
-
-        with acme.acting():
-            user = User.objects.get(id=alice.id)
-            assert all(user.has_perm("tenants.customers:customer:read", customer) for customer in acme.customers)
-            assert not user.has_perm("tenants.tenant:settings:manage", acme.customers[0])
-
-    def test_a_disabled_person_has_none(self):
-        acme = make_tenant()
-        bob = make_person(acme, Role.OPERATOR, name="bob", customer=acme.customers[0])
-
-        with acme.acting():
-            disable_principal(bob.id, by=SETUP)
-            assert not User.objects.get(id=bob.id).has_perm("tenants.gateway:tool:read", acme.customers[0])
-
-    def test_check_projection_finds_what_is_wrong(self, capsys):
-
-        acme = make_tenant()
-        make_person(acme, Role.OPERATOR, name="bob", customer=acme.customers[0])
-        call_command("check_projection", acme.workspace)
-        with acme.acting():
-            RoleBinding.objects.filter(customer=acme.customers[0]).update(role="viewer")
-
-        with pytest.raises(CommandError):
-            call_command("check_projection", acme.workspace)
-        assert "surplus" in capsys.readouterr().out
-
-    def test_every_permission_about_customers_has_its_row(self):
-
-        rows = Row.objects.filter(content_type__app_label="tenants", content_type__model="customer")
-        assert {str(permission) for permission in CUSTOMER_PERMISSIONS} <= set(rows.values_list("codename", flat=True))
 
 
 def test_rows_of_another_tenant_do_not_exist_here():
