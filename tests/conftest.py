@@ -166,25 +166,27 @@ def _no_context_left() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def connected(alias: str, url: str) -> Iterator[None]:
+def connected(alias: str, url: str, *, pool_size: int = 0) -> Iterator[None]:
     from django.db import connections  # noqa: PLC0415
 
     from msplex import databases  # noqa: PLC0415
 
     before = connections[alias]
-    settings_dict = before.settings_dict | databases.application(url, pool_size=0, bounded=False)
+    settings_dict = before.settings_dict | databases.application(url, pool_size=pool_size, bounded=False)
     connections[alias] = type(before)(settings_dict, alias)
     try:
         yield
     finally:
         connections[alias].close()
+        connections[alias].close_pool()
         connections[alias] = before
 
 
 @contextlib.contextmanager
-def as_role(role: str, database: str | None = None) -> Iterator[None]:
+def as_role(role: str, database: str | None = None, *, pool_size: int = 0) -> Iterator[None]:
     """Speak to the database as another process does: connections["default"] is that role's."""
-    with connected("default", role_url(f"msplex_{role}", database or os.environ["MSPLEX_TEST_DATABASE"])):
+    url = role_url(f"msplex_{role}", database or os.environ["MSPLEX_TEST_DATABASE"])
+    with connected("default", url, pool_size=pool_size):
         yield
 
 
