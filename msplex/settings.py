@@ -105,6 +105,8 @@ if env.msplex_migration_database_url:
 if env.msplex_provider_database_url:
     DATABASES["provider"] = databases.parse(env.msplex_provider_database_url)
 ADMIN_DATABASE_URL = env.msplex_admin_database_url
+_COMMAND_URLS = ("msplex_admin_database_url", "msplex_migration_database_url", "msplex_provider_database_url")
+COMMAND_URLS_GIVEN = [name.upper() for name in _COMMAND_URLS if getattr(env, name)]
 # True where every statement of the connection is bounded already (see audit.services.record).
 DATABASE_BOUNDED = MSPLEX_PROCESS in {"gateway", "broker"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

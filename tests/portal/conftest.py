@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as deployment
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from django.core.wsgi import get_wsgi_application
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.connectors.conftest import stub_process, vendor  # noqa: F401 -- fixtures
@@ -25,10 +26,8 @@ class QuietHandler(WSGIRequestHandler):
 @pytest.fixture(scope="session")
 def portal_url(_database: None) -> Iterator[str]:
     """The whole application, as the portal's process serves it, on a port of its own."""
-    from msplex.wsgi import application  # noqa: PLC0415 -- needs the settings of the run
-
     server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
-    server.set_app(application)
+    server.set_app(get_wsgi_application())  # as msplex.wsgi does, which refuses what is none of its processes
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
