@@ -51,7 +51,7 @@ def read_context(name: str, args: Any, kwargs: Any, header: Any) -> Context:
     if not isinstance(header, dict) or not isinstance(header.get("context"), list):
         raise TaskRefused(f"{name}: the message carries no context")
     parts = header["context"]
-    if not hmac.compare_digest(_mac(name, args, kwargs, parts), str(header.get("mac"))):
+    if not hmac.compare_digest(_mac(name, args, kwargs, parts).encode(), str(header.get("mac")).encode()):
         raise TaskRefused(f"{name}: the message's context is not signed by this deployment")
     tenant, customers, principal = parts
     return Context(
