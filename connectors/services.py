@@ -68,7 +68,8 @@ def configure_instance(
     instance.settings, instance.configured_at = clean_settings, timezone.now()
     instance.health, instance.health_ok_at, instance.health_failures = Health.UNKNOWN, None, 0
     instance.health_detail = ""
-    instance.save()
+    columns = ["settings", "configured_at", "health", "health_ok_at", "health_failures", "health_detail"]
+    instance.save(update_fields=columns)
     body = {"settings": clean_settings, "credential": str(credential.id) if credential else None}
     record(EventKind.INSTANCE_CONFIGURED, actor=by, subject=_subject(instance), body=body)
     check_instance.delay_on_commit(str(instance.id))
@@ -122,7 +123,11 @@ def map_customer(
     if taken.exists():
         raise Conflict("Another customer is mapped to this client already.", code="external_id_taken")
     values = {"external_id": external, "external_name": external_name}
-    mapping, _ = CustomerMapping.objects.update_or_create(instance=instance, customer=customer, defaults=values)
+    known = CustomerMapping.objects.filter(instance=instance, customer=customer)
+    if known.update(**values):
+        mapping = known.get()
+    else:
+        mapping = CustomerMapping.objects.create(instance=instance, customer=customer, **values)
     body = {"external_id": external, "instance": str(instance.id)}
     subject = ("customer", customer.id, customer.name)
     record(EventKind.CUSTOMER_MAPPED, actor=by, subject=subject, customer_id=customer.id, body=body)

@@ -12,8 +12,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from connectors.models import ToolCall
 from connectors.services import start_instance
 from identity.roles import Role
+from tests.conftest import as_role
 from tests.connectors.factories import ALICE, ConnectedWorld, connect
 from tests.connectors.vendor import StubVendor
 from tests.factories import TenantWorld, make_tenant
@@ -121,9 +123,8 @@ def test_a_customers_machine_sees_its_own_calls_and_no_settings(connected: Conne
 
 def test_withheld_rows_are_for_those_who_see_every_customer(connected: ConnectedWorld) -> None:
     call = connected.call()
-    with connected.tenant.acting():
-        call.rows_dropped = 7
-        call.save()
+    with as_role("broker"), connected.tenant.acting():
+        ToolCall.objects.filter(id=call.id).update(rows_dropped=7)
     path = f"/api/v1/tool-calls/{call.id}/"
 
     operator = api(connected.tenant, Role.OPERATOR).get(path).json()
