@@ -17,6 +17,8 @@ from tenants.isolation.statements import Signed, columns, one, split
 from tenants.models import Customer, Entitlement
 from tenants.selectors import entitlements
 
+# A check that was asked for and is not there by then is asked for again: its message may be lost.
+LATE = timedelta(seconds=45)
 _EARLIEST = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -95,13 +97,16 @@ def sealed_secret(db: Signed, instance: ConnectorInstance) -> SealedSecret | Non
 
 
 def due_for_check(now: datetime) -> list[ConnectorInstance]:
-    """Configured instances whose last check is an interval old. Drafts are checked too: activation waits for it."""
-    overdue = Q()
+    """Configured instances whose last check is an interval old, or whose check was asked for and did not come.
+
+    Drafts are checked too: activation waits for it. Inactive ones only when somebody asked.
+    """
+    due = Q(check_asked_at__gt=F("checked"), check_asked_at__lte=now - LATE)
     for entry in all_connectors():
         before = now - timedelta(seconds=entry.health_interval)
-        overdue |= Q(connector=entry.key, checked__lte=before)
-    configured = ConnectorInstance.objects.filter(configured_at__isnull=False).exclude(state="inactive")
-    return list(configured.annotate(checked=Coalesce(F("health_checked_at"), _EARLIEST)).filter(overdue))
+        due |= Q(connector=entry.key, checked__lte=before) & ~Q(state=ConnectorInstance.State.INACTIVE)
+    configured = ConnectorInstance.objects.filter(configured_at__isnull=False)
+    return list(configured.annotate(checked=Coalesce(F("health_checked_at"), _EARLIEST)).filter(due))
 
 
 def tool_calls() -> QuerySet[ToolCall]:

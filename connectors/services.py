@@ -33,6 +33,7 @@ from tenants.models import KEY_PATTERN, Customer, key_validator
 FAILURES_UNTIL_FAILING = 3
 NAME_LENGTH = 200
 ATTEMPTS = 3
+_RESET = ("health", "health_ok_at", "health_failures", "health_detail")
 State, Health = ConnectorInstance.State, ConnectorInstance.Health
 
 
@@ -66,10 +67,10 @@ def configure_instance(
     if clean_secret:
         credential = _store(entry, instance, clean_settings, clean_secret, by=by)
     instance.settings, instance.configured_at = clean_settings, timezone.now()
+    instance.check_asked_at = instance.configured_at
     instance.health, instance.health_ok_at, instance.health_failures = Health.UNKNOWN, None, 0
     instance.health_detail = ""
-    columns = ["settings", "configured_at", "health", "health_ok_at", "health_failures", "health_detail"]
-    instance.save(update_fields=columns)
+    instance.save(update_fields=["settings", "configured_at", "check_asked_at", *_RESET])
     body = {"settings": clean_settings, "credential": str(credential.id) if credential else None}
     record(EventKind.INSTANCE_CONFIGURED, actor=by, subject=_subject(instance), body=body)
     check_instance.delay_on_commit(str(instance.id))
@@ -78,8 +79,12 @@ def configure_instance(
 
 @transaction.atomic
 def request_health_check(instance: ConnectorInstance, *, by: Actor) -> None:
+    """Written down as well as sent: while the queue is away, the next sweep after its return sends it."""
+    instance = _locked(instance)
     if instance.configured_at is None:
         raise Conflict("Configure the connection first.", code="instance_not_configured")
+    instance.check_asked_at = timezone.now()
+    instance.save(update_fields=["check_asked_at"])
     record(EventKind.INSTANCE_CHECK_REQUESTED, actor=by, subject=_subject(instance))
     check_instance.delay_on_commit(str(instance.id))
 

@@ -113,6 +113,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.redis_url
 _broker_url = f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
+# Somebody waits for those who send: they try once. Those who take tasks wait for the queue to come back.
+_PUBLISHING = {} if MSPLEX_PROCESS in {"worker", "broker", "beat"} else {"max_retries": 1, "interval_start": 0}
 CELERY = {
     "broker_url": _broker_url.replace("?db=", "?virtual_host="),
     "task_ignore_result": True,
@@ -127,6 +129,7 @@ CELERY = {
         "visibility_timeout": 3600,
         "socket_timeout": 5,
         "socket_connect_timeout": 1,
+        **_PUBLISHING,
     },
     "task_publish_retry": False,
     "task_default_queue": "worker",

@@ -14,6 +14,7 @@ from tenants.isolation.operations import (
     versioned_table,
 )
 
+SET_UP = "settings, configured_at, state, activated_at, activated_by, check_asked_at"
 HEALTH = "health, health_checked_at, health_ok_at, health_failures, health_detail"
 VERDICT = "state, gate, code, verdicts"
 OUTCOME = f"{VERDICT}, finished_at, rows_returned, rows_dropped, vendor_requests"
@@ -59,6 +60,7 @@ class Migration(migrations.Migration):
                 ("configured_at", models.DateTimeField(null=True)),
                 ("activated_at", models.DateTimeField(null=True)),
                 ("activated_by", models.CharField(blank=True, max_length=200)),
+                ("check_asked_at", models.DateTimeField(null=True)),
                 (
                     "health",
                     models.CharField(
@@ -219,7 +221,7 @@ class Migration(migrations.Migration):
             "connectors_connectorinstance",
             customer=SHARED,
             grants={
-                "app": f"SELECT, INSERT, UPDATE (settings, configured_at, state, activated_at, activated_by, {HEALTH})",
+                "app": f"SELECT, INSERT, UPDATE ({SET_UP}, {HEALTH})",
                 "worker": "SELECT",
                 "broker": f"SELECT, UPDATE ({HEALTH})",
             },

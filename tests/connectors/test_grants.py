@@ -12,12 +12,13 @@ from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld
 from tests.factories import TenantWorld, make_tenant
 
+SET_UP = {"settings", "configured_at", "state", "activated_at", "activated_by", "check_asked_at"}
 HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail"}
 VERDICT = {"state", "gate", "code", "verdicts"}
 OUTCOME = VERDICT | {"finished_at", "rows_returned", "rows_dropped", "vendor_requests"}
 # What each role may change in a row that is there; every other column of every table is refused.
 CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
-    ("app", ConnectorInstance): {"settings", "configured_at", "state", "activated_at", "activated_by"} | HEALTH,
+    ("app", ConnectorInstance): SET_UP | HEALTH,
     ("broker", ConnectorInstance): HEALTH,
     ("app", CustomerMapping): {"external_id", "external_name"},
     ("app", ToolCall): VERDICT,

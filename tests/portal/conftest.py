@@ -1,6 +1,7 @@
 """A real server and a real browser. Without a Chromium the tests that need one are skipped, and say so."""
 
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,18 @@ def chromium() -> Iterator[Browser]:
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def no_queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The queue's address is one where nobody listens."""
+    from celery import current_app  # noqa: PLC0415 -- needs the settings of the run
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # not listening: whoever calls is refused
+        monkeypatch.setattr(current_app.conf, "broker_write_url", f"redis://127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.setattr(current_app.amqp, "_producer_pool", None)
+        yield
 
 
 @pytest.fixture
