@@ -36,7 +36,10 @@ def test_the_catalogue_says_what_the_tenant_may_use() -> None:
     assert (listed.status_code, one.status_code) == (200, 200)
     assert listed.json() == [one.json()]
     assert one.json()["entitled"] is True
-    assert (one.json()["settings"], one.json()["secret"]) == (["base_url", "client_id"], ["client_secret"])
+    assert (one.json()["settings"], one.json()["secret"]) == (
+        ["base_url", "client_id", "request_limit"],
+        ["client_secret"],
+    )
     assert {tool["name"] for tool in one.json()["tools"]} == {"list_tickets", "get_ticket"}
     assert client.get("/api/v1/connectors/unknown/").status_code == 404
 
