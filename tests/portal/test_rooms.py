@@ -1,14 +1,16 @@
 """Each room: works, wrong role, another tenant's object."""
 
+import re
 from uuid import uuid4
 
 import pytest
 from django.urls import reverse
 
 from identity.roles import Role
+from identity.services import bind_role
 from tests.factories import make_tenant
-from tests.identity.factories import make_person
-from tests.portal.factories import Furnished, furnish
+from tests.identity.factories import SETUP, Person, make_person
+from tests.portal.factories import Furnished, furnish, make_call
 
 # room -> a role that may not enter it
 LISTS = {
@@ -153,6 +155,28 @@ def test_place_that_may_not_be_entered_is_not_shown(acme: Furnished) -> None:
 
     assert reverse("portal:calls") in page
     assert reverse("portal:people") not in page
+
+
+def test_withheld_rows_are_counted_for_those_who_see_every_customer(acme: Furnished) -> None:
+    """Their number says something of other customers."""
+    call = make_call(acme.world, rows_dropped=8765)
+    pages = [reverse("portal:dashboard"), reverse("portal:calls"), reverse("portal:call", args=[call.pk])]
+    bob = make_person(acme.world, Role.OPERATOR, name="bob")
+    several = make_person(acme.world, Role.CUSTOMER_VIEWER, name="carol", customer=acme.world.customers[0])
+    with acme.world.acting():
+        bind_role(several.user.principal, role=Role.CUSTOMER_VIEWER, customer=acme.world.customers[1], by=SETUP)
+
+    for_all = [text(bob, page) for page in pages]
+    for_some = [text(several, page) for page in pages]
+
+    assert [re.search(r"8,?7\d\d", page) is not None for page in for_all] == [True, True, True]
+    assert [each for page in for_some for each in re.findall(r"8,?765|withheld|dropped", page)] == []
+    assert all(call.tool in page for page in for_some)
+
+
+def text(person: Person, url: str) -> str:
+    """What is to be read on the page, without its addresses."""
+    return re.sub(r"<[^>]+>", " ", person.browser().get(url).content.decode())
 
 
 def test_customer_viewer_sees_that_customer_alone(acme: Furnished) -> None:
