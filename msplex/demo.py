@@ -121,7 +121,7 @@ def _fill(msp: Msp, draft: Draft) -> None:
     with _at_work(msp) as by, transaction.atomic():
         if ServiceAccount.objects.exists():
             return
-        owner = User.objects.get(id=by.id)
+        owner = User.objects.get(principal=by.id)
         set_entitlement(CONNECTOR, included_calls=INCLUDED_CALLS, calls_per_minute=CALLS_PER_MINUTE, by=by)
         people = [_credentials(owner, Role.OWNER, draft.password, by)]
         customers = _customers(msp, by)

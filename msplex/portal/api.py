@@ -56,7 +56,7 @@ class DashboardOut(serializers.Serializer[Any]):
 
 class RoleOut(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=[role.value for role in Role])
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF's fields have a `label`, too
     description = serializers.CharField()
     customer_scoped = serializers.BooleanField(help_text="Always for one customer.")
     tenant_wide_only = serializers.BooleanField(help_text="Never for one customer.")
