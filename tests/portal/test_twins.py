@@ -174,4 +174,6 @@ def test_the_roles_over_the_api_are_the_catalogue(acme: Furnished) -> None:
     assert [role["role"] for role in listed] == list(Role)
     assert [role["label"] for role in listed] == [ROLES[role].label for role in Role]
     assert [set(role["permissions"]) for role in listed] == [set(ROLES[role].permissions) for role in Role]
-    assert [role["role"] for role in listed if role["customer_scoped"]] == ["customer_manager", "customer_viewer"]
+    assert [role["reach"] for role in listed] == [
+        "whole MSP", "whole MSP", "whole MSP", "either", "either", "one customer", "one customer",
+    ]  # fmt: skip
