@@ -32,6 +32,9 @@ class RefusalsOut(serializers.Serializer[Any]):
 
 
 class ConnectionOut(serializers.ModelSerializer[ConnectorInstance]):
+    state = serializers.CharField()
+    health = serializers.CharField()
+
     class Meta:
         model = ConnectorInstance
         fields = ("id", "name", "state", "health", "health_checked_at")
@@ -54,8 +57,8 @@ class DashboardOut(serializers.Serializer[Any]):
 
 
 class RoleOut(serializers.Serializer[Any]):
-    role = serializers.ChoiceField(choices=[role.value for role in Role])
-    label = serializers.CharField()  # type: ignore[assignment]  # DRF's fields have a `label`, too
+    role = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF's own fields have one for forms
     description = serializers.CharField()
     reach = serializers.ChoiceField(
         choices=["one customer", "whole MSP", "either"], help_text="What it can be given for."
