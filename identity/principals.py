@@ -53,6 +53,7 @@ class ActingPrincipal:
     session_id: UUID | None = None
     agent_session_id: UUID | None = None
     scopes: frozenset[Permission] | None = None
+    tenant_active: bool = True  # False: the provider has suspended the tenant, and there are no grants
 
     is_authenticated = True  # what Django and DRF ask of a user
     is_anonymous = False

@@ -1,29 +1,47 @@
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db.models import F, Prefetch, Q, QuerySet
 from django.utils import timezone
 
-from identity.errors import PrincipalRefused
+from identity.errors import PrincipalRefused, TenantSuspended
 from identity.models import AgentSession, Principal, RoleBinding, ServiceAccount, Session, User
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
+from tenants.directory import TenantActive
+from tenants.isolation.context import acting_tenant
+from tenants.isolation.statements import Signed
 
 
 def acting_principal(principal_id: UUID, *, epoch: int | None = None) -> ActingPrincipal:
-    """The principal and what it may do as of now, in one query. PrincipalRefused when it may not act at all."""
-    rows = list(
-        Principal.objects.filter(id=principal_id).values_list(
-            "kind", "label", "tenant_id", "epoch", "disabled_at",
-            "bindings__role", "bindings__customer_id", "bindings__expires_at",
-        ),
+    """The principal and what it may do as of now, in one query.
+
+    PrincipalRefused when it may not act at all, TenantSuspended when nobody of its tenant may.
+    """
+    principal = known_principal(principal_id, epoch=epoch)
+    if not principal.tenant_active:
+        raise TenantSuspended
+    return principal
+
+
+def known_principal(principal_id: UUID, *, epoch: int | None = None) -> ActingPrincipal:
+    """Like acting_principal, for a door that names the suspended tenant itself: then there is not a single grant."""
+    rows = Principal.objects.filter(id=principal_id).values_list(
+        "kind", "label", "tenant_id", "epoch", "disabled_at", TenantActive(),
+        "bindings__role", "bindings__customer_id", "bindings__expires_at",
     )  # fmt: skip
+    return principal_of(principal_id, list(rows), epoch=epoch)
+
+
+def principal_of(principal_id: UUID, rows: Sequence[Any], *, epoch: int | None = None) -> ActingPrincipal:
+    """Out of the principal's columns, one row for each of its bindings."""
     if not rows or rows[0][4] is not None or epoch not in {None, rows[0][3]}:
         raise PrincipalRefused
     now = timezone.now()
-    kind, label, tenant_id, current_epoch, *_ = rows[0]
+    kind, label, tenant_id, current_epoch, _, active, *_ = rows[0]
     return ActingPrincipal(
         id=principal_id,
         kind=PrincipalKind(kind),
@@ -33,9 +51,24 @@ def acting_principal(principal_id: UUID, *, epoch: int | None = None) -> ActingP
         grants=tuple(
             Grant(Role(role), customer_id)
             for *_, role, customer_id, expires_at in rows
-            if role and (expires_at is None or expires_at > now)
+            if active and role and (expires_at is None or expires_at > now)
         ),
+        tenant_active=active,
     )
+
+
+# As `known_principal` reads it.
+_PRINCIPAL = (
+    "SELECT p.kind, p.label, p.tenant_id, p.epoch, p.disabled_at, (SELECT border.tenant_active()),"
+    " b.role, b.customer_id, b.expires_at"
+    " FROM identity_principal p LEFT JOIN identity_rolebinding b"
+    " ON b.tenant_id = p.tenant_id AND b.principal_id = p.id WHERE p.tenant_id = %s AND p.id = %s"
+)
+
+
+def ask_principal(db: Signed, principal_id: UUID) -> Any:
+    """What `known_principal` reads, among other constant statements; its rows are for `principal_of`."""
+    return db.ask(_PRINCIPAL, acting_tenant(), principal_id)
 
 
 def live_agent_sessions() -> QuerySet[AgentSession]:
@@ -56,24 +89,56 @@ def visible_agent_sessions(principal: ActingPrincipal) -> QuerySet[AgentSession]
     return rows.order_by("-id")
 
 
-def acting_agent(session_id: UUID, *, epoch: int, scopes: Iterable[str]) -> ActingPrincipal:
+def known_agent(session_id: UUID, *, epoch: int, scopes: Iterable[str]) -> ActingPrincipal:
     """The person, through the agent that they let in: their roles of now, within what they agreed to."""
-    session = live_agent_sessions().select_related("application", "user").filter(id=session_id, epoch=epoch).first()
-    if session is None:
+    session = live_agent_sessions().filter(id=session_id, epoch=epoch)
+    row = session.values_list("id", "customer_id", "scope", "application__name", "user__email", "user_id").first()
+    if row is None:
         raise PrincipalRefused
-    principal = acting_principal(session.user_id, epoch=epoch)
-    agreed = frozenset(session.scope.split()) & frozenset(scopes)
+    return agent_of(known_principal(row[-1], epoch=epoch), row[:-1], scopes)
+
+
+def agent_of(principal: ActingPrincipal, row: Sequence[Any], scopes: Iterable[str]) -> ActingPrincipal:
+    """Out of the columns of the live session. Of its scopes those that the token was given."""
+    session_id, customer_id, agreed, client, email = row
+    given = frozenset(agreed.split()) & frozenset(scopes)
     return dataclasses.replace(
-        principal.limited_to((session.customer_id,) if session.customer_id else None),
+        principal.limited_to((customer_id,) if customer_id else None),
         kind=PrincipalKind.AGENT_SESSION,
-        label=agent_label(session),
-        agent_session_id=session.pk,
-        scopes=frozenset(permission for permission in Permission if permission.value in agreed),
+        label=label_of_agent(client, email),
+        agent_session_id=session_id,
+        scopes=frozenset(permission for permission in Permission if permission.value in given),
     )
 
 
+def label_of_agent(client: str, email: str) -> str:
+    return f"{client} for {email}"[:200]
+
+
 def agent_label(session: AgentSession) -> str:
-    return f"{session.application.name} for {session.user.email}"[:200]
+    return label_of_agent(session.application.name, session.user.email)
+
+
+# As `known_agent` reads it, of the principal that is asked for beside it.
+_AGENT = (
+    "SELECT s.id, s.customer_id, s.scope, a.name, u.email FROM identity_agentsession s"
+    " JOIN identity_oauthapplication a ON a.tenant_id = s.tenant_id AND a.id = s.application_id"
+    " JOIN identity_user u ON u.tenant_id = s.tenant_id AND u.id = s.user_id"
+    " WHERE s.tenant_id = %s AND s.id = %s AND s.user_id = %s AND s.epoch = %s"
+    " AND s.ended_at IS NULL AND s.expires_at > now()"
+)
+# The last use, for people to see: at most once a minute, and never waiting for another who writes the same.
+_TOUCH = (
+    "UPDATE identity_agentsession SET last_used_at = now() WHERE tenant_id = %s AND id ="
+    " (SELECT id FROM identity_agentsession WHERE tenant_id = %s AND id = %s"
+    " AND last_used_at < now() - interval '1 minute' FOR UPDATE SKIP LOCKED) RETURNING true"
+)
+
+
+def ask_agent(db: Signed, session_id: UUID, *, user_id: UUID, epoch: int) -> Any:
+    """The live session, among other constant statements; its row is for `agent_of`."""
+    db.ask(_TOUCH, acting_tenant(), acting_tenant(), session_id)
+    return db.ask(_AGENT, acting_tenant(), session_id, user_id, epoch)
 
 
 def _bindings() -> "Prefetch[str]":

@@ -16,7 +16,7 @@ from joserfc.registry import Header
 
 from identity.errors import PrincipalRefused, TokenRefused
 from identity.principals import ActingPrincipal, PrincipalKind
-from identity.selectors import acting_agent, acting_principal
+from identity.selectors import known_agent, known_principal
 from identity.token_keys import split_keys
 
 if TYPE_CHECKING:
@@ -195,7 +195,10 @@ def _claims(claims: dict[str, Any]) -> Claims:
 
 
 def load_principal(claims: Claims) -> ActingPrincipal:
-    """The principal as it is now, in the open transaction: disabled or changed since the token was made is refused."""
+    """The principal as it is now, in the open transaction: disabled or changed since the token was made is refused.
+
+    In a suspended tenant it has no grants and `tenant_active` says why: each door names that refusal in its own way.
+    """
     try:
         principal = _principal_of(claims)
     except PrincipalRefused as refused:
@@ -207,11 +210,11 @@ def load_principal(claims: Claims) -> ActingPrincipal:
 
 def _principal_of(claims: Claims) -> ActingPrincipal:
     if claims.agent_session_id is not None:
-        principal = acting_agent(claims.agent_session_id, epoch=claims.epoch, scopes=claims.scope.split())
+        principal = known_agent(claims.agent_session_id, epoch=claims.epoch, scopes=claims.scope.split())
         if principal.id != claims.principal_id:
             raise PrincipalRefused
         return principal
-    principal = acting_principal(claims.principal_id, epoch=claims.epoch)
+    principal = known_principal(claims.principal_id, epoch=claims.epoch)
     if principal.kind is not claims.kind:
         raise PrincipalRefused
     return principal

@@ -7,6 +7,7 @@ from identity.services.factors import Enrolment, confirm_totp, enrol_totp, make_
 from identity.services.members import create_member
 from identity.services.oauth import TokenAnswer, answer_token_request, connect_agent, revoke_token
 from identity.services.principals import disable_principal, enable_principal
+from identity.services.projection import forget_ended_roles
 from identity.services.provisioning import Provisioned, provision_tenant
 from identity.services.service_accounts import create_service_account
 from identity.services.sessions import Client, sign_out
@@ -34,6 +35,7 @@ __all__ = [
     "end_agent_session",
     "enrol_totp",
     "exchange_secret",
+    "forget_ended_roles",
     "make_recovery_codes",
     "provision_tenant",
     "refuse_agent",

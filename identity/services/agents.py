@@ -22,7 +22,7 @@ from identity.oauth.clients import ClientMetadata
 from identity.oauth.hints import CODE, REFRESH, Hinted
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal, PrincipalKind
-from identity.selectors import acting_agent, agent_label
+from identity.selectors import agent_label, known_agent
 from identity.services.authority import authorise
 from identity.services.sessions import Client
 from tenants.errors import Invalid, NotAllowed, NotFound
@@ -33,7 +33,6 @@ from tenants.selectors import customers
 CODE_SECONDS = 60
 SESSION_LIFETIME = timedelta(days=30)  # then the person signs in and agrees again
 IDLE_LIFETIME = timedelta(days=7)  # of a refresh token that is not used
-USED_EVERY = timedelta(minutes=1)  # how often `last_used_at` is written at most
 TOOLS = frozenset(permission for permission in Permission if permission.value.startswith("gateway:tool:"))
 
 
@@ -193,8 +192,10 @@ def find_refresh_token(sealed: str, application: OAuthApplication, origin: Clien
 def _presented(row: OAuthCode | OAuthRefreshToken) -> Presented | None:
     session = row.agent_session
     try:
-        principal = acting_agent(session.pk, epoch=session.epoch, scopes=session.scope.split())
+        principal = known_agent(session.pk, epoch=session.epoch, scopes=session.scope.split())
     except PrincipalRefused:
+        return None
+    if not principal.tenant_active:
         return None
     return Presented(row, session, principal)
 
@@ -273,14 +274,6 @@ def end_agent_session(session_id: UUID, *, by: Actor) -> None:
     because = "person" if session.user_id == by.id else "admin"
     if _end(session, because):
         _record(EventKind.AGENT_ENDED, session, by, body={"because": because})
-
-
-def touch_agent_session(session_id: UUID) -> None:
-    """The last use, for people to see; at most once a minute, and never waiting for another who writes the same."""
-    now = timezone.now()
-    stale = AgentSession.objects.filter(id=session_id, last_used_at__lt=now - USED_EVERY)
-    if stale.select_for_update(skip_locked=True).values_list("id").first():
-        AgentSession.objects.filter(id=session_id).update(last_used_at=now)
 
 
 def _record(
