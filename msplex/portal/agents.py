@@ -9,7 +9,7 @@ from identity.oauth.requests import AuthorizationRequest
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from identity.services.agents import agreeable, may_cross, reachable_customers
-from msplex.portal.tables import cell
+from msplex.portal.tables import _cell
 from tenants.models import Customer
 
 EVERY_CUSTOMER = "*"
@@ -47,9 +47,9 @@ class ConsentForm(forms.Form):
 
 
 class AgentsTable(tables.Table):  # type: ignore[misc]  # the package has no types
-    application = cell("Agent", "agent_application", orderable=False)
-    user = cell("Acts for", "agent_user", orderable=False)
-    customer = cell("Customer", "agent_customer", orderable=False)
-    first_used_at = cell("Connected", "agent_first_used", css="cell-tight")
-    last_used_at = cell("Last used", "last_used_at", css="cell-tight")
-    end = cell("", "agent_end", orderable=False, css="cell-tight", empty_values=())
+    application = _cell("Agent", "agent_application", orderable=False)
+    user = _cell("Acts for", "agent_user", orderable=False)
+    customer = _cell("Customer", "agent_customer", orderable=False)
+    first_used_at = _cell("Connected", "agent_first_used", css="cell-tight")
+    last_used_at = _cell("Last used", "last_used_at", css="cell-tight")
+    end = _cell("", "agent_end", orderable=False, css="cell-tight", empty_values=())

@@ -5,7 +5,7 @@ from typing import Any
 import django_tables2 as tables
 
 
-def cell(label: str, template: str, **kwargs: Any) -> tables.TemplateColumn:
+def _cell(label: str, template: str, **kwargs: Any) -> tables.TemplateColumn:
     """A column that names itself in each cell, for narrow screens, where a row is shown as a card."""
     css = kwargs.pop("css", "")
     attrs = {"td": {"data-label": label, "class": css}, "th": {"class": css, "scope": "col"}}
@@ -15,23 +15,23 @@ def cell(label: str, template: str, **kwargs: Any) -> tables.TemplateColumn:
 
 
 class CustomersTable(tables.Table):  # type: ignore[misc]  # the package has no types
-    name = cell("Name", "customer_name")
-    key = cell("Key", "customer_key")
-    systems = cell("Connected systems", "customer_systems", orderable=False)
-    status = cell("Status", "status")
-    created_at = cell("Added", "created_at", css="cell-tight")
+    name = _cell("Name", "customer_name")
+    key = _cell("Key", "customer_key")
+    systems = _cell("Systems", "customer_systems", orderable=False)
+    status = _cell("Status", "status")
+    created_at = _cell("Added", "created_at", css="cell-tight")
 
 
 class PeopleTable(tables.Table):  # type: ignore[misc]  # the package has no types
-    name = cell("Name", "person_name")
-    roles = cell("Roles", "roles", orderable=False)
-    status = cell("Status", "principal_status", orderable=False)
-    last_sign_in = cell("Last sign-in", "last_sign_in", css="cell-tight")
+    name = _cell("Name", "person_name")
+    roles = _cell("Roles", "roles", orderable=False)
+    status = _cell("Status", "principal_status", orderable=False)
+    last_sign_in = _cell("Last sign-in", "last_sign_in", css="cell-tight")
 
 
 class ServiceAccountsTable(tables.Table):  # type: ignore[misc]  # the package has no types
-    name = cell("Name", "service_account_name")
-    roles = cell("Roles", "roles", orderable=False)
-    status = cell("Status", "service_account_status", orderable=False)
-    last_used_at = cell("Last used", "last_used_at", css="cell-tight")
-    expires_at = cell("Secret expires", "expires_at", css="cell-tight")
+    name = _cell("Name", "service_account_name")
+    roles = _cell("Roles", "roles", orderable=False)
+    status = _cell("Status", "service_account_status", orderable=False)
+    last_used_at = _cell("Last used", "last_used_at", css="cell-tight")
+    expires_at = _cell("Secret expires", "expires_at", css="cell-tight")
