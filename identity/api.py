@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from identity import openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
+from identity.api_step_up import SecondFactorViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
@@ -44,6 +45,8 @@ class _Rooms(ListModelMixin, RetrieveModelMixin, TenantViewSet):
 
 class _PrincipalRooms(_Rooms):
     """What people and service accounts have in common: roles, and being disabled."""
+
+    recent_mfa_actions = frozenset({"bind", "unbind", "disable", "enable"})
 
     def principal(self) -> Principal:
         found: Principal = self.get_object().principal
@@ -93,6 +96,7 @@ class MemberViewSet(_PrincipalRooms):
         "disable": Permission.IDENTITY_MEMBER_MANAGE,
         "enable": Permission.IDENTITY_MEMBER_MANAGE,
     }
+    recent_mfa_actions = frozenset({"create", *_PrincipalRooms.recent_mfa_actions})
 
     def get_queryset(self) -> QuerySet[User]:
         return members()
@@ -114,6 +118,7 @@ class ServiceAccountViewSet(_PrincipalRooms):
         "disable": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
         "enable": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
     }
+    recent_mfa_actions = frozenset({"create", *_PrincipalRooms.recent_mfa_actions})
 
     def get_queryset(self) -> QuerySet[ServiceAccount]:
         return service_accounts()
@@ -141,6 +146,7 @@ class CustomerViewSet(_Rooms):
         "create": Permission.CUSTOMERS_CUSTOMER_MANAGE,
         "archive": Permission.CUSTOMERS_CUSTOMER_MANAGE,
     }
+    recent_mfa_actions = frozenset({"archive"})
 
     def get_queryset(self) -> QuerySet[Customer]:
         return customers()
@@ -160,4 +166,5 @@ routes = [
     ("members", MemberViewSet, "member"),
     ("service-accounts", ServiceAccountViewSet, "service-account"),
     ("customers", CustomerViewSet, "customer"),
+    ("second-factor", SecondFactorViewSet, "second-factor"),
 ]

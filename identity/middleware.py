@@ -16,6 +16,7 @@ from identity.cookies import SessionCookie, clear_session_cookie
 from identity.errors import PrincipalRefused, TokenRefused
 from identity.models import User
 from identity.principals import ActingPrincipal, PrincipalKind
+from identity.responses import is_committed
 from identity.selectors import acting_principal
 from identity.services.sessions import Client
 from identity.sessions import NoSession, TenantSession, live_session
@@ -87,7 +88,7 @@ class PrincipalMiddleware:
         response = self.get_response(request)
         if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
             response.render()
-        if response.status_code >= HTTPStatus.BAD_REQUEST:
+        if response.status_code >= HTTPStatus.BAD_REQUEST and not is_committed(response):
             transaction.set_rollback(True)
         elif session is not None and session.modified:
             session.save()

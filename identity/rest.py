@@ -20,9 +20,13 @@ PROBLEM = "application/problem+json"
 
 
 class TenantViewSet(GenericViewSet[Any]):
-    """`get_queryset` returns a selector; `required_permissions` names one permission for every action."""
+    """`get_queryset` returns a selector; `required_permissions` names one permission for every action.
+
+    `recent_mfa_actions` are those that need a second factor of the last minutes as well (identity.step_up).
+    """
 
     required_permissions: ClassVar[Mapping[str, Permission]] = {}
+    recent_mfa_actions: ClassVar[frozenset[str]] = frozenset()
     authentication_classes = (PrincipalAuthentication,)
     permission_classes = (DeclaredPermission,)
     pagination_class = NewestFirst

@@ -136,6 +136,7 @@ AUTH_USER_MODEL = "identity.User"
 AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "guardian.backends.ObjectPermissionBackend"]
 ANONYMOUS_USER_NAME = None
 LOGIN_URL = "portal:sign_in"
+STEP_UP_URL = "portal:step_up"
 GUARDIAN_MONKEY_PATCH_USER = GUARDIAN_MONKEY_PATCH_GROUP = False
 MIGRATION_MODULES = {"guardian": "identity.guardian.migrations"}  # its generic tables know no tenants: never made
 SILENCED_SYSTEM_CHECKS = [

@@ -9,6 +9,7 @@ from identity.services.provisioning import Provisioned, provision_tenant
 from identity.services.service_accounts import create_service_account
 from identity.services.sessions import Client, sign_out
 from identity.services.sign_in import SignedIn, begin_enrolment, sign_in_code, sign_in_password
+from identity.services.step_up import confirm, confirmed
 from identity.services.tokens import IssuedToken, exchange_secret
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "archive_customer",
     "begin_enrolment",
     "bind_role",
+    "confirm",
     "confirm_totp",
+    "confirmed",
     "create_customer",
     "create_member",
     "create_service_account",

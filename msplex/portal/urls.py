@@ -2,7 +2,17 @@
 
 from django.urls import include, path
 
-from msplex.portal.views import account, calls, connectors, customers, dashboard, people, service_accounts, sign_in
+from msplex.portal.views import (
+    account,
+    calls,
+    connectors,
+    customers,
+    dashboard,
+    people,
+    service_accounts,
+    sign_in,
+    step_up,
+)
 
 _rooms = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -13,6 +23,7 @@ _rooms = [
     path("account/", account.account, name="account"),
     path("account/theme/", account.theme, name="theme"),
     path("account/recovery-codes/", account.recovery_codes, name="recovery_codes"),
+    path("confirm/", step_up.step_up, name="step_up"),
     path("calls/", calls.calls, name="calls"),
     path("calls/<uuid:pk>/", calls.call, name="call"),
     path("connectors/", connectors.connectors, name="connectors"),

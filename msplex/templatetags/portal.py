@@ -138,3 +138,8 @@ def took(call: object) -> str:
         return "-"
     seconds = (finished - started).total_seconds()
     return f"{seconds * 1000:,.0f} ms" if seconds < TEN_SECONDS else f"{seconds:,.1f} s"
+
+
+@register.filter
+def field_label(name: str) -> str:
+    return name.replace("_", " ").capitalize()

@@ -30,7 +30,7 @@ def people(request: PortalRequest) -> HttpResponse:
     return render(request, "portal/people/list.html", {"filter": narrowed, "table": table, "filtered": filtered})
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @sensitive_post_parameters("password")
 def person_new(request: PortalRequest) -> HttpResponse:
     form = MemberForm(request.POST or None, principal=request.principal)
@@ -61,7 +61,7 @@ def _about(request: PortalRequest, found: User) -> dict[str, object]:
     }
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def person_disable(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)
@@ -70,7 +70,7 @@ def person_disable(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:person", pk)
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def person_enable(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)
@@ -79,7 +79,7 @@ def person_enable(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:person", pk)
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def person_reset(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)
@@ -88,7 +88,7 @@ def person_reset(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:person", pk)
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def person_bind(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)
@@ -100,7 +100,7 @@ def person_bind(request: PortalRequest, pk: UUID) -> HttpResponse:
     return mend(request, "portal/people/detail.html", _about(request, found) | {"binding_form": form})
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def person_unbind(request: PortalRequest, pk: UUID, binding: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)

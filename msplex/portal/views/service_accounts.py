@@ -31,7 +31,7 @@ def service_accounts(request: PortalRequest) -> HttpResponse:
     return render(request, "portal/service_accounts/list.html", context)
 
 
-@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE, recent_mfa=True)
 @never_cache
 def service_account_new(request: PortalRequest) -> HttpResponse:
     form = ServiceAccountForm(request.POST or None, principal=request.principal)
@@ -86,7 +86,7 @@ def _about(request: PortalRequest, found: ServiceAccount) -> dict[str, object]:
     }
 
 
-@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE, recent_mfa=True)
 @require_POST
 def service_account_disable(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(all_accounts(), pk)
@@ -95,7 +95,7 @@ def service_account_disable(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:service_account", pk)
 
 
-@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE, recent_mfa=True)
 @require_POST
 def service_account_enable(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(all_accounts(), pk)
@@ -104,7 +104,7 @@ def service_account_enable(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:service_account", pk)
 
 
-@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE, recent_mfa=True)
 @require_POST
 def service_account_bind(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(all_accounts(), pk)
@@ -116,7 +116,7 @@ def service_account_bind(request: PortalRequest, pk: UUID) -> HttpResponse:
     return mend(request, "portal/service_accounts/detail.html", _about(request, found) | {"binding_form": form})
 
 
-@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE, recent_mfa=True)
 @require_POST
 def service_account_unbind(request: PortalRequest, pk: UUID, binding: UUID) -> HttpResponse:
     found = one(all_accounts(), pk)
