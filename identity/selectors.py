@@ -8,6 +8,8 @@ from identity.models import Principal, RoleBinding, ServiceAccount, Session, Use
 from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
 
+ENDINGS = (("never", "Never"), ("later", "Later"), ("ended", "Has ended"))
+
 
 def acting_principal(principal_id: UUID, *, epoch: int | None = None) -> ActingPrincipal:
     """The principal and what it may do as of now, in one query. PrincipalRefused when it may not act at all."""
@@ -50,6 +52,18 @@ def service_accounts() -> QuerySet[ServiceAccount]:
 
 def bindings() -> QuerySet[RoleBinding]:
     return RoleBinding.objects.select_related("customer").order_by("-id")
+
+
+def role_bindings() -> QuerySet[RoleBinding]:
+    """Who has which role: those whose principal the acting context shows."""
+    return bindings().select_related("principal")
+
+
+def ending(rows: QuerySet[RoleBinding], when: str) -> QuerySet[RoleBinding]:
+    """Those that never end, end later, or have ended."""
+    now = timezone.now()
+    wanted = {"never": Q(expires_at=None), "later": Q(expires_at__gt=now), "ended": Q(expires_at__lte=now)}
+    return rows.filter(wanted[when])
 
 
 def active_bindings() -> QuerySet[RoleBinding]:

@@ -26,7 +26,7 @@ class BindingOut(serializers.ModelSerializer[RoleBinding]):
 
     class Meta:
         model = RoleBinding
-        fields = ("id", "role", "customer", "customer_name", "created_at", "created_by", "expires_at")
+        fields = ("id", "role", "customer", "customer_name", "reason", "created_at", "created_by", "expires_at")
 
 
 class BindingIn(serializers.Serializer[Any]):

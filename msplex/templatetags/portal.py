@@ -140,6 +140,14 @@ def took(call: object) -> str:
     return f"{seconds * 1000:,.0f} ms" if seconds < TEN_SECONDS else f"{seconds:,.1f} s"
 
 
+@register.simple_tag
+def until(value: datetime | None) -> str | SafeString:
+    """When a role ends, and whether it has."""
+    if value is None:
+        return "No end"
+    return format_html("{} {}", day(value), state("disabled", "ended")) if value <= timezone.now() else day(value)
+
+
 @register.filter
 def field_label(name: str) -> str:
     return name.replace("_", " ").capitalize()

@@ -234,7 +234,8 @@ def test_an_expired_binding_gives_nothing():
     acme = make_tenant()
     bob = make_person(acme, Role.VIEWER)
     with acme.acting():
-        bind_role(bob.user.principal, role=Role.OPERATOR, expires_at=timezone.now() - timedelta(seconds=1), by=SETUP)
+        binding = bind_role(bob.user.principal, role=Role.OPERATOR, by=SETUP)
+        RoleBinding.objects.filter(id=binding.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
         assert acting_principal(bob.id).grants == (Grant(Role.VIEWER),)
 
 

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.test import Client as Browser
 from django.urls import reverse
 
+from identity.matrix import SURFACES
 from identity.models import ServiceAccount, User
 from identity.roles import ROLES, Role
 from tenants.models import Customer
@@ -190,12 +191,32 @@ def test_names_are_text_and_nothing_else(alice: Person) -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_roles_page_is_the_catalogue(alice: Person) -> None:
+def test_roles_page_is_the_table(alice: Person) -> None:
     page = alice.browser().get(reverse("portal:roles"))
 
     assert [role.label for role, _ in page.context["roles"]] == [role.label for role in ROLES.values()]
-    for row in page.context["matrix"]:
-        assert row.cells == [row.permission in role.permissions for role in ROLES.values()]
+    assert [surface for group in page.context["groups"] for surface in group.surfaces] == list(SURFACES)
+    allowed = sum(len(surface.bearers) for surface in SURFACES)
+    assert page.content.decode().count(">allowed<") == allowed
+
+
+def test_role_is_given_with_a_reason_and_an_end(alice: Person) -> None:
+    bob = make_person(alice.world, Role.VIEWER, name="bob")
+    given = {"role": "billing", "reason": "Holiday cover", "expires_at": "2099-12-31"}
+
+    page = press(alice, "person_bind", given, bob.id).content.decode()
+
+    assert "Holiday cover" in page
+    assert "31 Dec 2099" in page
+
+
+def test_end_in_the_past_is_said_beside_the_field(alice: Person) -> None:
+    bob = make_person(alice.world, Role.VIEWER, name="bob")
+
+    response = press(alice, "person_bind", {"role": "billing", "expires_at": "2020-01-01"}, bob.id)
+
+    assert response.status_code == 422
+    assert "expires_at" in response.context["binding_form"].errors
 
 
 def test_changes_need_the_forms_token(alice: Person) -> None:

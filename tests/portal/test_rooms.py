@@ -22,6 +22,8 @@ LISTS = {
     "service_accounts": Role.OPERATOR,
     "service_account_new": Role.VIEWER,
     "roles": None,
+    "bindings": Role.OPERATOR,
+    "step_up": None,
     "account": None,
 }
 DETAILS = {

@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -10,7 +9,6 @@ from django_tables2 import RequestConfig
 from identity import services
 from identity.models import User
 from identity.permissions import Permission
-from identity.roles import ROLES, RoleDefinition
 from identity.selectors import bindings
 from identity.web import requires
 from msplex.portal import selectors
@@ -108,22 +106,3 @@ def person_unbind(request: PortalRequest, pk: UUID, binding: UUID) -> HttpRespon
     done = f"{given.label} was taken away from {found.email}."
     carry_out(request, lambda: services.unbind_role(given, by=request.actor), done)
     return redirect("portal:person", pk)
-
-
-@dataclass(frozen=True, slots=True)
-class MatrixRow:
-    permission: Permission
-    cells: list[bool]
-
-
-@requires(Permission.PORTAL_DASHBOARD_READ)
-def roles(request: PortalRequest) -> HttpResponse:
-    matrix = [MatrixRow(right, [right in role.permissions for role in ROLES.values()]) for right in Permission]
-    context = {"roles": [(role, _reach(role)) for role in ROLES.values()], "matrix": matrix}
-    return render(request, "portal/people/roles.html", context)
-
-
-def _reach(role: RoleDefinition) -> str:
-    if role.customer_scoped:
-        return "for one customer"
-    return "for the whole MSP" if role.tenant_wide_only else "for all customers or one"
