@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from identity import openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
-from identity.api_roles import BindingViewSet, RoleViewSet
+from identity.api_roles import BindingViewSet
 from identity.api_step_up import SecondFactorViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
@@ -168,6 +168,5 @@ routes = [
     ("service-accounts", ServiceAccountViewSet, "service-account"),
     ("customers", CustomerViewSet, "customer"),
     ("bindings", BindingViewSet, "binding"),
-    ("roles", RoleViewSet, "role"),
     ("second-factor", SecondFactorViewSet, "second-factor"),
 ]

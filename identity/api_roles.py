@@ -1,64 +1,20 @@
-"""The catalogue of roles, what each can do, and who has which."""
+"""Who has which role."""
 
 from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from identity.matrix import BEARERS, SURFACES, Bearer, Surface
 from identity.models import RoleBinding
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
-from identity.roles import ROLES
 from identity.selectors import ENDINGS, ending, role_bindings
 from identity.serializers import ROLE_CHOICES, BindingOut
-
-
-class SurfaceOut(serializers.Serializer[Any]):
-    group = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]  # the field of that name, not the serializer's own
-    needs_recent_second_factor = serializers.SerializerMethodField()
-
-    def get_needs_recent_second_factor(self, surface: Surface) -> bool:
-        return bool(surface.confirmed)
-
-
-class RoleOut(serializers.Serializer[Any]):
-    """A role as it can be given: `for_customer` for one, otherwise for the whole tenant."""
-
-    role = serializers.CharField(source="role.value")
-    label = serializers.CharField()  # type: ignore[assignment]
-    description = serializers.SerializerMethodField()
-    for_customer = serializers.BooleanField()
-    permissions = serializers.SerializerMethodField()
-    surfaces = serializers.SerializerMethodField()
-
-    def get_description(self, bearer: Bearer) -> str:
-        return ROLES[bearer.role].description
-
-    def get_permissions(self, bearer: Bearer) -> list[str]:
-        return sorted(ROLES[bearer.role].carries(customer_scoped=bearer.for_customer))
-
-    @extend_schema_field(SurfaceOut(many=True))
-    def get_surfaces(self, bearer: Bearer) -> list[dict[str, Any]]:
-        return list(SurfaceOut([each for each in SURFACES if bearer in each.bearers], many=True).data)
-
-
-class RoleViewSet(TenantViewSet):
-    """The catalogue is code and short, so it comes in one piece."""
-
-    serializer_class = RoleOut
-    pagination_class = None  # type: ignore[assignment]
-    required_permissions = {"list": Permission.PORTAL_DASHBOARD_READ}
-
-    @extend_schema(responses=RoleOut(many=True))
-    def list(self, request: Request) -> Response:  # noqa: ARG002
-        return Response(RoleOut(BEARERS, many=True).data)
 
 
 class GivenOut(BindingOut):

@@ -62,7 +62,7 @@ class Surface:
 
 
 SURFACES = (
-    Surface("Overview", "Dashboard", EVERYBODY, reads=("dashboard",)),
+    Surface("Overview", "Dashboard", EVERYBODY, reads=("dashboard", "dashboard.list")),
     Surface("Overview", "See what roles can do", EVERYBODY, reads=("roles", "role.list")),
     Surface(
         "Customers", "See customers", EVERYBODY,

@@ -15,6 +15,7 @@ from identity.interrupted import keep
 from identity.permissions import Permission
 from identity.responses import committed
 from identity.step_up import is_recent
+from tenants.errors import DomainError
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 ATTRIBUTE = "declared_permission"
@@ -45,7 +46,7 @@ def requires(
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             principal = getattr(request, "principal", None)
             if principal is None:
-                return sign_in_first(request)
+                return _refuse(request)
             if not principal.allows(permission):
                 raise PermissionMissing(permission)
             if recent_mfa and request.method not in SAFE and not is_recent(principal):
@@ -86,6 +87,14 @@ def declared_permission(view: Callable[..., Any]) -> Declaration | None:
             recent_mfa=frozenset(method for method, action in actions.items() if action in confirmed),
         )
     return None
+
+
+def _refuse(request: HttpRequest) -> HttpResponse:
+    """With the reason that the middleware found, if there is one to tell; else by asking for a sign-in."""
+    refused: DomainError | None = getattr(request, "refused", None)
+    if refused is not None:
+        raise refused
+    return sign_in_first(request)
 
 
 def sign_in_first(request: HttpRequest) -> HttpResponse:

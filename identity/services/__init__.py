@@ -5,6 +5,7 @@ from identity.services.customers import archive_customer, create_customer
 from identity.services.factors import Enrolment, confirm_totp, enrol_totp, make_recovery_codes, reset_factors
 from identity.services.members import create_member
 from identity.services.principals import disable_principal, enable_principal
+from identity.services.projection import forget_ended_roles
 from identity.services.provisioning import Provisioned, provision_tenant
 from identity.services.service_accounts import create_service_account
 from identity.services.sessions import Client, sign_out
@@ -31,6 +32,7 @@ __all__ = [
     "enable_principal",
     "enrol_totp",
     "exchange_secret",
+    "forget_ended_roles",
     "make_recovery_codes",
     "provision_tenant",
     "reset_factors",

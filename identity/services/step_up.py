@@ -1,9 +1,5 @@
 """A signed-in person gives their second factor again, for what needs a recent one."""
 
-import contextlib
-import dataclasses
-from collections.abc import Iterator
-
 from django.db import transaction
 
 from audit.actors import Actor
@@ -13,9 +9,9 @@ from identity.errors import PrincipalRefused
 from identity.factors import accept_recovery_code, accept_totp
 from identity.models import Session, User
 from identity.services.attempts import admit, forgive
+from identity.services.authority import whole_tenant
 from identity.services.factors import confirmed_device
 from identity.step_up import clock
-from tenants.isolation.context import acting_for, current
 
 
 @transaction.atomic
@@ -25,7 +21,7 @@ def confirm(session: Session, code: str, by: Actor) -> bool:
     The tries are those of signing in: two doors do not give twice as many guesses.
     """
     user = User.objects.get(id=session.principal_id)
-    with _whole_tenant():
+    with whole_tenant():
         admitted = admit("code", user.pk.hex)
     if not admitted:
         return False
@@ -33,7 +29,7 @@ def confirm(session: Session, code: str, by: Actor) -> bool:
     if not method:
         record(EventKind.MFA_REFUSED, actor=by, subject=("session", session.pk, ""), result="refused")
         return False
-    with _whole_tenant():
+    with whole_tenant():
         forgive("code", user.pk.hex)
     confirmed(session, method, by)
     return True
@@ -53,13 +49,3 @@ def _method(user: User, code: str) -> str:
     if device is not None and accept_totp(device, code):
         return "totp"
     return "recovery_code" if accept_recovery_code(user, code) else ""
-
-
-@contextlib.contextmanager
-def _whole_tenant() -> Iterator[None]:
-    """The counters are the tenant's, also of people who see one customer."""
-    context = current()
-    if context is None:
-        raise LookupError("no tenant context")
-    with acting_for(dataclasses.replace(context, customers=None)):
-        yield
