@@ -34,7 +34,11 @@ class EventKind(StrEnum):
     RECOVERY_CODES_MADE = "identity:recovery_codes:create"
     ROLE_BOUND = "identity:role:bind"
     ROLE_UNBOUND = "identity:role:unbind"
+    SECRET_REVOKED = "identity:secret:revoke"  # noqa: S105 - not a password
+    SECRET_ROTATED = "identity:secret:rotate"  # noqa: S105
+    SERVICE_ACCOUNT_CHANGED = "identity:service_account:change"
     SERVICE_ACCOUNT_CREATED = "identity:service_account:create"
+    SERVICE_ACCOUNT_LOCKED = "identity:service_account:lock"
     SIGN_IN_FAILED = "identity:session:refuse"
     SIGNED_IN = "identity:session:create"
     SIGNED_OUT = "identity:session:end"

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,7 +15,7 @@ from identity.api_step_up import SecondFactorViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
-from identity.selectors import bindings, members, service_accounts
+from identity.selectors import SECRETS_SHOWN, bindings, members, secrets_of, service_accounts
 from identity.serializers import (
     BindingIn,
     BindingOut,
@@ -22,6 +23,10 @@ from identity.serializers import (
     CustomerOut,
     MemberIn,
     MemberOut,
+    RotationIn,
+    SecretMade,
+    SecretOut,
+    ServiceAccountChange,
     ServiceAccountIn,
     ServiceAccountMade,
     ServiceAccountOut,
@@ -118,8 +123,15 @@ class ServiceAccountViewSet(_PrincipalRooms):
         "unbind": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
         "disable": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
         "enable": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "partial_update": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "secrets": Permission.IDENTITY_SERVICE_ACCOUNT_READ,
+        "rotate": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "revoke": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "revoke_all": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
     }
-    recent_mfa_actions = frozenset({"create", *_PrincipalRooms.recent_mfa_actions})
+    recent_mfa_actions = frozenset(
+        {"create", "partial_update", "rotate", "revoke", "revoke_all", *_PrincipalRooms.recent_mfa_actions}
+    )
 
     def get_queryset(self) -> QuerySet[ServiceAccount]:
         return service_accounts()
@@ -130,6 +142,43 @@ class ServiceAccountViewSet(_PrincipalRooms):
         owner = _owner(terms.pop("owner", None) or self.actor.id)
         account, _, secret = services.create_service_account(**terms, owner=owner, by=self.actor)
         return Response(ServiceAccountMade(account, context={"secret": secret}).data, status=201)
+
+    @extend_schema(request=ServiceAccountChange, responses=ServiceAccountOut)
+    def partial_update(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        account: ServiceAccount = self.get_object()
+        terms = _input(ServiceAccountChange(data=request.data))
+        owner = _owner(terms["owner"]) if "owner" in terms else account.owner
+        now = {"purpose": account.purpose, "networks": account.principal.networks.split()}
+        services.amend_service_account(account, **(now | terms | {"owner": owner}), by=self.actor)
+        return Response(ServiceAccountOut(self.get_object()).data)
+
+    @extend_schema(responses=SecretOut(many=True), filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def secrets(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        return Response(SecretOut(secrets_of(self.get_object())[:SECRETS_SHOWN], many=True).data)
+
+    @extend_schema(request=RotationIn, responses={201: SecretMade})
+    @secrets.mapping.post
+    def rotate(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        terms = _input(RotationIn(data=request.data))
+        overlap = timedelta(hours=terms.pop("overlap_hours"))
+        made, secret = services.rotate_secret(self.get_object(), overlap=overlap, **terms, by=self.actor)
+        return Response(SecretMade(made, context={"secret": secret}).data, status=201)
+
+    @extend_schema(request=None, responses={204: None}, operation_id="service_accounts_secrets_revoke_all")
+    @secrets.mapping.delete
+    def revoke_all(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        services.revoke_all_secrets(self.get_object(), by=self.actor)
+        return Response(status=204)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["delete"], url_path=r"secrets/(?P<secret>[0-9a-f-]{36})")
+    def revoke(self, request: Request, pk: str | None = None, secret: str = "") -> Response:  # noqa: ARG002
+        found = secrets_of(self.get_object()).filter(id=secret).first()
+        if found is None:
+            raise NotFound
+        services.revoke_secret(found, by=self.actor)
+        return Response(status=204)
 
 
 def _owner(user_id: Any) -> User:

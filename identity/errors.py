@@ -114,6 +114,13 @@ class LastOwner(Conflict):
         super().__init__("This is the last active owner. Make someone else an owner first.")
 
 
+class OwnerInactive(Conflict):
+    default_code: ClassVar[str] = "owner_inactive"
+
+    def __init__(self) -> None:
+        super().__init__("The owner of this account is disabled. Name an active owner first.")
+
+
 class ClientRefused(DomainError):
     """A machine client is unknown, or its secret is wrong or expired, or its account disabled: one answer."""
 

@@ -117,11 +117,22 @@ SURFACES = (
     Surface("People", "Look up who has which role", MANAGES_PEOPLE, reads=("bindings", "binding.list")),
     Surface(
         "Service accounts", "See service accounts", ADMINS,
-        reads=("service_accounts", "service_account", "service-account.list", "service-account.retrieve"),
+        reads=(
+            "service_accounts", "service_account", "service-account.list", "service-account.retrieve",
+            "service-account.secrets",
+        ),
     ),
     Surface(
         "Service accounts", "Create service accounts", ADMINS,
         reads=("service_account_new",), confirmed=("service_account_new", "service-account.create"),
+    ),
+    Surface(
+        "Service accounts", "Rotate and revoke their secrets, change owner and address ranges", ADMINS,
+        confirmed=(
+            "service_account_rotate", "service_account_revoke", "service_account_revoke_all", "service_account_amend",
+            "service-account.rotate", "service-account.revoke", "service-account.revoke_all",
+            "service-account.partial_update",
+        ),
     ),
     Surface(
         "Service accounts", "Change their roles, disable and enable them", ADMINS,

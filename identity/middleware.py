@@ -54,8 +54,10 @@ class PrincipalMiddleware:
 
     def _by_token(self, request: HttpRequest) -> HttpResponseBase:
         try:
-            claims = _bearer(request)
-            return self._within(request, claims.tenant_id, claims.principal_id, lambda: _Entry(load_principal(claims)))
+            claims, address = _bearer(request), _client(request).address
+            return self._within(
+                request, claims.tenant_id, claims.principal_id, lambda: _Entry(load_principal(claims, address))
+            )
         except TokenRefused:
             return _unauthorized()
         except TenantSuspended as suspended:

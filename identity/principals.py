@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from audit.actors import Actor, ActorKind
+from identity.networks import is_within
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 
@@ -37,6 +38,7 @@ class ActingPrincipal:
     grants: tuple[Grant, ...] = ()
     mfa_at: datetime | None = None
     session_id: UUID | None = None
+    networks: str = ""
     tenant_active: bool = True  # False: the provider has suspended the tenant, and there are no grants
 
     is_authenticated = True  # what Django and DRF ask of a user
@@ -52,6 +54,10 @@ class ActingPrincipal:
 
     def allows_everywhere(self, permission: Permission) -> bool:
         return any(grant.customer_id is None and permission in grant.permissions for grant in self.grants)
+
+    def admits(self, address: str) -> bool:
+        """Whether it may act from there."""
+        return not self.networks or is_within(address, self.networks)
 
     def permissions(self) -> frozenset[Permission]:
         """Everything that is allowed somewhere."""

@@ -7,7 +7,8 @@ from identity.services.members import create_member
 from identity.services.principals import disable_principal, enable_principal
 from identity.services.projection import forget_ended_roles
 from identity.services.provisioning import Provisioned, provision_tenant
-from identity.services.service_accounts import create_service_account
+from identity.services.secrets import revoke_all_secrets, revoke_secret, rotate_secret
+from identity.services.service_accounts import amend_service_account, create_service_account
 from identity.services.sessions import Client, sign_out
 from identity.services.sign_in import SignedIn, begin_enrolment, sign_in_code, sign_in_password
 from identity.services.step_up import confirm, confirmed
@@ -19,6 +20,7 @@ __all__ = [
     "IssuedToken",
     "Provisioned",
     "SignedIn",
+    "amend_service_account",
     "archive_customer",
     "begin_enrolment",
     "bind_role",
@@ -36,6 +38,9 @@ __all__ = [
     "make_recovery_codes",
     "provision_tenant",
     "reset_factors",
+    "revoke_all_secrets",
+    "revoke_secret",
+    "rotate_secret",
     "sign_in_code",
     "sign_in_password",
     "sign_out",

@@ -45,7 +45,7 @@ def see(caller: Caller) -> Seen:
     narrowest = narrowest_of(caller)
     with acting_for(narrowest), signed_transaction(narrowest) as db:
         holder, revision, used = ask_principal(db, caller.claims.principal_id), ask_revision(db), ask_calls_used(db)
-    principal = _principal(caller.claims, holder.fetchall())
+    principal = _principal(caller, holder.fetchall())
     context = dataclasses.replace(narrowest, customers=principal.scope()) if principal else narrowest
     return Seen(context, principal, snapshot_at(context, revision_of(revision)), calls_used_of(used))
 
@@ -54,9 +54,12 @@ def narrowest_of(caller: Caller) -> Context:
     return Context(caller.claims.tenant_id, (), caller.claims.principal_id)
 
 
-def _principal(claims: Claims, rows: list[tuple[object, ...]]) -> ActingPrincipal | None:
+def _principal(caller: Caller, rows: list[tuple[object, ...]]) -> ActingPrincipal | None:
+    claims = caller.claims
     try:
         principal = principal_of(claims.principal_id, rows, epoch=claims.epoch)
     except PrincipalRefused:
         return None
-    return principal.limited_to(claims.customers) if principal.tenant_id == claims.tenant_id else None
+    if principal.tenant_id != claims.tenant_id or not principal.admits(caller.address):
+        return None
+    return principal.limited_to(claims.customers)

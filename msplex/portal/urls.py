@@ -10,6 +10,7 @@ from msplex.portal.views import (
     dashboard,
     people,
     roles,
+    secrets,
     service_accounts,
     sign_in,
     step_up,
@@ -58,6 +59,14 @@ _rooms = [
         "service-accounts/<uuid:pk>/disable/", service_accounts.service_account_disable, name="service_account_disable"
     ),
     path("service-accounts/<uuid:pk>/enable/", service_accounts.service_account_enable, name="service_account_enable"),
+    path("service-accounts/<uuid:pk>/amend/", secrets.service_account_amend, name="service_account_amend"),
+    path("service-accounts/<uuid:pk>/rotate/", secrets.service_account_rotate, name="service_account_rotate"),
+    path("service-accounts/<uuid:pk>/revoke/", secrets.service_account_revoke_all, name="service_account_revoke_all"),
+    path(
+        "service-accounts/<uuid:pk>/revoke/<uuid:secret>/",
+        secrets.service_account_revoke,
+        name="service_account_revoke",
+    ),
     path("service-accounts/<uuid:pk>/roles/", service_accounts.service_account_bind, name="service_account_bind"),
     path(
         "service-accounts/<uuid:pk>/roles/<uuid:binding>/",

@@ -188,7 +188,13 @@ def test_a_secret_is_shown_once():
     made = _post(
         api,
         "/api/v1/service-accounts/",
-        {"name": "nightly", "role": "operator", "owner": str(owner.id), "customers": [str(acme.customers[0].id)]},
+        {
+            "name": "nightly",
+            "purpose": "Reports",
+            "role": "operator",
+            "owner": str(owner.id),
+            "customers": [str(acme.customers[0].id)],
+        },
     )
 
     assert made.status_code == 201
@@ -196,7 +202,7 @@ def test_a_secret_is_shown_once():
     assert body["client_secret"].startswith("mspx_sa_")
     shown = api.get(f"/api/v1/service-accounts/{body['id']}/").content.decode()
     assert body["client_secret"] not in shown
-    assert "secret_hash" not in shown
+    assert "digest" not in shown
     with acme.acting():
         assert ServiceAccount.objects.get(id=body["id"]).owner_id == owner.id
     token = Browser().post(

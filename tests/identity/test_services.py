@@ -272,9 +272,11 @@ class TestServiceAccount:
 
         with acme.acting():
             account = ServiceAccount.objects.get(id=machine.id)
+            secret = account.secrets.get()
         assert machine.secret.startswith("mspx_sa_")
-        assert machine.secret.encode() not in bytes(account.secret_hash)
-        assert account.secret_prefix == machine.secret[:12]
+        assert machine.secret.encode() not in bytes(secret.digest)
+        assert secret.prefix == machine.secret[:12]
+        assert secret.expires_at == account.expires_at
         assert timedelta(days=89) < account.expires_at - timezone.now() <= timedelta(days=90)
 
     @pytest.mark.parametrize("days", [-1, 400])

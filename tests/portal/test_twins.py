@@ -54,6 +54,10 @@ TWINS = {
     "service_account_disable": ("service-account-disable", "post"),
     "service_account_enable": ("service-account-enable", "post"),
     "service_account_bind": ("service-account-bind", "post"),
+    "service_account_amend": ("service-account-detail", "patch"),
+    "service_account_rotate": ("service-account-secrets", "post"),
+    "service_account_revoke": ("service-account-revoke", "delete"),
+    "service_account_revoke_all": ("service-account-secrets", "delete"),
     "service_account_unbind": ("service-account-unbind", "delete"),
 }
 BY_ITSELF = {
