@@ -14,7 +14,7 @@ from identity.api_roles import BindingViewSet
 from identity.api_step_up import SecondFactorViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
-from identity.rest import TenantViewSet
+from identity.rest import UUID_PATTERN, TenantViewSet
 from identity.selectors import SECRETS_SHOWN, bindings, members, secrets_of, service_accounts
 from identity.serializers import (
     BindingIn,
@@ -66,7 +66,7 @@ class _PrincipalRooms(_Rooms):
         return Response(BindingOut(binding).data, status=201)
 
     @extend_schema(request=None, responses={204: None})
-    @action(detail=True, methods=["delete"], url_path=r"bindings/(?P<binding>[0-9a-f-]{36})")
+    @action(detail=True, methods=["delete"], url_path=rf"bindings/(?P<binding>{UUID_PATTERN})")
     def unbind(self, request: Request, pk: str | None = None, binding: str = "") -> Response:  # noqa: ARG002
         services.unbind_role(_binding_of(self.principal(), binding), by=self.actor)
         return Response(status=204)
@@ -172,7 +172,7 @@ class ServiceAccountViewSet(_PrincipalRooms):
         return Response(status=204)
 
     @extend_schema(request=None, responses={204: None})
-    @action(detail=True, methods=["delete"], url_path=r"secrets/(?P<secret>[0-9a-f-]{36})")
+    @action(detail=True, methods=["delete"], url_path=rf"secrets/(?P<secret>{UUID_PATTERN})")
     def revoke(self, request: Request, pk: str | None = None, secret: str = "") -> Response:  # noqa: ARG002
         found = secrets_of(self.get_object()).filter(id=secret).first()
         if found is None:

@@ -150,7 +150,7 @@ class AmendForm(forms.Form):
 
 
 class RotateForm(forms.Form):
-    replaces = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    replaces = forms.CharField(required=False, max_length=16, widget=forms.HiddenInput)
     overlap = forms.TypedChoiceField(
         label="The present secret stays good for",
         choices=OVERLAPS,

@@ -86,8 +86,8 @@ class SecretMade(SecretOut):
 class RotationIn(serializers.Serializer[Any]):
     overlap_hours = serializers.IntegerField(min_value=0, max_value=7 * 24, default=24)
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
-    replaces = serializers.UUIDField(
-        required=False, allow_null=True, default=None, help_text="The current secret's id; refused if it is no longer."
+    replaces = serializers.CharField(
+        max_length=16, default="", allow_blank=True, help_text="The current secret's prefix; refused if it is another."
     )
 
 

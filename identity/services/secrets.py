@@ -1,7 +1,6 @@
 """Secrets of automation: made, rotated with an overlap, revoked. A change ends the tokens that were issued so far."""
 
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -51,12 +50,13 @@ def rotate_secret(
     *,
     overlap: timedelta = DEFAULT_OVERLAP,
     expires_at: datetime | None = None,
-    replaces: UUID | None = None,
+    replaces: str = "",
     by: Actor,
 ) -> tuple[ServiceAccountSecret, str]:
     """A new secret; the current one stays good for the overlap. One that was still in an overlap ends now.
 
-    `replaces`: the secret that the caller saw as the current one, so that the same request twice rotates once.
+    `replaces`: the beginning of the secret that the caller saw as the current one, so that one request, sent twice,
+    rotates once.
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid("The overlap is at most 7 days.", field="overlap_hours", code="overlap_out_of_range")
@@ -64,7 +64,7 @@ def rotate_secret(
     if account.owner.principal.is_disabled:
         raise OwnerInactive
     until = expiry(expires_at)
-    if replaces is not None and not secrets_of(account).filter(id=replaces, state=State.CURRENT).exists():
+    if replaces and not secrets_of(account).filter(prefix=replaces, state=State.CURRENT).exists():
         raise Conflict("This secret was replaced or revoked already.", code="already_rotated")
     ends = _supersede(account, overlap)
     row, secret = add_secret(account, expires_at=until, by=by)

@@ -1,6 +1,5 @@
 """The API twins of the rooms that belong to no app alone: the dashboard, and the catalogue of roles."""
 
-from dataclasses import asdict
 from typing import Any
 
 from django.utils import timezone
@@ -34,6 +33,9 @@ class RefusalsOut(serializers.Serializer[Any]):
 
 
 class ConnectionOut(serializers.ModelSerializer[ConnectorInstance]):
+    state = serializers.CharField()
+    health = serializers.CharField()
+
     class Meta:
         model = ConnectorInstance
         fields = ("id", "name", "state", "health", "health_checked_at")
@@ -58,17 +60,18 @@ class DashboardOut(serializers.Serializer[Any]):
 class SurfaceOut(serializers.Serializer[Any]):
     group = serializers.CharField()
     name = serializers.CharField()
-    tenant_wide = serializers.BooleanField(help_text="With the role for the whole tenant.")
+    everywhere = serializers.BooleanField(help_text="With the role for the whole MSP.")
     for_customer = serializers.BooleanField(help_text="With the role for one customer, within it.")
     recent_second_factor = serializers.BooleanField(help_text="It needs one of the last 15 minutes.")
 
 
 class RoleOut(serializers.Serializer[Any]):
-    role = serializers.ChoiceField(choices=[role.value for role in Role])
-    label = serializers.CharField()
+    role = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF's own fields have one for forms
     description = serializers.CharField()
-    customer_scoped = serializers.BooleanField(help_text="Always for one customer.")
-    tenant_wide_only = serializers.BooleanField(help_text="Never for one customer.")
+    reach = serializers.ChoiceField(
+        choices=["one customer", "whole MSP", "either"], help_text="What it can be given for."
+    )
     permissions = serializers.ListField(child=serializers.CharField())
     surfaces = SurfaceOut(many=True, help_text="What it can do, where it is bound.")
 
@@ -98,19 +101,17 @@ class RoleViewSet(TenantViewSet):
 
 def _role(role: Role) -> dict[str, Any]:
     definition = ROLES[role]
-    return {
-        "role": role,
-        **asdict(definition),
-        "permissions": sorted(definition.permissions),
-        "surfaces": [_surface(each, role) for each in SURFACES],
-    }
+    reach = "one customer" if definition.customer_scoped else "whole MSP" if definition.tenant_wide_only else "either"
+    surfaces = [_surface(each, role) for each in SURFACES]
+    said = {"label": definition.label, "description": definition.description}
+    return {"role": role, **said, "reach": reach, "permissions": sorted(definition.permissions), "surfaces": surfaces}
 
 
 def _surface(surface: Surface, role: Role) -> dict[str, Any]:
     return {
         "group": surface.group,
         "name": surface.label,
-        "tenant_wide": Bearer(role) in surface.bearers,
+        "everywhere": Bearer(role) in surface.bearers,
         "for_customer": Bearer(role, for_customer=True) in surface.bearers,
         "recent_second_factor": bool(surface.confirmed),
     }

@@ -122,20 +122,19 @@ def test_calls_are_paced_below_the_limit(connected: ConnectedWorld, vendor: Stub
     limited_to(connected, 30)
     vendor.reset()
 
-    with pytest.raises(ExecutionError) as caught:
-        for _ in range(30):
-            run(connected)
+    while vendor.seen()["total"] < 9:
+        run(connected)
 
-    assert caught.value.code == "vendor_throttled"
-    assert 0 < (caught.value.retry_after or 0) <= 300
+    assert 0 < throttled(connected) <= 300
     assert vendor.seen()["total"] == 9
 
 
 def test_the_pace_does_not_make_a_connection_look_ill(connected: ConnectedWorld, vendor: StubVendor) -> None:
     limited_to(connected, 30)
-    with pytest.raises(ExecutionError):
-        for _ in range(30):
-            run(connected)
+    vendor.reset()
+    while vendor.seen()["total"] < 9:
+        run(connected)
+    throttled(connected)
 
     with acting_for(Context(connected.tenant.id)):
         check_health(connected.instance.id)
@@ -157,7 +156,7 @@ def test_redis_holds_an_id_and_lets_go_of_it(connected: ConnectedWorld, vendor: 
     throttled(connected)
 
     server = redis.Redis.from_url(settings.REDIS_URL)
-    kept = [key for key in server.keys() if str(credential(connected).id).encode() in key]
+    kept = [key for key in server.scan_iter() if str(credential(connected).id).encode() in key]
 
     assert len(kept) == 2
     assert all(0 < server.ttl(key) <= pace.LONGEST_HOLD for key in kept)

@@ -96,7 +96,7 @@ def about(request: PortalRequest, found: ServiceAccount) -> dict[str, object]:
 
 def _secrets(found: ServiceAccount, *, may_manage: bool) -> dict[str, object]:
     secrets = list(secrets_of(found)[:SECRETS_SHOWN])
-    current = next((each.pk for each in secrets if each.state == ServiceAccountSecret.State.CURRENT), None)
+    current = next((each.prefix for each in secrets if each.state == ServiceAccountSecret.State.CURRENT), "")
     return {
         "secrets": secrets,
         "now": timezone.now(),
