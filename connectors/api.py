@@ -89,6 +89,7 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
         "map": Permission.CONNECTORS_INSTANCE_MANAGE,
         "unmap": Permission.CONNECTORS_INSTANCE_MANAGE,
     }
+    recent_mfa_actions = frozenset({"configure"})
 
     def get_queryset(self) -> QuerySet[ConnectorInstance]:
         return instances_with_credentials()

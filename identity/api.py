@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,10 +11,12 @@ from rest_framework.response import Response
 from audit.actors import Actor
 from identity import openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
 from identity.api_agents import AgentSessionViewSet
+from identity.api_roles import BindingViewSet
+from identity.api_step_up import SecondFactorViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
 from identity.rest import UUID_PATTERN, TenantViewSet
-from identity.selectors import bindings, members, service_accounts
+from identity.selectors import SECRETS_SHOWN, bindings, members, secrets_of, service_accounts
 from identity.serializers import (
     BindingIn,
     BindingOut,
@@ -21,6 +24,10 @@ from identity.serializers import (
     CustomerOut,
     MemberIn,
     MemberOut,
+    RotationIn,
+    SecretMade,
+    SecretOut,
+    ServiceAccountChange,
     ServiceAccountIn,
     ServiceAccountMade,
     ServiceAccountOut,
@@ -45,6 +52,8 @@ class _Rooms(ListModelMixin, RetrieveModelMixin, TenantViewSet):
 
 class _PrincipalRooms(_Rooms):
     """What people and service accounts have in common: roles, and being disabled."""
+
+    recent_mfa_actions = frozenset({"bind", "unbind", "disable", "enable"})
 
     def principal(self) -> Principal:
         found: Principal = self.get_object().principal
@@ -94,6 +103,7 @@ class MemberViewSet(_PrincipalRooms):
         "disable": Permission.IDENTITY_MEMBER_MANAGE,
         "enable": Permission.IDENTITY_MEMBER_MANAGE,
     }
+    recent_mfa_actions = frozenset({"create", *_PrincipalRooms.recent_mfa_actions})
 
     def get_queryset(self) -> QuerySet[User]:
         return members()
@@ -114,7 +124,15 @@ class ServiceAccountViewSet(_PrincipalRooms):
         "unbind": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
         "disable": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
         "enable": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "partial_update": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "secrets": Permission.IDENTITY_SERVICE_ACCOUNT_READ,
+        "rotate": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "revoke": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        "revoke_all": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
     }
+    recent_mfa_actions = frozenset(
+        {"create", "partial_update", "rotate", "revoke", "revoke_all", *_PrincipalRooms.recent_mfa_actions}
+    )
 
     def get_queryset(self) -> QuerySet[ServiceAccount]:
         return service_accounts()
@@ -125,6 +143,43 @@ class ServiceAccountViewSet(_PrincipalRooms):
         owner = _owner(terms.pop("owner", None) or self.actor.id)
         account, _, secret = services.create_service_account(**terms, owner=owner, by=self.actor)
         return Response(ServiceAccountMade(account, context={"secret": secret}).data, status=201)
+
+    @extend_schema(request=ServiceAccountChange, responses=ServiceAccountOut)
+    def partial_update(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        account: ServiceAccount = self.get_object()
+        terms = _input(ServiceAccountChange(data=request.data))
+        owner = _owner(terms["owner"]) if "owner" in terms else account.owner
+        now = {"purpose": account.purpose, "networks": account.principal.networks.split()}
+        services.amend_service_account(account, **(now | terms | {"owner": owner}), by=self.actor)
+        return Response(ServiceAccountOut(self.get_object()).data)
+
+    @extend_schema(responses=SecretOut(many=True), filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def secrets(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        return Response(SecretOut(secrets_of(self.get_object())[:SECRETS_SHOWN], many=True).data)
+
+    @extend_schema(request=RotationIn, responses={201: SecretMade})
+    @secrets.mapping.post
+    def rotate(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        terms = _input(RotationIn(data=request.data))
+        overlap = timedelta(hours=terms.pop("overlap_hours"))
+        made, secret = services.rotate_secret(self.get_object(), overlap=overlap, **terms, by=self.actor)
+        return Response(SecretMade(made, context={"secret": secret}).data, status=201)
+
+    @extend_schema(request=None, responses={204: None}, operation_id="service_accounts_secrets_revoke_all")
+    @secrets.mapping.delete
+    def revoke_all(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        services.revoke_all_secrets(self.get_object(), by=self.actor)
+        return Response(status=204)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["delete"], url_path=rf"secrets/(?P<secret>{UUID_PATTERN})")
+    def revoke(self, request: Request, pk: str | None = None, secret: str = "") -> Response:  # noqa: ARG002
+        found = secrets_of(self.get_object()).filter(id=secret).first()
+        if found is None:
+            raise NotFound
+        services.revoke_secret(found, by=self.actor)
+        return Response(status=204)
 
 
 def _owner(user_id: Any) -> User:
@@ -142,6 +197,7 @@ class CustomerViewSet(_Rooms):
         "create": Permission.CUSTOMERS_CUSTOMER_MANAGE,
         "archive": Permission.CUSTOMERS_CUSTOMER_MANAGE,
     }
+    recent_mfa_actions = frozenset({"archive"})
 
     def get_queryset(self) -> QuerySet[Customer]:
         return customers()
@@ -162,4 +218,6 @@ routes = [
     ("members", MemberViewSet, "member"),
     ("service-accounts", ServiceAccountViewSet, "service-account"),
     ("customers", CustomerViewSet, "customer"),
+    ("bindings", BindingViewSet, "binding"),
+    ("second-factor", SecondFactorViewSet, "second-factor"),
 ]

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
+from identity.step_up import check_recent
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ class DeclaredPermission(BasePermission):
             return False
         if not principal.allows(permission):
             raise exceptions.PermissionDenied(f"This needs the permission {permission}.", code="permission_missing")
+        if action in getattr(view, "recent_mfa_actions", ()):
+            check_recent(principal)
         return True
 
 

@@ -64,6 +64,26 @@ class PermissionMissing(NotAllowed):
         self.permission = permission
 
 
+class RecentMfaRequired(NotAllowed):
+    """The second factor was given too long ago for this. The portal asks for it; the API says where to give it."""
+
+    default_code: ClassVar[str] = "recent_mfa_required"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This needs a second factor of the last 15 minutes. Send a code to /api/v1/second-factor/, then try again."
+        )
+
+
+class SecondFactorImpossible(NotAllowed):
+    """Automation has no second factor, so it never does what needs one."""
+
+    default_code: ClassVar[str] = "second_factor_impossible"
+
+    def __init__(self) -> None:
+        super().__init__("Only a person with a second factor can do this, in a browser session. A token cannot.")
+
+
 class GrantsMoreThanHeld(NotAllowed):
     default_code: ClassVar[str] = "grants_more_than_held"
 
@@ -92,6 +112,13 @@ class LastOwner(Conflict):
 
     def __init__(self) -> None:
         super().__init__("This is the last active owner. Make someone else an owner first.")
+
+
+class OwnerInactive(Conflict):
+    default_code: ClassVar[str] = "owner_inactive"
+
+    def __init__(self) -> None:
+        super().__init__("The owner of this account is disabled. Name an active owner first.")
 
 
 class ClientRefused(DomainError):

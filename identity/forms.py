@@ -7,16 +7,35 @@ from uuid import UUID
 from django import forms
 from django.utils import timezone
 
-from identity.models import User
+from identity.models import ServiceAccount, User
+from identity.models.service_accounts import LONGEST_LIFETIME
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal, Grant
 from identity.roles import ROLES, Role
 from identity.selectors import members
-from identity.services.service_accounts import DEFAULT_LIFETIME, LONGEST_LIFETIME
+from identity.services.secrets import DEFAULT_LIFETIME, DEFAULT_OVERLAP
 from tenants.models import Customer
 from tenants.selectors import customers
 
 LIFETIMES = [(30, "30 days"), (DEFAULT_LIFETIME.days, "90 days"), (LONGEST_LIFETIME.days - 1, "1 year")]
+
+OVERLAPS = [(0, "Not at all"), (1, "1 hour"), (24, "24 hours"), (72, "3 days"), (168, "7 days")]
+
+
+class Networks(forms.CharField):
+    """Ranges of addresses, apart by spaces or lines; the service says which is none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            label="May come from",
+            max_length=800,
+            required=False,
+            help_text="Address ranges, such as 203.0.113.0/24, apart by spaces. None: from anywhere.",
+            widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+        )
+
+    def clean(self, value: Any) -> list[str]:
+        return str(super().clean(value)).split()
 
 
 class SignInForm(forms.Form):
@@ -92,7 +111,8 @@ class ServiceAccountForm(_RoleForm):
     permission = Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE
 
     name = forms.CharField(max_length=200, widget=forms.TextInput({"autocomplete": "off"}))
-    purpose = forms.CharField(max_length=500, required=False, help_text="What it does, for whoever finds it in a year.")
+    purpose = forms.CharField(max_length=500, help_text="What it does, for whoever finds it in a year.")
+    networks = Networks()
     owner = forms.ModelChoiceField(User.objects, help_text="Who answers for it.")
     customers = forms.ModelMultipleChoiceField(
         Customer.objects, required=False, help_text="None: it reaches the whole workspace."
@@ -101,7 +121,7 @@ class ServiceAccountForm(_RoleForm):
         label="The secret is valid for", choices=LIFETIMES, coerce=int, initial=DEFAULT_LIFETIME.days
     )
 
-    field_order = ("name", "purpose", "role", "customers", "owner", "lifetime")
+    field_order = ("name", "purpose", "role", "customers", "owner", "lifetime", "networks")
 
     def __init__(self, *args: Any, principal: ActingPrincipal, **kwargs: Any) -> None:
         super().__init__(*args, principal=principal, **kwargs)
@@ -114,3 +134,38 @@ class ServiceAccountForm(_RoleForm):
         terms = dict(self.cleaned_data)
         terms["expires_at"] = timezone.now() + timedelta(days=terms.pop("lifetime"))
         return terms
+
+
+class AmendForm(forms.Form):
+    """Of a service account that is there."""
+
+    purpose = forms.CharField(max_length=500)
+    owner = forms.ModelChoiceField(User.objects, help_text="Who answers for it.")
+    networks = Networks()
+
+    def __init__(self, *args: Any, account: ServiceAccount, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["owner"].queryset = members().filter(principal__disabled_at=None)  # type: ignore[attr-defined]
+        self.initial = {"purpose": account.purpose, "owner": account.owner_id, "networks": account.principal.networks}
+
+
+class RotateForm(forms.Form):
+    replaces = forms.CharField(required=False, max_length=16, widget=forms.HiddenInput)
+    overlap = forms.TypedChoiceField(
+        label="The present secret stays good for",
+        choices=OVERLAPS,
+        coerce=int,
+        initial=DEFAULT_OVERLAP.days * 24,
+        help_text="Until then both work. After that, using the old one locks the account.",
+    )
+    lifetime = forms.TypedChoiceField(
+        label="The new secret is valid for", choices=LIFETIMES, coerce=int, initial=DEFAULT_LIFETIME.days
+    )
+
+    def terms(self) -> dict[str, Any]:
+        """What rotate_secret takes, without `by`."""
+        return {
+            "overlap": timedelta(hours=self.cleaned_data["overlap"]),
+            "expires_at": timezone.now() + timedelta(days=self.cleaned_data["lifetime"]),
+            "replaces": self.cleaned_data["replaces"],
+        }

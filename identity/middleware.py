@@ -16,6 +16,7 @@ from identity.cookies import SessionCookie, clear_session_cookie
 from identity.errors import PrincipalRefused, TenantSuspended, TokenRefused
 from identity.models import User
 from identity.principals import ActingPrincipal, PrincipalKind
+from identity.responses import is_committed
 from identity.selectors import acting_principal
 from identity.services.sessions import Client
 from identity.sessions import NoSession, TenantSession, live_session
@@ -53,8 +54,10 @@ class PrincipalMiddleware:
 
     def _by_token(self, request: HttpRequest) -> HttpResponseBase:
         try:
-            claims = _bearer(request)
-            return self._within(request, claims.tenant_id, claims.principal_id, lambda: _Entry(load_principal(claims)))
+            claims, address = _bearer(request), _client(request).address
+            return self._within(
+                request, claims.tenant_id, claims.principal_id, lambda: _Entry(load_principal(claims, address))
+            )
         except TokenRefused:
             return _unauthorized()
         except TenantSuspended as suspended:
@@ -100,7 +103,7 @@ class PrincipalMiddleware:
         response = self.get_response(request)
         if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
             response.render()
-        if response.status_code >= HTTPStatus.BAD_REQUEST:
+        if response.status_code >= HTTPStatus.BAD_REQUEST and not is_committed(response):
             transaction.set_rollback(True)
         elif session is not None and session.modified:
             session.save()

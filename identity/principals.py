@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from audit.actors import Actor, ActorKind
+from identity.networks import is_within
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 
@@ -53,6 +54,7 @@ class ActingPrincipal:
     session_id: UUID | None = None
     agent_session_id: UUID | None = None
     scopes: frozenset[Permission] | None = None
+    networks: str = ""
     tenant_active: bool = True  # False: the provider has suspended the tenant, and there are no grants
 
     is_authenticated = True  # what Django and DRF ask of a user
@@ -72,6 +74,10 @@ class ActingPrincipal:
 
     def _in_scope(self, permission: Permission) -> bool:
         return self.scopes is None or permission in self.scopes
+
+    def admits(self, address: str) -> bool:
+        """Whether it may act from there."""
+        return not self.networks or is_within(address, self.networks)
 
     def permissions(self) -> frozenset[Permission]:
         """Everything that is allowed somewhere."""

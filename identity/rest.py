@@ -22,9 +22,13 @@ UUID_PATTERN = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # of an id in an a
 
 
 class TenantViewSet(GenericViewSet[Any]):
-    """`get_queryset` returns a selector; `required_permissions` names one permission for every action."""
+    """`get_queryset` returns a selector; `required_permissions` names one permission for every action.
+
+    `recent_mfa_actions` are those that need a second factor of the last minutes as well (identity.step_up).
+    """
 
     required_permissions: ClassVar[Mapping[str, Permission]] = {}
+    recent_mfa_actions: ClassVar[frozenset[str]] = frozenset()
     authentication_classes = (PrincipalAuthentication,)
     permission_classes = (DeclaredPermission,)
     pagination_class = NewestFirst

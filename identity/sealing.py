@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils.encoding import force_bytes
 
 NONCE_BYTES = 12
+INTERRUPTED = b"msplex/identity/interrupted/v1"
 SEED = b"msplex/identity/totp-seed/v1"
 RECOVERY = b"msplex/identity/recovery-code/v1"
 
@@ -28,20 +29,29 @@ def _keys(purpose: bytes) -> Iterator[bytes]:
         yield _key(secret, purpose)
 
 
-def seal_seed(seed: bytes, *, tenant: UUID, user: UUID) -> bytes:
+def seal(clear: bytes, *, purpose: bytes, bound_to: bytes) -> bytes:
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return nonce + AESGCM(next(_keys(SEED))).encrypt(nonce, seed, tenant.bytes + user.bytes)
+    return nonce + AESGCM(next(_keys(purpose))).encrypt(nonce, clear, bound_to)
+
+
+def unseal(sealed: bytes, *, purpose: bytes, bound_to: bytes) -> bytes:
+    """InvalidTag when it was sealed for something else, or with a key that is gone."""
+    nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+    for key in _keys(purpose):
+        try:
+            return AESGCM(key).decrypt(nonce, ciphertext, bound_to)
+        except InvalidTag:
+            continue
+    raise InvalidTag
+
+
+def seal_seed(seed: bytes, *, tenant: UUID, user: UUID) -> bytes:
+    return seal(seed, purpose=SEED, bound_to=tenant.bytes + user.bytes)
 
 
 def open_seed(sealed: bytes | memoryview, *, tenant: UUID, user: UUID) -> bytes:
     """InvalidTag when it was sealed for someone else, or with a key that is gone."""
-    nonce, ciphertext = bytes(sealed[:NONCE_BYTES]), bytes(sealed[NONCE_BYTES:])
-    for key in _keys(SEED):
-        try:
-            return AESGCM(key).decrypt(nonce, ciphertext, tenant.bytes + user.bytes)
-        except InvalidTag:
-            continue
-    raise InvalidTag
+    return unseal(bytes(sealed), purpose=SEED, bound_to=tenant.bytes + user.bytes)
 
 
 def recovery_digests(code: str, *, user: UUID) -> list[bytes]:

@@ -7,13 +7,23 @@ from django.db.models import F, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from identity.errors import PrincipalRefused, TenantSuspended
-from identity.models import AgentSession, Principal, RoleBinding, ServiceAccount, Session, User
+from identity.models import (
+    AgentSession,
+    Principal,
+    RoleBinding,
+    ServiceAccount,
+    ServiceAccountSecret,
+    Session,
+    User,
+)
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
 from tenants.directory import TenantActive
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed
+
+ENDINGS = (("never", "Never"), ("later", "Later"), ("ended", "Has ended"))
 
 
 def acting_principal(principal_id: UUID, *, epoch: int | None = None) -> ActingPrincipal:
@@ -30,7 +40,7 @@ def acting_principal(principal_id: UUID, *, epoch: int | None = None) -> ActingP
 def known_principal(principal_id: UUID, *, epoch: int | None = None) -> ActingPrincipal:
     """Like acting_principal, for a door that names the suspended tenant itself: then there is not a single grant."""
     rows = Principal.objects.filter(id=principal_id).values_list(
-        "kind", "label", "tenant_id", "epoch", "disabled_at", TenantActive(),
+        "kind", "label", "tenant_id", "epoch", "disabled_at", "networks", TenantActive(),
         "bindings__role", "bindings__customer_id", "bindings__expires_at",
     )  # fmt: skip
     return principal_of(principal_id, list(rows), epoch=epoch)
@@ -41,7 +51,7 @@ def principal_of(principal_id: UUID, rows: Sequence[Any], *, epoch: int | None =
     if not rows or rows[0][4] is not None or epoch not in {None, rows[0][3]}:
         raise PrincipalRefused
     now = timezone.now()
-    kind, label, tenant_id, current_epoch, _, active, *_ = rows[0]
+    kind, label, tenant_id, current_epoch, _, networks, active, *_ = rows[0]
     return ActingPrincipal(
         id=principal_id,
         kind=PrincipalKind(kind),
@@ -54,12 +64,13 @@ def principal_of(principal_id: UUID, rows: Sequence[Any], *, epoch: int | None =
             if active and role and (expires_at is None or expires_at > now)
         ),
         tenant_active=active,
+        networks=networks,
     )
 
 
 # As `known_principal` reads it.
 _PRINCIPAL = (
-    "SELECT p.kind, p.label, p.tenant_id, p.epoch, p.disabled_at, (SELECT border.tenant_active()),"
+    "SELECT p.kind, p.label, p.tenant_id, p.epoch, p.disabled_at, p.networks, (SELECT border.tenant_active()),"
     " b.role, b.customer_id, b.expires_at"
     " FROM identity_principal p LEFT JOIN identity_rolebinding b"
     " ON b.tenant_id = p.tenant_id AND b.principal_id = p.id WHERE p.tenant_id = %s AND p.id = %s"
@@ -151,11 +162,34 @@ def members() -> QuerySet[User]:
 
 
 def service_accounts() -> QuerySet[ServiceAccount]:
-    return ServiceAccount.objects.select_related("principal", "owner").prefetch_related(_bindings()).order_by("-id")
+    return (
+        ServiceAccount.objects.select_related("principal", "owner__principal")
+        .prefetch_related(_bindings())
+        .order_by("-id")
+    )
+
+
+SECRETS_SHOWN = 50  # the newest; older ones matter only when they come back
+
+
+def secrets_of(account: ServiceAccount) -> QuerySet[ServiceAccountSecret]:
+    return ServiceAccountSecret.objects.filter(account=account).order_by("-id")
 
 
 def bindings() -> QuerySet[RoleBinding]:
     return RoleBinding.objects.select_related("customer").order_by("-id")
+
+
+def role_bindings() -> QuerySet[RoleBinding]:
+    """Who has which role: those whose principal the acting context shows."""
+    return bindings().select_related("principal")
+
+
+def ending(rows: QuerySet[RoleBinding], when: str) -> QuerySet[RoleBinding]:
+    """Those that never end, end later, or have ended."""
+    now = timezone.now()
+    wanted = {"never": Q(expires_at=None), "later": Q(expires_at__gt=now), "ended": Q(expires_at__lte=now)}
+    return rows.filter(wanted[when])
 
 
 def active_bindings() -> QuerySet[RoleBinding]:

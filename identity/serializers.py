@@ -4,7 +4,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from identity.models import RoleBinding, ServiceAccount, User
+from identity.models import RoleBinding, ServiceAccount, ServiceAccountSecret, User
 from identity.roles import ROLES, Role
 from tenants.models import Customer, key_validator
 from tenants.selectors import customers
@@ -26,7 +26,7 @@ class BindingOut(serializers.ModelSerializer[RoleBinding]):
 
     class Meta:
         model = RoleBinding
-        fields = ("id", "role", "customer", "customer_name", "created_at", "created_by", "expires_at")
+        fields = ("id", "role", "customer", "customer_name", "reason", "created_at", "created_by", "expires_at")
 
 
 class BindingIn(serializers.Serializer[Any]):
@@ -60,17 +60,57 @@ class MemberIn(serializers.Serializer[Any]):
         return Role(value)
 
 
+class SecretOut(serializers.ModelSerializer[ServiceAccountSecret]):
+    """Never the secret itself. `state`: current, previous (good until the overlap ends), retired or revoked."""
+
+    state = serializers.CharField()
+
+    class Meta:
+        model = ServiceAccountSecret
+        fields = (
+            "id", "prefix", "state", "created_at", "created_by", "expires_at", "superseded_at", "revoked_at",
+            "last_used_at", "last_used_address",
+        )  # fmt: skip
+
+
+class SecretMade(SecretOut):
+    client_secret = serializers.SerializerMethodField(help_text="Shown in this answer and never again.")
+
+    class Meta(SecretOut.Meta):
+        fields = (*SecretOut.Meta.fields, "client_secret")  # type: ignore[assignment]
+
+    def get_client_secret(self, secret: ServiceAccountSecret) -> str:  # noqa: ARG002
+        return str(self.context["secret"])
+
+
+class RotationIn(serializers.Serializer[Any]):
+    overlap_hours = serializers.IntegerField(min_value=0, max_value=7 * 24, default=24)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    replaces = serializers.CharField(
+        max_length=16, default="", allow_blank=True, help_text="The current secret's prefix; refused if it is another."
+    )
+
+
 class ServiceAccountOut(serializers.ModelSerializer[ServiceAccount]):
     owner = serializers.UUIDField(source="owner_id")
+    owner_active = serializers.SerializerMethodField(help_text="False: it gets no new secret until it has another.")
+    networks = serializers.SerializerMethodField(help_text="Ranges it may come from; none: any.")
     disabled_at = serializers.DateTimeField(source="principal.disabled_at", allow_null=True)
     bindings = BindingOut(source="principal.bindings", many=True)
 
     class Meta:
         model = ServiceAccount
         fields = (
-            "id", "name", "purpose", "owner", "client_id", "secret_prefix", "token_seconds",
-            "created_at", "expires_at", "last_used_at", "disabled_at", "bindings",
+            "id", "name", "purpose", "owner", "owner_active", "client_id", "networks", "token_seconds", "created_at",
+            "expires_at", "last_used_at", "last_used_address", "locked_at", "disabled_at", "bindings",
         )  # fmt: skip
+
+    def get_owner_active(self, account: ServiceAccount) -> bool:
+        return not account.owner.principal.is_disabled
+
+    def get_networks(self, account: ServiceAccount) -> list[str]:
+        networks: str = account.principal.networks
+        return networks.split()
 
 
 class ServiceAccountMade(ServiceAccountOut):
@@ -85,7 +125,8 @@ class ServiceAccountMade(ServiceAccountOut):
 
 class ServiceAccountIn(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=200)
-    purpose = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    purpose = serializers.CharField(max_length=500)
+    networks = serializers.ListField(child=serializers.CharField(max_length=50), max_length=16, default=list)
     owner = serializers.UUIDField(required=False, help_text="A member's id; by default whoever asks.")
     role = serializers.ChoiceField(choices=ROLE_CHOICES)
     customers = _OfCustomer(many=True, required=False, default=list)
@@ -93,6 +134,12 @@ class ServiceAccountIn(serializers.Serializer[Any]):
 
     def validate_role(self, value: str) -> Role:
         return Role(value)
+
+
+class ServiceAccountChange(serializers.Serializer[Any]):
+    purpose = serializers.CharField(max_length=500, required=False)
+    owner = serializers.UUIDField(required=False)
+    networks = serializers.ListField(child=serializers.CharField(max_length=50), max_length=16, required=False)
 
 
 class CustomerOut(serializers.ModelSerializer[Customer]):

@@ -3,6 +3,7 @@
 import dataclasses
 import secrets
 import time
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -89,10 +90,12 @@ def public_keys() -> list[dict[str, Any]]:
     return [{**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM} for key in _keys(settings.TOKEN_VERIFY_KEY)]
 
 
-def issue_access_token(account: "ServiceAccount", *, principal: ActingPrincipal, resource: str) -> tuple[str, int]:
+def issue_access_token(
+    account: "ServiceAccount", *, principal: ActingPrincipal, resource: str, until: datetime
+) -> tuple[str, int]:
     """A token for one resource, and the seconds it lives: never longer than the secret it was bought with."""
     now = int(time.time())
-    lifetime = min(account.token_seconds, MAXIMUM_SECONDS, int(account.expires_at.timestamp()) - now)
+    lifetime = min(account.token_seconds, MAXIMUM_SECONDS, int(until.timestamp()) - now)
     claims = _common_claims(principal, resource, now, lifetime) | {
         "client_id": account.client_id,
         "scope": " ".join(sorted(principal.permissions())),
@@ -194,9 +197,10 @@ def _claims(claims: dict[str, Any]) -> Claims:
         raise TokenRefused("token_malformed") from error
 
 
-def load_principal(claims: Claims) -> ActingPrincipal:
-    """The principal as it is now, in the open transaction: disabled or changed since the token was made is refused.
+def load_principal(claims: Claims, address: str = "") -> ActingPrincipal:
+    """The principal as it is now, in the open transaction.
 
+    Refused when it was disabled or changed since the token was made, or acts from where it may not.
     In a suspended tenant it has no grants and `tenant_active` says why: each door names that refusal in its own way.
     """
     try:
@@ -205,6 +209,8 @@ def load_principal(claims: Claims) -> ActingPrincipal:
         raise TokenRefused("principal_refused") from refused
     if principal.tenant_id != claims.tenant_id:
         raise TokenRefused("principal_refused")
+    if not principal.admits(address):
+        raise TokenRefused("address_refused")
     return principal.limited_to(claims.customers)
 
 

@@ -11,11 +11,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 
 from identity.errors import PermissionMissing
+from identity.interrupted import keep
 from identity.permissions import Permission
+from identity.responses import committed
+from identity.step_up import is_recent
 from tenants.errors import DomainError
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 ATTRIBUTE = "declared_permission"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,10 +29,17 @@ class Declaration:
     permission: Permission | None = None
     actions: Mapping[str, Permission] | None = None
     public: str = ""
+    recent_mfa: bool | frozenset[str] = False  # of a view; for a viewset, the methods that need it
 
 
-def requires(permission: Permission) -> Callable[[View], View]:
-    """Only for those who hold it, for the tenant or for some customer; the database narrows what they see."""
+def requires(
+    permission: Permission, *, recent_mfa: bool = False, unkept: frozenset[str] = frozenset()
+) -> Callable[[View], View]:
+    """Only for those who hold it, for the tenant or for some customer; the database narrows what they see.
+
+    `recent_mfa`: what changes something also needs a second factor of the last minutes, and asks for it.
+    `unkept`: the fields that are not kept meanwhile, because they are secret.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -38,9 +49,11 @@ def requires(permission: Permission) -> Callable[[View], View]:
                 return _refuse(request)
             if not principal.allows(permission):
                 raise PermissionMissing(permission)
+            if recent_mfa and request.method not in SAFE and not is_recent(principal):
+                return confirm_first(request, unkept)
             return view(request, *args, **kwargs)
 
-        setattr(wrapped, ATTRIBUTE, Declaration(permission=permission))
+        setattr(wrapped, ATTRIBUTE, Declaration(permission=permission, recent_mfa=recent_mfa))
         return wrapped  # type: ignore[return-value]
 
     return decorate
@@ -68,7 +81,11 @@ def declared_permission(view: Callable[..., Any]) -> Declaration | None:
     actions = getattr(view, "actions", None)
     required = getattr(getattr(view, "cls", None), "required_permissions", None)
     if actions and required is not None and set(actions.values()) <= set(required):
-        return Declaration(actions={method: required[action] for method, action in actions.items()})
+        confirmed = getattr(view, "cls").recent_mfa_actions  # noqa: B009 -- a viewset's function has it, mypy cannot see
+        return Declaration(
+            actions={method: required[action] for method, action in actions.items()},
+            recent_mfa=frozenset(method for method, action in actions.items() if action in confirmed),
+        )
     return None
 
 
@@ -88,3 +105,12 @@ def sign_in_first(request: HttpRequest) -> HttpResponse:
         response["HX-Redirect"] = resolve_url(settings.LOGIN_URL)
         return response
     return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': target})}")
+
+
+def confirm_first(request: HttpRequest, unkept: frozenset[str]) -> HttpResponseBase:
+    """To the page that asks for a code. What was sent waits in the session, and is shown again there."""
+    keep(request, unkept=unkept)
+    target = resolve_url(settings.STEP_UP_URL)
+    if request.headers.get("HX-Request") == "true":
+        return committed(HttpResponse(status=401, headers={"HX-Redirect": target}))
+    return redirect(target)

@@ -142,6 +142,7 @@ AUTH_USER_MODEL = "identity.User"
 AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "identity.backends.CustomerBackend"]
 ANONYMOUS_USER_NAME = None
 LOGIN_URL = "portal:sign_in"
+STEP_UP_URL = "portal:step_up"
 GUARDIAN_MONKEY_PATCH_USER = GUARDIAN_MONKEY_PATCH_GROUP = False
 MIGRATION_MODULES = {  # tables that know no tenants: never made
     "guardian": "identity.guardian.migrations",

@@ -5,6 +5,7 @@ from identity.models.factors import RecoveryCode, TotpDevice
 from identity.models.oauth import AgentSession, OAuthApplication, OAuthCode, OAuthRefreshToken
 from identity.models.people import CustomerPermission, User
 from identity.models.principals import Principal
+from identity.models.secrets import ServiceAccountSecret
 from identity.models.service_accounts import ServiceAccount
 from identity.models.sessions import Attempts, Session
 
@@ -19,6 +20,7 @@ __all__ = [
     "RecoveryCode",
     "RoleBinding",
     "ServiceAccount",
+    "ServiceAccountSecret",
     "Session",
     "TotpDevice",
     "User",

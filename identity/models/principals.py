@@ -19,6 +19,8 @@ class Principal(TenantModel):
     epoch = models.PositiveBigIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
+    # Ranges, apart by spaces, that automation may come from; empty: any. Here, because every request reads this row.
+    networks = models.CharField(max_length=800, blank=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [

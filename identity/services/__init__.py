@@ -9,9 +9,11 @@ from identity.services.oauth import TokenAnswer, answer_token_request, connect_a
 from identity.services.principals import disable_principal, enable_principal
 from identity.services.projection import forget_ended_roles
 from identity.services.provisioning import Provisioned, provision_tenant
-from identity.services.service_accounts import create_service_account
+from identity.services.secrets import revoke_all_secrets, revoke_secret, rotate_secret
+from identity.services.service_accounts import amend_service_account, create_service_account
 from identity.services.sessions import Client, sign_out
 from identity.services.sign_in import SignedIn, begin_enrolment, sign_in_code, sign_in_password
+from identity.services.step_up import confirm, confirmed
 from identity.services.tokens import IssuedToken, exchange_secret
 
 __all__ = [
@@ -21,11 +23,14 @@ __all__ = [
     "Provisioned",
     "SignedIn",
     "TokenAnswer",
+    "amend_service_account",
     "answer_token_request",
     "archive_customer",
     "begin_enrolment",
     "bind_role",
+    "confirm",
     "confirm_totp",
+    "confirmed",
     "connect_agent",
     "create_customer",
     "create_member",
@@ -40,7 +45,10 @@ __all__ = [
     "provision_tenant",
     "refuse_agent",
     "reset_factors",
+    "revoke_all_secrets",
+    "revoke_secret",
     "revoke_token",
+    "rotate_secret",
     "sign_in_code",
     "sign_in_password",
     "sign_out",

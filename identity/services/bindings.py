@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.utils import timezone
 
 from audit.actors import Actor
 from audit.kinds import EventKind
@@ -39,6 +40,11 @@ def check_grant(role: Role, customer: Customer | None) -> Grant:
     if customer is not None and customer.status != Customer.Status.ACTIVE:
         raise Invalid("This customer is archived.", field="customer", code="customer_archived")
     return Grant(role, customer.pk if customer else None)
+
+
+def check_expiry(expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Invalid("Choose a time that is still to come.", field="expires_at", code="expiry_in_past")
 
 
 def add_binding(
@@ -80,6 +86,7 @@ def bind_role(
     expires_at: datetime | None = None,
 ) -> RoleBinding:
     grant = check_grant(role, customer)
+    check_expiry(expires_at)
     principal = lock_principal(principal.pk)
     authorise(by, manage_permission(principal), grant.customer_id)
     authorise_grant(by, grant)

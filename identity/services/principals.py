@@ -10,7 +10,7 @@ from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
 from identity.errors import HoldsMore
-from identity.models import Principal, Session
+from identity.models import Principal, ServiceAccount, Session
 from identity.principals import Grant
 from identity.roles import Role
 from identity.selectors import active_bindings
@@ -65,6 +65,7 @@ def enable_principal(principal_id: UUID, *, by: Actor) -> None:
     if not principal.is_disabled:
         return
     Principal.objects.filter(id=principal.pk).update(disabled_at=None)
+    ServiceAccount.objects.filter(id=principal.pk).update(locked_at=None)
     end_credentials(principal)
     _record(EventKind.PRINCIPAL_ENABLED, principal, by)
 

@@ -47,7 +47,7 @@ def see(caller: Caller) -> Seen:
     with acting_for(narrowest), signed_transaction(narrowest) as db:
         holder, revision, used = ask_principal(db, caller.claims.principal_id), ask_revision(db), ask_calls_used(db)
         agent = _ask_agent(db, caller.claims)
-    principal = _principal(caller.claims, holder.fetchall(), agent.fetchone() if agent else None)
+    principal = _principal(caller, holder.fetchall(), agent.fetchone() if agent else None)
     context = dataclasses.replace(narrowest, customers=principal.scope()) if principal else narrowest
     return Seen(context, principal, snapshot_at(context, revision_of(revision)), calls_used_of(used))
 
@@ -62,7 +62,8 @@ def _ask_agent(db: Signed, claims: Claims) -> Any:
     return ask_agent(db, claims.agent_session_id, user_id=claims.principal_id, epoch=claims.epoch)
 
 
-def _principal(claims: Claims, rows: list[Row], agent: Row | None) -> ActingPrincipal | None:
+def _principal(caller: Caller, rows: list[Row], agent: Row | None) -> ActingPrincipal | None:
+    claims = caller.claims
     try:
         principal = principal_of(claims.principal_id, rows, epoch=claims.epoch)
     except PrincipalRefused:
@@ -71,6 +72,6 @@ def _principal(claims: Claims, rows: list[Row], agent: Row | None) -> ActingPrin
         if agent is None:
             return None
         principal = agent_of(principal, agent, claims.scope.split())
-    if principal.kind is not claims.kind:
+    if principal.kind is not claims.kind or principal.tenant_id != claims.tenant_id:
         return None
-    return principal.limited_to(claims.customers) if principal.tenant_id == claims.tenant_id else None
+    return principal.limited_to(claims.customers) if principal.admits(caller.address) else None

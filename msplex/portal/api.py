@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.models import ConnectorInstance
+from identity.matrix import SURFACES, Bearer, Surface
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from identity.rest import TenantViewSet
@@ -56,6 +57,14 @@ class DashboardOut(serializers.Serializer[Any]):
     progress = ProgressOut(allow_null=True, help_text="On the way to the first call; for those who can go it.")
 
 
+class SurfaceOut(serializers.Serializer[Any]):
+    group = serializers.CharField()
+    name = serializers.CharField()
+    everywhere = serializers.BooleanField(help_text="With the role for the whole MSP.")
+    for_customer = serializers.BooleanField(help_text="With the role for one customer, within it.")
+    recent_second_factor = serializers.BooleanField(help_text="It needs one of the last 15 minutes.")
+
+
 class RoleOut(serializers.Serializer[Any]):
     role = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]  # DRF's own fields have one for forms
@@ -64,6 +73,7 @@ class RoleOut(serializers.Serializer[Any]):
         choices=["one customer", "whole MSP", "either"], help_text="What it can be given for."
     )
     permissions = serializers.ListField(child=serializers.CharField())
+    surfaces = SurfaceOut(many=True, help_text="What it can do, where it is bound.")
 
 
 class DashboardViewSet(TenantViewSet):
@@ -92,8 +102,19 @@ class RoleViewSet(TenantViewSet):
 def _role(role: Role) -> dict[str, Any]:
     definition = ROLES[role]
     reach = "one customer" if definition.customer_scoped else "whole MSP" if definition.tenant_wide_only else "either"
+    surfaces = [_surface(each, role) for each in SURFACES]
     said = {"label": definition.label, "description": definition.description}
-    return {"role": role, **said, "reach": reach, "permissions": sorted(definition.permissions)}
+    return {"role": role, **said, "reach": reach, "permissions": sorted(definition.permissions), "surfaces": surfaces}
+
+
+def _surface(surface: Surface, role: Role) -> dict[str, Any]:
+    return {
+        "group": surface.group,
+        "name": surface.label,
+        "everywhere": Bearer(role) in surface.bearers,
+        "for_customer": Bearer(role, for_customer=True) in surface.bearers,
+        "recent_second_factor": bool(surface.confirmed),
+    }
 
 
 routes = [

@@ -8,7 +8,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from connectors import filters as calls
-from identity.models import ServiceAccount, User
+from identity.models import RoleBinding, ServiceAccount, User
+from identity.selectors import ENDINGS, ending
+from identity.serializers import ROLE_CHOICES
 from msplex.portal.gates import LABELS
 from tenants.models import Customer
 from tenants.selectors import customers
@@ -32,6 +34,20 @@ class Narrowing(filters.FilterSet):  # type: ignore[misc]  # the package has no 
     def qs(self) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().qs if self.form.is_valid() else self.queryset.none()
         return rows
+
+
+class BindingFilter(Narrowing):
+    q = filters.CharFilter(field_name="principal__label", lookup_expr="icontains", label="Search", widget=SEARCH)
+    role = filters.ChoiceFilter(choices=ROLE_CHOICES, label="Role", empty_label="Any")
+    customer = filters.ModelChoiceFilter(queryset=_customers, label="Customer", empty_label="Any")
+    ends = filters.ChoiceFilter(choices=ENDINGS, method="ending", label="Ends", empty_label="Any")
+
+    class Meta:
+        model = RoleBinding
+        fields: tuple[str, ...] = ()
+
+    def ending(self, rows: QuerySet[RoleBinding], name: str, value: str) -> QuerySet[RoleBinding]:  # noqa: ARG002
+        return ending(rows, value)
 
 
 class CallFilter(Narrowing, calls.CallFilter):

@@ -1,5 +1,6 @@
 """What the portal asks people for. The services check everything again."""
 
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django import forms
@@ -49,6 +50,10 @@ def choose_a_role(form: forms.Form) -> None:
 class BindingForm(forms.Form):
     role = forms.ChoiceField()
     customer = _Customers(required=False, empty_label="Every customer")
+    reason = forms.CharField(max_length=500, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    expires_at = forms.DateField(
+        label="Until the end of", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
 
     def __init__(self, *args: Any, giver: ActingPrincipal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,6 +66,11 @@ class BindingForm(forms.Form):
 
     def clean_role(self) -> Role:
         return Role(self.cleaned_data["role"])
+
+    def clean_expires_at(self) -> datetime | None:
+        """That day is the last, in UTC."""
+        last: date | None = self.cleaned_data["expires_at"]
+        return datetime.combine(last, time(23, 59, 59), UTC) if last else None
 
 
 class MemberForm(identity.MemberForm):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -9,7 +10,7 @@ from django.db.models.functions import Coalesce
 from connectors import selectors as connectors
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from identity import selectors as identity
-from identity.models import RecoveryCode, ServiceAccount, Session, User
+from identity.models import Principal, RecoveryCode, ServiceAccount, Session, User
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from tenants import selectors as tenants
@@ -131,3 +132,12 @@ def people() -> QuerySet[User]:
 
 def recovery_codes_left(user: User) -> int:
     return RecoveryCode.objects.filter(user=user, used_at=None).count()
+
+
+def names_of(ids: list[UUID]) -> dict[UUID, str]:
+    """Of what the reader may see: principals, customers and connections."""
+    if not ids:
+        return {}
+    found = dict(Principal.objects.filter(id__in=ids).values_list("id", "label"))
+    found |= dict(Customer.objects.filter(id__in=ids).values_list("id", "name"))
+    return found | dict(ConnectorInstance.objects.filter(id__in=ids).values_list("id", "name"))

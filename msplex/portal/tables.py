@@ -14,6 +14,14 @@ def _cell(label: str, template: str, **kwargs: Any) -> tables.TemplateColumn:
     )
 
 
+class BindingsTable(tables.Table):  # type: ignore[misc]  # the package has no types
+    principal = _cell("Who", "binding_principal", order_by="principal__label")
+    role = _cell("Role", "binding_role")
+    expires_at = _cell("Until", "binding_expires", css="cell-tight")
+    reason = _cell("Reason", "binding_reason", orderable=False)
+    created_at = _cell("Given", "binding_given", css="cell-tight")
+
+
 class CustomersTable(tables.Table):  # type: ignore[misc]  # the package has no types
     name = _cell("Name", "customer_name")
     key = _cell("Key", "customer_key")

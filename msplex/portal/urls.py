@@ -10,8 +10,11 @@ from msplex.portal.views import (
     customers,
     dashboard,
     people,
+    roles,
+    secrets,
     service_accounts,
     sign_in,
+    step_up,
 )
 
 _rooms = [
@@ -26,6 +29,7 @@ _rooms = [
     path("agents/", agents.agents, name="agents"),
     path("agents/connect/", agents.agent_connect, name="agent_connect"),
     path("agents/<uuid:pk>/end/", agents.agent_end, name="agent_end"),
+    path("confirm/", step_up.step_up, name="step_up"),
     path("calls/", calls.calls, name="calls"),
     path("calls/<uuid:pk>/", calls.call, name="call"),
     path("connectors/", connectors.connectors, name="connectors"),
@@ -50,7 +54,8 @@ _rooms = [
     path("people/<uuid:pk>/reset/", people.person_reset, name="person_reset"),
     path("people/<uuid:pk>/roles/", people.person_bind, name="person_bind"),
     path("people/<uuid:pk>/roles/<uuid:binding>/", people.person_unbind, name="person_unbind"),
-    path("roles/", people.roles, name="roles"),
+    path("roles/", roles.roles, name="roles"),
+    path("roles/given/", roles.bindings, name="bindings"),
     path("service-accounts/", service_accounts.service_accounts, name="service_accounts"),
     path("service-accounts/new/", service_accounts.service_account_new, name="service_account_new"),
     path("service-accounts/<uuid:pk>/", service_accounts.service_account, name="service_account"),
@@ -58,6 +63,14 @@ _rooms = [
         "service-accounts/<uuid:pk>/disable/", service_accounts.service_account_disable, name="service_account_disable"
     ),
     path("service-accounts/<uuid:pk>/enable/", service_accounts.service_account_enable, name="service_account_enable"),
+    path("service-accounts/<uuid:pk>/amend/", secrets.service_account_amend, name="service_account_amend"),
+    path("service-accounts/<uuid:pk>/rotate/", secrets.service_account_rotate, name="service_account_rotate"),
+    path("service-accounts/<uuid:pk>/revoke/", secrets.service_account_revoke_all, name="service_account_revoke_all"),
+    path(
+        "service-accounts/<uuid:pk>/revoke/<uuid:secret>/",
+        secrets.service_account_revoke,
+        name="service_account_revoke",
+    ),
     path("service-accounts/<uuid:pk>/roles/", service_accounts.service_account_bind, name="service_account_bind"),
     path(
         "service-accounts/<uuid:pk>/roles/<uuid:binding>/",

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from connectors.catalogue import find
-from identity.models import Principal
+from identity.models import Principal, ServiceAccount, ServiceAccountSecret
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from msplex.portal.gates import LABELS
@@ -151,3 +151,37 @@ def took(call: object) -> str:
         return ""
     seconds = (finished - started).total_seconds()
     return f"{seconds * 1000:,.0f} ms" if seconds < TEN_SECONDS else f"{seconds:,.1f} s"
+
+
+@register.simple_tag
+def until(value: datetime | None) -> str | SafeString:
+    """When a role ends, and whether it has."""
+    if value is None:
+        return "No end"
+    return format_html("{} {}", day(value), state("disabled", "ended")) if value <= timezone.now() else day(value)
+
+
+@register.filter
+def field_label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+@register.simple_tag
+def account_state(account: ServiceAccount) -> SafeString:
+    """With what a person has to look at."""
+    shown = state("failed", "locked") if account.locked_at else principal_state(account.principal)
+    if account.owner.principal.is_disabled:
+        return format_html("{} {}", shown, state("degraded", "owner disabled"))
+    return shown
+
+
+@register.simple_tag
+def secret_state(secret: ServiceAccountSecret) -> SafeString:
+    live = secret.state in {"current", "previous"} and secret.expires_at > timezone.now()
+    if secret.state in {"current", "previous"}:
+        return (
+            state("active", "current" if secret.state == "current" else "until the overlap ends")
+            if live
+            else state("disabled", "ended")
+        )
+    return state("disabled", secret.state)

@@ -6,14 +6,16 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import connections, transaction
 from django.test import Client as Browser
+from django.utils import timezone
 from django_otp.oath import totp
 
 from audit.actors import Actor, system
-from identity.models import ServiceAccount, TotpDevice, User
+from identity.models import ServiceAccount, Session, TotpDevice, User
 from identity.roles import Role
 from identity.selectors import acting_principal
 from identity.services import (
@@ -62,6 +64,11 @@ class Person:
         browser = Browser()
         browser.cookies[settings.SESSION_COOKIE_NAME] = cookie
         return browser
+
+    def confirmed(self, *, ago: timedelta) -> None:
+        """The second factor of every session of this person was given that long ago."""
+        with self.world.acting():
+            Session.objects.filter(principal_id=self.user.pk).update(mfa_at=timezone.now() - ago)
 
 
 @dataclasses.dataclass

@@ -268,7 +268,6 @@ def test_a_narrow_token_that_asks_for_the_tenant_is_refused_by_name(acme: Tenant
     with acme.acting():
         bind_role(machine.account.principal, role=Role.ADMIN, by=SETUP)
 
-    body = {"email": "e@x.example", "name": "E", "role": "viewer", "password": PASSWORD}
-    response = api.post("/api/v1/members/", body, content_type="application/json")
+    response = api.post("/api/v1/customers/", {"name": "New", "key": "new"}, content_type="application/json")
 
     assert (response.status_code, response.json()["code"]) == (403, "permission_missing")

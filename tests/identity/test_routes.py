@@ -8,6 +8,7 @@ import dataclasses
 import itertools
 import math
 import random
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ from tests.identity.factories import PASSWORD, SETUP, make_machine, make_person
 pytestmark = pytest.mark.usefixtures("whole_portal")
 Ids = dict[str, Any]
 Body = dict[str, Any]
+MOMENT = re.compile(r"'\d{4}-\d\d-\d\d \d\d:[^']*'::timestamptz")  # by which a session is looked up
 MALFORMED = ["x", "-" * 36, "0" * 36, "g" * 8 + str(uuid7())[8:], "é", "\0", "x" * 3000, "' OR '1'='1"]
 PAIRS, LOUDEST, TIMES = 60, 1.2, 4
 
@@ -52,7 +54,9 @@ def _member(world: TenantWorld) -> Ids:
 
 def _service_account(world: TenantWorld) -> Ids:
     account = make_machine(world, Role.VIEWER)
-    return {"pk": account.id, "binding": _binding(world, account.id)}
+    with world.acting():
+        secret = account.account.secrets.get().pk
+    return {"pk": account.id, "binding": _binding(world, account.id), "secret": secret}
 
 
 def _binding(world: TenantWorld, principal: UUID) -> UUID:
@@ -70,7 +74,11 @@ OBJECTS: dict[str, Callable[[TenantWorld], Ids]] = {
     "member": _member,
     "service-account": _service_account,
 }
-BODIES: dict[str, Body] = {"bind": {"role": "operator"}}  # by action; the others take none
+BODIES: dict[str, Body] = {
+    "bind": {"role": "operator"},
+    "partial_update": {},
+    "rotate": {},
+}  # by action; the others take none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +150,7 @@ def globex() -> TenantWorld:
 
 @pytest.fixture
 def api(acme: TenantWorld) -> Browser:
-    return make_machine(acme, Role.ADMIN).api()
+    return make_person(acme, Role.ADMIN).browser()  # what needs a second factor is not for machines
 
 
 def _answer(response: HttpResponse, *hidden: object) -> tuple[int, bytes, dict[str, str]]:
@@ -181,7 +189,7 @@ def _without(sql: str, *ids: object) -> str:
     for identifier in ids:
         for text in (str(identifier), identifier.hex if isinstance(identifier, UUID) else str(identifier)):
             sql = sql.replace(text, "ID")
-    return sql
+    return MOMENT.sub("MOMENT", sql)
 
 
 @pytest.mark.parametrize(("route", "key"), PLACES)
@@ -241,14 +249,18 @@ VALID: dict[type[drf.Serializer[Any]], Callable[[TenantWorld], Body]] = {
         "email": f"{uuid7().hex}@x.example", "name": "E", "role": "viewer", "password": PASSWORD,
     },
     serializers.ServiceAccountIn: lambda world: {
-        "name": uuid7().hex, "role": "viewer", "owner": str(make_person(world).id),
+        "name": uuid7().hex, "purpose": "tests", "role": "viewer", "owner": str(make_person(world).id),
     },
+    serializers.ServiceAccountChange: lambda _: {},
+    serializers.RotationIn: lambda _: {},
 }  # fmt: skip
 TAKEN_BY: dict[type[drf.Serializer[Any]], list[str]] = {
     serializers.BindingIn: ["/api/v1/members/{member}/bindings/", "/api/v1/service-accounts/{account}/bindings/"],
     serializers.CustomerIn: ["/api/v1/customers/"],
     serializers.MemberIn: ["/api/v1/members/"],
     serializers.ServiceAccountIn: ["/api/v1/service-accounts/"],
+    serializers.ServiceAccountChange: ["/api/v1/service-accounts/{account}/"],
+    serializers.RotationIn: ["/api/v1/service-accounts/{account}/secrets/"],
 }
 ID_FIELDS = (drf.UUIDField, drf.RelatedField, drf.ManyRelatedField)
 
@@ -278,6 +290,7 @@ def test_the_walk_meets_every_input() -> None:
         ("MemberIn", "customer"),
         ("ServiceAccountIn", "customers"),
         ("ServiceAccountIn", "owner"),
+        ("ServiceAccountChange", "owner"),
     }
 
 
@@ -286,7 +299,8 @@ def post(api: Browser, acme: TenantWorld) -> Callable[[str, Body], HttpResponse]
     places = {"member": make_person(acme, Role.BILLING).id, "account": make_machine(acme, Role.BILLING).id}
 
     def send(path: str, body: Body) -> HttpResponse:
-        return api.post(path.format_map(places), body, content_type="application/json")
+        ask = api.patch if path.endswith("{account}/") else api.post
+        return ask(path.format_map(places), body, content_type="application/json")
 
     return send
 
@@ -306,7 +320,7 @@ def test_a_foreign_id_in_a_body_is_as_unknown_as_none(
     unknown = ask(uuid7())
     assert unknown[0] == 400
     assert ask(_other(globex, name)) == unknown
-    assert ask(_other(acme, name))[0] == 201
+    assert ask(_other(acme, name))[0] in {200, 201}
 
 
 @pytest.mark.parametrize("malformed", ["x", "-" * 36, "", 1, None, ["x"], {"a": 1}, "\0"])
@@ -341,11 +355,13 @@ def test_a_role_says_nothing_of_a_foreign_customer(post, globex: TenantWorld, ro
 def test_a_foreign_choice_of_a_form_is_as_unknown_as_none(
     form: type[django_forms.Form], acme: TenantWorld, globex: TenantWorld
 ) -> None:
-    alice, mallory = make_person(acme), make_person(globex)
+    alice, mallory, machine = make_person(acme), make_person(globex), make_machine(acme)
     foreign = {"owner": mallory.id}
 
     with acme.acting():
         principal = {"principal": acting_principal(alice.id)} if issubclass(form, forms._RoleForm) else {}
+        if form is forms.AmendForm:
+            principal = {"account": machine.account}
         for name, field in form(**principal).fields.items():
             if isinstance(field, django_forms.ModelChoiceField):
                 unknown, other = uuid7(), foreign.get(name, globex.customers[0].id)

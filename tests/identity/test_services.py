@@ -208,7 +208,8 @@ def test_an_expired_binding_gives_nothing():
     acme = make_tenant()
     bob = make_person(acme, Role.VIEWER)
     with acme.acting():
-        bind_role(bob.user.principal, role=Role.OPERATOR, expires_at=timezone.now() - timedelta(seconds=1), by=SETUP)
+        binding = bind_role(bob.user.principal, role=Role.OPERATOR, by=SETUP)
+        RoleBinding.objects.filter(id=binding.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
         assert acting_principal(bob.id).grants == (Grant(Role.VIEWER),)
 
 
@@ -271,9 +272,11 @@ class TestServiceAccount:
 
         with acme.acting():
             account = ServiceAccount.objects.get(id=machine.id)
+            secret = account.secrets.get()
         assert machine.secret.startswith("mspx_sa_")
-        assert machine.secret.encode() not in bytes(account.secret_hash)
-        assert account.secret_prefix == machine.secret[:12]
+        assert machine.secret.encode() not in bytes(secret.digest)
+        assert secret.prefix == machine.secret[:12]
+        assert secret.expires_at == account.expires_at
         assert timedelta(days=89) < account.expires_at - timezone.now() <= timedelta(days=90)
 
     @pytest.mark.parametrize("days", [-1, 400])

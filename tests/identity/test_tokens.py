@@ -220,7 +220,9 @@ def test_the_hard_cap_holds_whatever_the_row_says():
     with machine.world.acting():
         account = ServiceAccount.objects.get(id=machine.id)
         account.token_seconds = 30_000
-        _, seconds = issue_access_token(account, principal=acting_principal(account.pk), resource="x")
+        _, seconds = issue_access_token(
+            account, principal=acting_principal(account.pk), resource="x", until=account.expires_at
+        )
     assert seconds == 3600
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from connectors.models import CustomerMapping
-from identity.models import RoleBinding
+from identity.models import RoleBinding, ServiceAccountSecret
 from tests.portal.factories import Furnished
 from tests.routes import Route, routes
 
@@ -24,6 +24,11 @@ def binding_of(principal: Callable[[Furnished], UUID]) -> Find:
 def mapping_of(it: Furnished) -> UUID:
     with it.world.acting():
         return CustomerMapping.objects.get(instance=it.instance).pk
+
+
+def secret_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        return ServiceAccountSecret.objects.get(account=it.machine.account).pk
 
 
 def customer_of(it: Furnished) -> UUID:
@@ -52,6 +57,7 @@ IDS: dict[tuple[str, str], Find] = {
     ("person", "binding"): binding_of(owner_of),
     ("service_account", "pk"): machine_of,
     ("service_account", "binding"): binding_of(machine_of),
+    ("service_account", "secret"): secret_of,
 }
 NOUNS = {"tool_call": "call", "connector_instance": "connector", "member": "person"}  # of the API, where they differ
 

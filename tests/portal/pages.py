@@ -12,7 +12,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         name: reverse(f"portal:{name}")
         for name in (
             "dashboard", "calls", "connectors", "customers", "customer_new", "people", "person_new", "roles",
-            "service_accounts", "service_account_new", "account",
+            "bindings", "service_accounts", "service_account_new", "account", "step_up",
         )
     }  # fmt: skip
     return pages | {

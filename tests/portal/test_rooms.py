@@ -24,6 +24,8 @@ LISTS = {
     "service_accounts": Role.OPERATOR,
     "service_account_new": Role.VIEWER,
     "roles": None,
+    "bindings": Role.OPERATOR,
+    "step_up": None,
     "account": None,
 }
 DETAILS = {
@@ -49,6 +51,10 @@ BUTTONS = {
     "person_unbind": Role.OPERATOR,
     "service_account_disable": Role.OPERATOR,
     "service_account_enable": Role.OPERATOR,
+    "service_account_amend": Role.OPERATOR,
+    "service_account_rotate": Role.OPERATOR,
+    "service_account_revoke": Role.OPERATOR,
+    "service_account_revoke_all": Role.VIEWER,
     "service_account_bind": Role.OPERATOR,
     "service_account_unbind": Role.OPERATOR,
 }

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import resolve, reverse
 
 from connectors import filters as calls
+from identity.matrix import OWNER, SURFACES
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from identity.web import declared_permission
@@ -45,12 +46,18 @@ TWINS = {
     "person_bind": ("member-bind", "post"),
     "person_unbind": ("member-unbind", "delete"),
     "roles": ("role-list", "get"),
+    "bindings": ("binding-list", "get"),
+    "step_up": ("second-factor-list", "post"),
     "service_accounts": ("service-account-list", "get"),
     "service_account_new": ("service-account-list", "post"),
     "service_account": ("service-account-detail", "get"),
     "service_account_disable": ("service-account-disable", "post"),
     "service_account_enable": ("service-account-enable", "post"),
     "service_account_bind": ("service-account-bind", "post"),
+    "service_account_amend": ("service-account-detail", "patch"),
+    "service_account_rotate": ("service-account-secrets", "post"),
+    "service_account_revoke": ("service-account-revoke", "delete"),
+    "service_account_revoke_all": ("service-account-secrets", "delete"),
     "service_account_unbind": ("service-account-unbind", "delete"),
 }
 BY_ITSELF = {
@@ -177,3 +184,5 @@ def test_the_roles_over_the_api_are_the_catalogue(acme: Furnished) -> None:
     assert [role["reach"] for role in listed] == [
         "whole MSP", "whole MSP", "whole MSP", "either", "either", "one customer", "one customer",
     ]  # fmt: skip
+    surfaces = {each["name"]: each["everywhere"] for each in listed[0]["surfaces"]}
+    assert surfaces == {each.label: OWNER in each.bearers for each in SURFACES}

@@ -26,6 +26,7 @@ from identity.models import (
     RecoveryCode,
     RoleBinding,
     ServiceAccount,
+    ServiceAccountSecret,
     Session,
     TotpDevice,
     User,
@@ -136,7 +137,9 @@ def _agent(user: User, customer: Customer) -> None:
 def _machine(owner: User, customer: Customer) -> None:
     name = secrets.token_hex(6)
     principal = Principal.objects.create(kind="service_account", label=name, customer=customer)
-    ServiceAccount.objects.create(
-        id=principal.id, principal=principal, name=name, owner=owner, client_id=name, secret_hash=bytes(32),
-        secret_prefix=name, expires_at=LATER,
-    )  # fmt: skip
+    account = ServiceAccount.objects.create(
+        id=principal.id, principal=principal, name=name, purpose="tests", owner=owner, client_id=name, expires_at=LATER
+    )
+    ServiceAccountSecret.objects.create(
+        account=account, digest=secrets.token_bytes(32), prefix=name[:12], created_by="tests", expires_at=LATER
+    )

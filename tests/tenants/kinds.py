@@ -76,6 +76,7 @@ KINDS: dict[str, Kind] = {
     "identity_recoverycode": own("user_id"),
     "identity_rolebinding": own_or_in_scope("principal_id", own_written=False),
     "identity_serviceaccount": own("id"),
+    "identity_serviceaccountsecret": own("account_id"),
     "identity_session": own("principal_id"),
     "identity_totpdevice": own("user_id"),
     "identity_user": own_or_in_scope("id", own_written=True),

@@ -48,7 +48,7 @@ def theme(request: PortalRequest) -> HttpResponseBase:
     return response
 
 
-@requires(Permission.PORTAL_DASHBOARD_READ)
+@requires(Permission.PORTAL_DASHBOARD_READ, recent_mfa=True)
 @require_POST
 @never_cache
 def recovery_codes(request: PortalRequest) -> HttpResponse:

@@ -9,6 +9,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_POST
 
 from connectors import services
+from connectors.catalogue import all_connectors
 from connectors.catalogue import connector as catalogue_entry
 from connectors.contract import Connector
 from connectors.models import ConnectorInstance
@@ -21,6 +22,7 @@ from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
 from msplex.portal.forms import InstanceForm, MappingForm
 from msplex.portal.requests import PortalRequest
 
+SECRET_FIELDS = frozenset(name for entry in all_connectors() for name in entry.secret_fields)
 DETAIL = "portal/connectors/instance.html"
 
 
@@ -57,7 +59,7 @@ def connector_progress(request: PortalRequest, pk: UUID) -> HttpResponse:
     return render(request, "portal/connectors/progress.html", _state(request, one(instances(), pk)))
 
 
-@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE, recent_mfa=True, unkept=SECRET_FIELDS)
 @require_POST
 @sensitive_post_parameters()
 @sensitive_variables()

@@ -45,7 +45,7 @@ def customer(request: PortalRequest, pk: UUID) -> HttpResponse:
     return render(request, "portal/customers/detail.html", context)
 
 
-@requires(Permission.CUSTOMERS_CUSTOMER_MANAGE)
+@requires(Permission.CUSTOMERS_CUSTOMER_MANAGE, recent_mfa=True)
 @require_POST
 def customer_archive(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(all_customers(), pk)

@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -10,7 +9,6 @@ from django_tables2 import RequestConfig
 from identity import services
 from identity.models import User
 from identity.permissions import Permission
-from identity.roles import ROLES, RoleDefinition
 from identity.selectors import bindings
 from identity.web import requires
 from msplex.portal import selectors
@@ -30,7 +28,7 @@ def people(request: PortalRequest) -> HttpResponse:
     return render(request, "portal/people/list.html", {"filter": narrowed, "table": table, "filtered": filtered})
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @sensitive_post_parameters("password")
 def person_new(request: PortalRequest) -> HttpResponse:
     form = MemberForm(request.POST or None, principal=request.principal)
@@ -61,7 +59,7 @@ def _about(request: PortalRequest, found: User) -> dict[str, object]:
     }
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def person_disable(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)
@@ -70,7 +68,7 @@ def person_disable(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:person", pk)
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def person_enable(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)
@@ -79,7 +77,7 @@ def person_enable(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:person", pk)
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def person_reset(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)
@@ -88,7 +86,7 @@ def person_reset(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:person", pk)
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def person_bind(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)
@@ -100,7 +98,7 @@ def person_bind(request: PortalRequest, pk: UUID) -> HttpResponse:
     return mend(request, "portal/people/detail.html", _about(request, found) | {"binding_form": form})
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def person_unbind(request: PortalRequest, pk: UUID, binding: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)
@@ -108,26 +106,3 @@ def person_unbind(request: PortalRequest, pk: UUID, binding: UUID) -> HttpRespon
     done = f"{given.label} was taken away from {found.email}."
     carry_out(request, lambda: services.unbind_role(given, by=request.actor), done)
     return redirect("portal:person", pk)
-
-
-@dataclass(frozen=True, slots=True)
-class MatrixRow:
-    permission: Permission
-    cells: list[bool]
-
-    @property
-    def parts(self) -> list[str]:
-        return self.permission.split(":")
-
-
-@requires(Permission.PORTAL_DASHBOARD_READ)
-def roles(request: PortalRequest) -> HttpResponse:
-    matrix = [MatrixRow(right, [right in role.permissions for role in ROLES.values()]) for right in Permission]
-    context = {"roles": [(role, _reach(role)) for role in ROLES.values()], "matrix": matrix}
-    return render(request, "portal/people/roles.html", context)
-
-
-def _reach(role: RoleDefinition) -> str:
-    if role.customer_scoped:
-        return "for one customer"
-    return "for the whole MSP" if role.tenant_wide_only else "for all customers or one"

@@ -3,15 +3,17 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 from django_tables2 import RequestConfig
 
 from identity import services
-from identity.models import ServiceAccount
+from identity.forms import AmendForm, RotateForm
+from identity.models import ServiceAccount, ServiceAccountSecret
 from identity.permissions import Permission
-from identity.selectors import bindings
+from identity.selectors import SECRETS_SHOWN, bindings, secrets_of
 from identity.selectors import service_accounts as all_accounts
 from identity.web import requires
 from msplex.portal.answers import PAGE_ROWS, carry_out, mend, one, said_beside
@@ -19,6 +21,8 @@ from msplex.portal.filters import ServiceAccountFilter
 from msplex.portal.forms import BindingForm, ServiceAccountForm
 from msplex.portal.requests import PortalRequest
 from msplex.portal.tables import ServiceAccountsTable
+
+DETAIL = "portal/service_accounts/detail.html"
 
 
 @requires(Permission.IDENTITY_SERVICE_ACCOUNT_READ)
@@ -31,7 +35,7 @@ def service_accounts(request: PortalRequest) -> HttpResponse:
     return render(request, "portal/service_accounts/list.html", context)
 
 
-@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE, recent_mfa=True)
 @never_cache
 def service_account_new(request: PortalRequest) -> HttpResponse:
     form = ServiceAccountForm(request.POST or None, principal=request.principal)
@@ -46,15 +50,18 @@ def service_account_new(request: PortalRequest) -> HttpResponse:
 @sensitive_variables()
 def _created(request: PortalRequest, form: ServiceAccountForm) -> HttpResponse:
     """The secret is in this answer, and nowhere else."""
-    account, client_id, secret = services.create_service_account(**form.terms(), by=request.actor)
-    context = {
+    account, _, secret = services.create_service_account(**form.terms(), by=request.actor)
+    return render(request, "portal/service_accounts/secret.html", secret_page(account, secret))
+
+
+def secret_page(account: ServiceAccount, secret: str) -> dict[str, object]:
+    return {
         "account": account,
-        "client_id": client_id,
+        "client_id": account.client_id,
         "secret": secret,
-        "token_command": token_command(client_id),
+        "token_command": token_command(account.client_id),
         "gateway": settings.GATEWAY_RESOURCE,
     }
-    return render(request, "portal/service_accounts/secret.html", context)
 
 
 def token_command(client_id: str) -> str:
@@ -69,10 +76,10 @@ def token_command(client_id: str) -> str:
 
 @requires(Permission.IDENTITY_SERVICE_ACCOUNT_READ)
 def service_account(request: PortalRequest, pk: UUID) -> HttpResponse:
-    return render(request, "portal/service_accounts/detail.html", _about(request, one(all_accounts(), pk)))
+    return render(request, DETAIL, about(request, one(all_accounts(), pk)))
 
 
-def _about(request: PortalRequest, found: ServiceAccount) -> dict[str, object]:
+def about(request: PortalRequest, found: ServiceAccount) -> dict[str, object]:
     may_manage = request.principal.allows(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
     return {
         "account": found,
@@ -83,10 +90,22 @@ def _about(request: PortalRequest, found: ServiceAccount) -> dict[str, object]:
         "bind_url": "portal:service_account_bind",
         "unbind_url": "portal:service_account_unbind",
         "token_command": token_command(found.client_id),
+        **_secrets(found, may_manage=may_manage),
     }
 
 
-@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+def _secrets(found: ServiceAccount, *, may_manage: bool) -> dict[str, object]:
+    secrets = list(secrets_of(found)[:SECRETS_SHOWN])
+    current = next((each.prefix for each in secrets if each.state == ServiceAccountSecret.State.CURRENT), "")
+    return {
+        "secrets": secrets,
+        "now": timezone.now(),
+        "rotate_form": RotateForm(initial={"replaces": current}) if may_manage else None,
+        "amend_form": AmendForm(account=found) if may_manage else None,
+    }
+
+
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE, recent_mfa=True)
 @require_POST
 def service_account_disable(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(all_accounts(), pk)
@@ -95,7 +114,7 @@ def service_account_disable(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:service_account", pk)
 
 
-@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE, recent_mfa=True)
 @require_POST
 def service_account_enable(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(all_accounts(), pk)
@@ -104,7 +123,7 @@ def service_account_enable(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:service_account", pk)
 
 
-@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE, recent_mfa=True)
 @require_POST
 def service_account_bind(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(all_accounts(), pk)
@@ -113,10 +132,10 @@ def service_account_bind(request: PortalRequest, pk: UUID) -> HttpResponse:
         with said_beside(form):
             services.bind_role(found.principal, **form.cleaned_data, by=request.actor)
             return redirect("portal:service_account", pk)
-    return mend(request, "portal/service_accounts/detail.html", _about(request, found) | {"binding_form": form})
+    return mend(request, DETAIL, about(request, found) | {"binding_form": form})
 
 
-@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE)
+@requires(Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE, recent_mfa=True)
 @require_POST
 def service_account_unbind(request: PortalRequest, pk: UUID, binding: UUID) -> HttpResponse:
     found = one(all_accounts(), pk)

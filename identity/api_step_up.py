@@ -1,0 +1,64 @@
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from identity import step_up
+from identity.errors import CodeRefused, SecondFactorImpossible
+from identity.models import Session
+from identity.permissions import Permission
+from identity.responses import committed
+from identity.rest import TenantViewSet, problem
+from identity.services.step_up import confirm
+from identity.step_up import RECENT
+
+
+class SecondFactorOut(serializers.Serializer[Session]):
+    method = serializers.CharField(source="mfa_method")
+    confirmed_at = serializers.DateTimeField(source="mfa_at")
+    recent_until = serializers.SerializerMethodField()
+    is_recent = serializers.SerializerMethodField(help_text="Actions that need a recent second factor are open now.")
+
+    def get_recent_until(self, session: Session) -> str:
+        return (session.mfa_at + RECENT).isoformat()
+
+    def get_is_recent(self, session: Session) -> bool:
+        return step_up.clock() <= session.mfa_at + RECENT
+
+
+class CodeIn(serializers.Serializer[Any]):
+    code = serializers.CharField(max_length=40, write_only=True, help_text="Of the authenticator app, or for recovery.")
+
+
+class SecondFactorViewSet(TenantViewSet):
+    """Of the session that asks. Tokens have none."""
+
+    serializer_class = SecondFactorOut
+    pagination_class = None  # type: ignore[assignment]
+    required_permissions = {
+        "list": Permission.PORTAL_DASHBOARD_READ,
+        "create": Permission.PORTAL_DASHBOARD_READ,
+    }
+
+    def _session(self) -> Session:
+        row: Session | None = getattr(self.request._request.session, "row", None)
+        if row is None:
+            raise SecondFactorImpossible
+        return row
+
+    @extend_schema(responses=SecondFactorOut)
+    def list(self, request: Request) -> Response:  # noqa: ARG002
+        return Response(SecondFactorOut(self._session()).data)
+
+    @extend_schema(request=CodeIn, responses=SecondFactorOut)
+    def create(self, request: Request) -> Response:
+        given = CodeIn(data=request.data)
+        session = self._session()
+        given.is_valid(raise_exception=True)
+        if confirm(session, given.validated_data["code"], request._request.actor):  # type: ignore[attr-defined]
+            session.refresh_from_db()
+            return Response(SecondFactorOut(session).data)
+        refused = problem(CodeRefused(), {"view": self})
+        return committed(refused) if refused else Response(status=401)

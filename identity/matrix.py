@@ -1,0 +1,158 @@
+"""What each role can do, address by address. The Roles page and its API twin show this table; a test holds every
+address of the portal and every action of the API to it, for every role. It is written by hand on purpose: what the
+views declare is checked against it, not copied into it.
+
+An address is the name of a portal's view, or `resource.action` of the API.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+from identity.roles import ROLES, Role
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bearer:
+    """A role as somebody has it: for the whole tenant, or for one customer."""
+
+    role: Role
+    for_customer: bool = False
+
+    @property
+    def label(self) -> str:
+        label = ROLES[self.role].label
+        return f"{label}, one customer" if self.for_customer and not ROLES[self.role].customer_scoped else label
+
+
+OWNER, ADMIN, BILLING = Bearer(Role.OWNER), Bearer(Role.ADMIN), Bearer(Role.BILLING)
+OPERATOR, VIEWER = Bearer(Role.OPERATOR), Bearer(Role.VIEWER)
+OPERATOR_OF_ONE, VIEWER_OF_ONE = Bearer(Role.OPERATOR, for_customer=True), Bearer(Role.VIEWER, for_customer=True)
+CUSTOMER_MANAGER = Bearer(Role.CUSTOMER_MANAGER, for_customer=True)
+CUSTOMER_VIEWER = Bearer(Role.CUSTOMER_VIEWER, for_customer=True)
+BEARERS = (
+    OWNER, ADMIN, BILLING, OPERATOR, VIEWER,
+    OPERATOR_OF_ONE, VIEWER_OF_ONE, CUSTOMER_MANAGER, CUSTOMER_VIEWER,
+)  # fmt: skip
+
+EVERYBODY = frozenset(BEARERS)
+ALL_BUT_BILLING = EVERYBODY - {BILLING}
+ADMINS = frozenset({OWNER, ADMIN})
+SETS_UP = ADMINS | {OPERATOR}
+MANAGES_PEOPLE = ADMINS | {CUSTOMER_MANAGER}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Surface:
+    """`confirmed` needs a recent second factor (identity.step_up); `changes` does not, and says why."""
+
+    group: str
+    label: str
+    bearers: frozenset[Bearer]
+    reads: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    confirmed: tuple[str, ...] = ()
+    why_unconfirmed: str = ""
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        return frozenset(self.reads) | frozenset(self.changes) | frozenset(self.confirmed)
+
+    def cells(self) -> Iterator[tuple[Bearer, bool]]:
+        return ((bearer, bearer in self.bearers) for bearer in BEARERS)
+
+
+SURFACES = (
+    Surface("Overview", "Dashboard", EVERYBODY, reads=("dashboard", "dashboard.list")),
+    Surface("Overview", "See what roles can do", EVERYBODY, reads=("roles", "role.list")),
+    Surface(
+        "Customers", "See customers", EVERYBODY,
+        reads=("customers", "customer", "customer.list", "customer.retrieve"),
+    ),
+    Surface(
+        "Customers", "Add customers", ADMINS,
+        reads=("customer_new",), changes=("customer_new", "customer.create"),
+        why_unconfirmed="A new customer gives nobody access to anything.",
+    ),
+    Surface("Customers", "Archive customers", ADMINS, confirmed=("customer_archive", "customer.archive")),
+    Surface(
+        "Connectors", "See the catalogue and connections", ALL_BUT_BILLING,
+        reads=(
+            "connectors", "connector_instance", "connector_progress", "connector.list", "connector.retrieve",
+            "connector-instance.list", "connector-instance.retrieve", "connector-instance.mappings",
+        ),
+    ),
+    Surface(
+        "Connectors", "Set up, check, switch and map connections", SETS_UP,
+        reads=("connector_start",),
+        changes=(
+            "connector_start", "connector_check", "connector_activate", "connector_deactivate", "connector_map",
+            "connector_unmap", "connector-instance.create", "connector-instance.check", "connector-instance.activate",
+            "connector-instance.deactivate", "connector-instance.map", "connector-instance.unmap",
+        ),
+        why_unconfirmed="Daily operations: no credential and nobody's rights change.",
+    ),
+    Surface(
+        "Connectors", "Store a connection's settings and credential", SETS_UP,
+        confirmed=("connector_configure", "connector-instance.configure"),
+    ),
+    Surface(
+        "Tool calls", "See tool calls", ALL_BUT_BILLING,
+        reads=("calls", "call", "tool-call.list", "tool-call.retrieve"),
+    ),
+    Surface(
+        "People", "See people and their roles", MANAGES_PEOPLE,
+        reads=("people", "person", "member.list", "member.retrieve"),
+    ),
+    Surface(
+        "People", "Add people", MANAGES_PEOPLE,
+        reads=("person_new",), confirmed=("person_new", "member.create"),
+    ),
+    Surface(
+        "People", "Give and take roles, disable, enable, reset factors", MANAGES_PEOPLE,
+        confirmed=(
+            "person_bind", "person_unbind", "person_disable", "person_enable", "person_reset",
+            "member.bind", "member.unbind", "member.disable", "member.enable",
+        ),
+    ),
+    Surface("People", "Look up who has which role", MANAGES_PEOPLE, reads=("bindings", "binding.list")),
+    Surface(
+        "Service accounts", "See service accounts", ADMINS,
+        reads=(
+            "service_accounts", "service_account", "service-account.list", "service-account.retrieve",
+            "service-account.secrets",
+        ),
+    ),
+    Surface(
+        "Service accounts", "Create service accounts", ADMINS,
+        reads=("service_account_new",), confirmed=("service_account_new", "service-account.create"),
+    ),
+    Surface(
+        "Service accounts", "Rotate and revoke their secrets, change owner and address ranges", ADMINS,
+        confirmed=(
+            "service_account_rotate", "service_account_revoke", "service_account_revoke_all", "service_account_amend",
+            "service-account.rotate", "service-account.revoke", "service-account.revoke_all",
+            "service-account.partial_update",
+        ),
+    ),
+    Surface(
+        "Service accounts", "Change their roles, disable and enable them", ADMINS,
+        confirmed=(
+            "service_account_bind", "service_account_unbind", "service_account_disable", "service_account_enable",
+            "service-account.bind", "service-account.unbind", "service-account.disable", "service-account.enable",
+        ),
+    ),
+    Surface(
+        "Your account", "See and dress your account", EVERYBODY,
+        reads=("account",), changes=("theme",), why_unconfirmed="Colours.",
+    ),
+    Surface(
+        "Your account", "Confirm your second factor", EVERYBODY,
+        reads=("step_up", "second-factor.list"), changes=("step_up", "second-factor.create"),
+        why_unconfirmed="It takes the second factor itself.",
+    ),
+    Surface("Your account", "Make new recovery codes", EVERYBODY, confirmed=("recovery_codes",)),
+)  # fmt: skip
+
+
+def surfaces_of(address: str) -> list[Surface]:
+    return [surface for surface in SURFACES if address in surface.addresses]

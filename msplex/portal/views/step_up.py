@@ -1,0 +1,100 @@
+"""The second factor again, for what needs a recent one; then what was interrupted is shown, and sent by the person."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import Resolver404, resolve
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from identity.errors import CodeRefused
+from identity.forms import CodeForm
+from identity.interrupted import NAME, Interrupted, take
+from identity.permissions import Permission
+from identity.responses import committed
+from identity.services.step_up import confirm
+from identity.sessions import TenantSession
+from identity.web import requires
+from msplex.portal import selectors
+from msplex.portal.answers import mend
+from msplex.portal.requests import PortalRequest
+
+VERBS = {
+    "bind": "Give a role",
+    "disable": "Disable",
+    "enable": "Enable",
+    "new": "Create",
+    "reset": "Reset the second factor",
+    "unbind": "Take a role away",
+}
+PAGE = "portal/step_up/code.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    label: str
+    value: str
+
+
+@requires(Permission.PORTAL_DASHBOARD_READ)
+@never_cache
+@sensitive_post_parameters("code")
+def step_up(request: PortalRequest) -> HttpResponseBase:
+    form = CodeForm(request.POST or None)
+    if request.method != "POST":
+        return render(request, PAGE, {"form": form, "kept": NAME in request.session})
+    if form.is_valid():
+        if confirm(_session(request).row, form.cleaned_data["code"], request.actor):
+            return _go_on(request)
+        form.add_error("code", CodeRefused().message)
+    return committed(mend(request, PAGE, {"form": form}))
+
+
+def _session(request: HttpRequest) -> TenantSession:
+    if not isinstance(request.session, TenantSession):
+        raise CodeRefused
+    return request.session
+
+
+def _go_on(request: PortalRequest) -> HttpResponseBase:
+    """Nothing is sent for the person: they see what waits, and press its button. It is shown once."""
+    waiting = take(request)
+    if waiting is None:
+        messages.success(request, "Confirmed. What needs a recent second factor is open for 15 minutes.")
+        return redirect("portal:dashboard")
+    verb, about = _what(waiting.path)
+    context = {"waiting": waiting, "verb": verb, "about": about, "shown": _shown(waiting)}
+    return render(request, "portal/step_up/go_on.html", context)
+
+
+def _what(path: str) -> tuple[str, str]:
+    """What the button does, and to whom."""
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return "Continue", ""
+    room, _, verb = (match.url_name or "").rpartition("_")
+    words = VERBS.get(verb, verb.replace("_", " ").capitalize())
+    if verb == "new":
+        words = f"{words} a {room.replace('_', ' ')}"
+    pk = match.kwargs.get("pk")
+    return words, selectors.names_of([pk]).get(pk, "") if isinstance(pk, UUID) else ""
+
+
+def _shown(waiting: Interrupted) -> list[Shown]:
+    """The fields in words: ids of customers and people by their names."""
+    ids = [identifier for _, value in waiting.fields if (identifier := _uuid(value))]
+    names = {str(pk): name for pk, name in selectors.names_of(ids).items()}
+    return [
+        Shown(name.replace("_", " ").capitalize(), names.get(value, value)) for name, value in waiting.fields if value
+    ]
+
+
+def _uuid(value: str) -> UUID | None:
+    try:
+        return UUID(value)
+    except ValueError:
+        return None
