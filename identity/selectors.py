@@ -4,7 +4,7 @@ from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from identity.errors import PrincipalRefused
-from identity.models import Principal, RoleBinding, ServiceAccount, Session, User
+from identity.models import Passkey, Principal, RoleBinding, SecurityPolicy, ServiceAccount, Session, User
 from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
 
@@ -58,3 +58,17 @@ def active_bindings() -> QuerySet[RoleBinding]:
 
 def sessions() -> QuerySet[Session]:
     return Session.objects.select_related("principal").order_by("-id")
+
+
+def sessions_of(principal_id: UUID) -> QuerySet[Session]:
+    return sessions().filter(principal_id=principal_id)
+
+
+def passkeys_of(user_id: UUID) -> QuerySet[Passkey]:
+    rows: QuerySet[Passkey] = Passkey.objects.filter(user_id=user_id).order_by("-id")
+    return rows
+
+
+def security_policy() -> SecurityPolicy:
+    """The tenant's, or the defaults."""
+    return SecurityPolicy.objects.first() or SecurityPolicy()

@@ -1,6 +1,7 @@
 """A process refuses to start with the wrong database role, or with a key that is not its own."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -42,6 +43,7 @@ def check_process() -> None:
     process = current_process()
     problems = [
         *key_problems(process),
+        *(passkey_problems() if process is Process.PORTAL and settings.PRODUCTION else ()),
         *(role_problems(process) if process in ROLES else ()),
     ]
     if problems:
@@ -60,6 +62,15 @@ def key_problems(process: Process) -> Iterator[str]:
             yield f"MSPLEX_{name} (or MSPLEX_{name}_FILE) is missing."
     if settings.CONTEXT_KEY and len(settings.CONTEXT_KEY) != CONTEXT_KEY_BYTES:
         yield f"MSPLEX_CONTEXT_KEY must be {CONTEXT_KEY_BYTES} bytes in base64."
+
+
+def passkey_problems() -> Iterator[str]:
+    """Browsers make passkeys for a name, and give them to pages at that name or below it."""
+    name, host = settings.WEBAUTHN_RP_ID, urlsplit(settings.PUBLIC_URL).hostname or ""
+    if not name:
+        yield "MSPLEX_WEBAUTHN_RP_ID is missing: the name that passkeys are made for. It cannot be changed later."
+    elif name != host and not host.endswith(f".{name}"):
+        yield f"MSPLEX_WEBAUTHN_RP_ID is {name}; it must be {host}, the host of MSPLEX_PUBLIC_URL, or a parent of it."
 
 
 def _present(name: str) -> bool:

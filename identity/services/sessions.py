@@ -1,10 +1,8 @@
 """Sessions of the browser: opened after the second factor, ended by the person, by time, or with the account."""
 
 import dataclasses
-from datetime import timedelta
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,10 +10,12 @@ from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
 from identity.cookies import SessionCookie
-from identity.models import Session
+from identity.models import Principal, Session
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
+from identity.selectors import security_policy
 from identity.services.authority import authorise
+from identity.services.ending import end_sessions
 
 USER_AGENT_LENGTH = 300
 
@@ -36,10 +36,11 @@ def open_session(principal: ActingPrincipal, *, method: str, client: Client) -> 
     cookie = SessionCookie.new(principal.tenant_id, principal.id)
     session = Session.objects.create(
         principal_id=principal.id,
+        customer_id=Principal.objects.values_list("customer_id", flat=True).get(id=principal.id),
         key_hash=cookie.key_hash(),
         epoch=principal.epoch,
         last_seen_at=now,
-        expires_at=now + timedelta(seconds=settings.SESSION_ABSOLUTE_SECONDS),
+        expires_at=now + security_policy().session,
         mfa_at=now,
         mfa_method=method,
         address=client.address,
@@ -58,5 +59,5 @@ def sign_out(session_id: UUID, *, by: Actor) -> None:
         return
     if session.principal_id != by.id:
         authorise(by, Permission.IDENTITY_MEMBER_MANAGE, session.principal.customer_id)
-    Session.objects.filter(id=session_id).update(ended_at=timezone.now())
+    end_sessions(Session.objects.filter(id=session_id), Session.End.SIGNED_OUT, by=by.label)
     record(EventKind.SIGNED_OUT, actor=by, subject=("session", session_id, ""))

@@ -1,0 +1,20 @@
+from celery import shared_task
+from django.db import transaction
+
+from tenants.directory import active_tenants
+from tenants.isolation.context import Context, acting_for
+from tenants.isolation.tasks import PlainTask
+from tenants.process import Process
+
+
+@shared_task(name="identity.sweep_sessions", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_sessions() -> None:
+    """Started by beat: sessions that ended by themselves say how; challenges that are too old to be answered go."""
+    from identity.services import expire_sessions, forget_challenges  # noqa: PLC0415 - a leaf: services enqueue tasks
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            expire_sessions()
+            forget_challenges()
