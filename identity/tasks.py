@@ -7,6 +7,18 @@ from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
 
 
+@shared_task(name="identity.sweep_ended_roles", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_ended_roles() -> None:
+    """Started by beat: roles that ended by themselves lose the rows that django-guardian reads."""
+    from identity.services import forget_ended_roles  # noqa: PLC0415 - a leaf: services enqueue tasks
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            forget_ended_roles()
+
+
 @shared_task(name="identity.sweep_sessions", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_sessions() -> None:
     """Started by beat: sessions that ended by themselves say how; challenges that are too old to be answered go."""

@@ -29,6 +29,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "identity.sweep_ended_roles": {
+        "task": "identity.sweep_ended_roles",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "identity.sweep_sessions": {
         "task": "identity.sweep_sessions",
         "schedule": 60.0,

@@ -17,6 +17,7 @@ from identity.services.passkey_sign_in import (
 )
 from identity.services.passkeys import begin_registration, register_passkey, remove_passkey, rename_passkey
 from identity.services.principals import disable_principal, enable_principal
+from identity.services.projection import forget_ended_roles
 from identity.services.provisioning import Provisioned, provision_tenant
 from identity.services.revoking import expire_sessions, revoke_session, revoke_sessions
 from identity.services.security import set_security_policy
@@ -48,6 +49,7 @@ __all__ = [
     "exchange_secret",
     "expire_sessions",
     "forget_challenges",
+    "forget_ended_roles",
     "has_passkeys",
     "make_recovery_codes",
     "may_start_with_passkey",

@@ -13,6 +13,7 @@ from identity.factors import accept_totp, new_recovery_codes, new_seed, otpauth_
 from identity.models import Passkey, RecoveryCode, Session, TotpDevice, User
 from identity.sealing import recovery_digests
 from identity.selectors import passkeys_of
+from identity.services.authority import whole_tenant
 from identity.services.principals import end_credentials, lock_managed
 from tenants.errors import Conflict
 from tenants.selectors import tenant
@@ -72,9 +73,10 @@ def make_recovery_codes(user: User, *, by: Actor) -> list[str]:
 def reset_factors(user: User, *, by: Actor) -> None:
     """The person lost them: the next sign-in sets up new ones. Whoever is signed in is signed out."""
     principal = lock_managed(user.principal_id, by)
-    TotpDevice.objects.filter(user=user).delete()
-    RecoveryCode.objects.filter(user=user).delete()
-    Passkey.objects.filter(user=user).delete()
+    with whole_tenant():  # factors are seen by their owner only, also not by the customer's manager
+        TotpDevice.objects.filter(user=user).delete()
+        RecoveryCode.objects.filter(user=user).delete()
+        Passkey.objects.filter(user=user).delete()
     end_credentials(principal, Session.End.FACTOR_CHANGED, by=by.label)
     record(
         EventKind.MFA_RESET,

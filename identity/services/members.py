@@ -19,6 +19,8 @@ from identity.services.uniqueness import conflict_if_taken
 from tenants.errors import Invalid
 from tenants.models import Customer
 
+LONGEST_EMAIL = 200  # as long as the label of a principal
+
 
 def normal_email(email: str) -> str:
     email = email.strip().lower()
@@ -26,10 +28,14 @@ def normal_email(email: str) -> str:
         validate_email(email)
     except ValidationError as error:
         raise Invalid("Enter an e-mail address.", field="email", code="email_invalid") from error
+    if len(email) > LONGEST_EMAIL:
+        message = f"Enter an e-mail address of at most {LONGEST_EMAIL} characters."
+        raise Invalid(message, field="email", code="email_invalid")
     return email
 
 
-def _check_password(password: str, user: User) -> None:
+def check_password(password: str, user: User) -> None:
+    """Invalid when it is too short, too common or too like the person's own name and address."""
     try:
         validate_password(password, user)
     except ValidationError as error:
@@ -61,7 +67,7 @@ def create_member(
 
 def _add_user(*, email: str, name: str, customer: Customer | None, password: str) -> User:
     user = User(email=email, name=name, customer=customer)
-    _check_password(password, user)
+    check_password(password, user)
     principal = Principal.objects.create(kind=PrincipalKind.USER.value, label=email, customer=customer)
     user.id = principal.pk
     user.principal = principal

@@ -11,11 +11,10 @@ from audit.kinds import EventKind
 from audit.services import record
 from identity.cookies import SessionCookie
 from identity.models import Principal, Session
-from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from identity.selectors import security_policy
-from identity.services.authority import authorise
 from identity.services.ending import end_sessions
+from identity.services.principals import check_managed
 
 USER_AGENT_LENGTH = 300
 
@@ -58,6 +57,6 @@ def sign_out(session_id: UUID, *, by: Actor) -> None:
     if session is None:
         return
     if session.principal_id != by.id:
-        authorise(by, Permission.IDENTITY_MEMBER_MANAGE, session.principal.customer_id)
+        check_managed(session.principal, by)
     end_sessions(Session.objects.filter(id=session_id), Session.End.SIGNED_OUT, by=by.label)
     record(EventKind.SIGNED_OUT, actor=by, subject=("session", session_id, ""))

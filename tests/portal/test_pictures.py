@@ -14,6 +14,7 @@ from connectors.services import activate_instance, configure_instance, map_custo
 from identity.roles import Role
 from identity.services import create_customer
 from msplex.decision.verdicts import Gate
+from tests.conftest import as_role
 from tests.factories import make_tenant
 from tests.identity.factories import PASSWORD, SETUP, make_machine, make_member, make_person
 from tests.portal.factories import PASSED, Furnished, make_call, refused_at
@@ -73,7 +74,7 @@ def _call(world, instance, number: int) -> ToolCall:
         rows_dropped=None if gate else number % 4, vendor_requests=0 if gate else 1,
     )  # fmt: skip
     if not gate:
-        with world.acting():
+        with as_role("broker"), world.acting():
             started = made.created_at + timedelta(milliseconds=14)
             finished = made.created_at + timedelta(milliseconds=80 + 37 * number)
             ToolCall.objects.filter(id=made.pk).update(started_at=started, finished_at=finished)
