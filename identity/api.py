@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.actors import Actor
-from identity import openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
+from identity import api_keys, openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
@@ -160,4 +160,5 @@ routes = [
     ("members", MemberViewSet, "member"),
     ("service-accounts", ServiceAccountViewSet, "service-account"),
     ("customers", CustomerViewSet, "customer"),
+    *api_keys.routes,
 ]

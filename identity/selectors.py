@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from identity.errors import PrincipalRefused, TenantSuspended
 from identity.models import Passkey, Principal, RoleBinding, SecurityPolicy, ServiceAccount, Session, User
+from identity.permissions import Permission
 from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
 from tenants.directory import TenantActive
@@ -105,3 +106,12 @@ def passkeys_of(user_id: UUID) -> QuerySet[Passkey]:
 def security_policy() -> SecurityPolicy:
     """The tenant's, or the defaults."""
     return SecurityPolicy.objects.first() or SecurityPolicy()
+
+
+def sessions_in_sight(principal: ActingPrincipal) -> QuerySet[Session]:
+    """One's own, and those of the people one may see: everyone's, or those of one's customers."""
+    reading = Permission.IDENTITY_MEMBER_READ
+    if principal.allows_everywhere(reading):
+        return sessions()
+    customers = [grant.customer_id for grant in principal.grants if grant.customer_id and reading in grant.permissions]
+    return sessions().filter(Q(principal_id=principal.id) | Q(customer_id__in=customers))

@@ -54,6 +54,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
                 "service_account",
             ),
             Place("Roles", "shield-check", "roles", Permission.PORTAL_DASHBOARD_READ, "roles"),
+            Place("Security", "lock-keyhole", "security", Permission.TENANT_SETTINGS_MANAGE, "security"),
         ),
     ),
 )

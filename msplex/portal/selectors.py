@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 from connectors import selectors as connectors
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from identity import selectors as identity
-from identity.models import RecoveryCode, ServiceAccount, Session, User
+from identity.models import RecoveryCode, ServiceAccount, Session, TotpDevice, User
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from tenants import selectors as tenants
@@ -131,3 +131,7 @@ def people() -> QuerySet[User]:
 
 def recovery_codes_left(user: User) -> int:
     return RecoveryCode.objects.filter(user=user, used_at=None).count()
+
+
+def has_authenticator(user: User) -> bool:
+    return TotpDevice.objects.filter(user=user, confirmed=True).exists()

@@ -2,17 +2,34 @@
 
 from django.urls import include, path
 
-from msplex.portal.views import account, calls, connectors, customers, dashboard, people, service_accounts, sign_in
+from msplex.portal.views import (
+    account,
+    calls,
+    connectors,
+    customers,
+    dashboard,
+    door_passkeys,
+    passkeys,
+    people,
+    security,
+    service_accounts,
+    sessions,
+    sign_in,
+)
 
 _rooms = [
     path("", dashboard.dashboard, name="dashboard"),
     path("sign-in/", sign_in.sign_in, name="sign_in"),
     path("sign-in/code/", sign_in.code, name="code"),
     path("sign-in/set-up/", sign_in.enrol, name="enrol"),
+    *door_passkeys.paths,
     path("sign-out/", sign_in.sign_out, name="sign_out"),
     path("account/", account.account, name="account"),
     path("account/theme/", account.theme, name="theme"),
     path("account/recovery-codes/", account.recovery_codes, name="recovery_codes"),
+    *passkeys.paths,
+    *sessions.paths,
+    path("security/", security.security, name="security"),
     path("calls/", calls.calls, name="calls"),
     path("calls/<uuid:pk>/", calls.call, name="call"),
     path("connectors/", connectors.connectors, name="connectors"),

@@ -99,6 +99,11 @@ def gate_label(key: str) -> str:
 
 
 @register.filter
+def factor_label(key: str) -> str:
+    return {"totp": "Authenticator app", "recovery_code": "Recovery code", "passkey": "Passkey"}.get(key, key)
+
+
+@register.filter
 def role_label(key: str) -> str:
     return ROLES[Role(key)].label if key in set(Role) else key
 

@@ -21,7 +21,7 @@ from msplex.portal import forms as portal_forms
 from msplex.portal.filters import CallFilter
 from tests.identity.factories import PASSWORD, make_machine
 from tests.portal.factories import Furnished, furnish
-from tests.portal.ids import Find, customer_of, instance_of, of, owner_of, with_ids
+from tests.portal.ids import Find, customer_of, instance_of, noun, of, owner_of, with_ids
 from tests.routes import Route, routes
 from tests.strangers import seen
 
@@ -78,7 +78,7 @@ def test_a_page_or_button_of_another_tenant_is_like_an_unknown_one(
 def test_an_api_route_of_another_tenant_is_like_an_unknown_one(
     acme: Furnished, globex: Furnished, route: Route
 ) -> None:
-    client = make_machine(globex.world, Role.OWNER).api()
+    client = api_of(globex, route)
 
     for foreign, unknown in twins(acme, globex, route):
         for method in route.actions:
@@ -86,6 +86,11 @@ def test_an_api_route_of_another_tenant_is_like_an_unknown_one(
                 ask = _api(client, method, data)
                 assert_alike(ask, route, foreign, unknown)
                 assert ask(route.address(**unknown)).status_code == 404
+
+
+def api_of(it: Furnished, route: Route) -> Client:
+    """A machine's, but for what only a person has."""
+    return it.owner.browser() if noun(route) == "passkey" else make_machine(it.world, Role.OWNER).api()
 
 
 def _api(client: Client, method: str, data: dict[str, Any]) -> Callable[[str], HttpResponse]:
@@ -100,7 +105,7 @@ def test_ones_own_object_is_there(route: Route) -> None:
     it = furnish("own")
     url = route.address(**of(it, route))
     if route.name.startswith("api:"):
-        client = make_machine(it.world, Role.OWNER).api()
+        client = api_of(it, route)
         statuses = {_api(client, method, {})(url).status_code for method in route.actions}
     else:
         statuses = {it.owner.browser().get(url).status_code, it.owner.browser().post(url, {}).status_code}
@@ -152,7 +157,7 @@ FORMS = {
     "MemberForm": ("person_new",),
     "ServiceAccountForm": ("service_account_new",),
 }
-VALUES: dict[str, Find] = {"customer": customer_of, "customers": customer_of, "owner": owner_of}
+VALUES: dict[str, Find] = {"customer": customer_of, "customers": customer_of, "owner": owner_of, "principal": owner_of}
 
 
 def test_every_form_field_by_id_is_walked() -> None:
@@ -190,6 +195,7 @@ BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("api:service-account-bind", "customer"): ROLE,
     ("api:service-account-list", "customers"): {"name": "New", "role": "viewer"},
     ("api:service-account-list", "owner"): {"name": "New", "role": "viewer"},
+    ("api:session-revoke-all", "principal"): {},
 }
 
 
