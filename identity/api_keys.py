@@ -16,7 +16,7 @@ from identity import services
 from identity.models import Passkey, SecurityPolicy, Session, User
 from identity.models.security import LONGEST_IDLE, LONGEST_SESSION, SHORTEST_IDLE, SHORTEST_SESSION
 from identity.permissions import Permission
-from identity.principals import ActingPrincipal
+from identity.principals import ActingPrincipal, PrincipalKind
 from identity.rest import TenantViewSet
 from identity.selectors import members, passkeys_of, security_policy, sessions_in_sight
 from tenants.errors import Invalid, NotAllowed
@@ -102,9 +102,9 @@ class _Rooms(TenantViewSet):
 
     @property
     def person(self) -> User:
-        if not isinstance(self.request._request.user, User):
+        if self.acting.kind is not PrincipalKind.USER:
             raise NotAllowed("Passkeys are a person's.", code="no_person")
-        return self.request._request.user
+        return User.objects.get(id=self.acting.id)
 
 
 def _input(serializer: Any) -> dict[str, Any]:
