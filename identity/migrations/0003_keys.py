@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                     ("password_changed", "Password changed"),
                     ("revoked", "Revoked"),
                     ("signed_out", "Signed out"),
-                    ("withdrawn", "Withdrawn with the account's credentials"),
+                    ("withdrawn", "Withdrawn"),
                 ],
                 max_length=20,
             ),

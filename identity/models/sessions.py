@@ -25,7 +25,7 @@ class Session(TenantModel):
         PASSWORD_CHANGED = "password_changed", "Password changed"
         REVOKED = "revoked", "Revoked"
         SIGNED_OUT = "signed_out", "Signed out"
-        WITHDRAWN = "withdrawn", "Withdrawn with the account's credentials"
+        WITHDRAWN = "withdrawn", "Withdrawn"
 
     principal = TenantKey(Principal, models.DO_NOTHING, related_name="+")
     customer = TenantKey(Customer, models.DO_NOTHING, null=True, blank=True, related_name="+")

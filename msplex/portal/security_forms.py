@@ -45,9 +45,11 @@ class SecurityForm(forms.Form):
         max_value=LONGEST_SESSION,
         help_text=f"Minutes, from {SHORTEST_SESSION} (an hour) to {LONGEST_SESSION} (12 hours).",
     )
-    passkey_sign_in = forms.BooleanField(
-        label="A passkey may stand in for password and code",
-        required=False,
-        help_text="The device then checks the person, by finger, face or PIN. Newcomers may set up a passkey in place "
-        "of an authenticator app.",
+    passkey_sign_in = forms.TypedChoiceField(
+        label="A passkey counts",
+        choices=[("False", "as second factor, after the password"), ("True", "also in place of password and code")],
+        coerce=lambda chosen: chosen == "True",
+        widget=forms.RadioSelect,
+        help_text="In place of both, the device checks the person by finger, face or PIN, and newcomers may set up a "
+        "passkey without an authenticator app.",
     )

@@ -138,6 +138,12 @@ def ago(value: datetime | None) -> str | SafeString:
 
 
 @register.filter
+def minutes(value: int) -> str:
+    hours, rest = divmod(value, 60)
+    return f"{value} minutes" if rest or hours <= 1 else f"{hours} hours"
+
+
+@register.filter
 def grouped(value: int) -> str:
     return f"{value:,}"
 

@@ -232,11 +232,13 @@ def test_limits_are_set_in_the_portal_and_bounded(page: Page, seen: Watched, ali
     enter(page, alice, named_url)
     page.goto(reverse("portal:security"))
     page.get_by_label("Sign out when not used for").fill("15")
-    page.get_by_label("A passkey may stand in").check()
+    page.get_by_label("also in place of password and code").check()
     page.get_by_role("button", name="Save").click()
 
     expect(page.get_by_text("Saved.")).to_be_visible()
     expect(page.get_by_label("Sign out when not used for")).to_have_value("15")
-    answered = alice.browser().post(reverse("portal:security"), {"idle_minutes": 61, "session_minutes": 720})
+    answered = alice.browser().post(
+        reverse("portal:security"), {"idle_minutes": 61, "session_minutes": 720, "passkey_sign_in": "False"}
+    )
     assert answered.status_code == 422
     assert "less than or equal to 60" in answered.content.decode()
