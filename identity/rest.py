@@ -18,6 +18,7 @@ from tenants.errors import DomainError, Invalid
 
 logger = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
+UUID_PATTERN = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # of an id in an action's own part of an address
 
 
 class TenantViewSet(GenericViewSet[Any]):

@@ -58,7 +58,8 @@ def principal_of(principal_id: UUID, rows: Sequence[Any], *, epoch: int | None =
 
 # As `known_principal` reads it.
 _PRINCIPAL = (
-    "SELECT p.kind, p.label, p.tenant_id, p.epoch, p.disabled_at, (SELECT border.tenant_active()), b.role, b.customer_id, b.expires_at"
+    "SELECT p.kind, p.label, p.tenant_id, p.epoch, p.disabled_at, (SELECT border.tenant_active()),"
+    " b.role, b.customer_id, b.expires_at"
     " FROM identity_principal p LEFT JOIN identity_rolebinding b"
     " ON b.tenant_id = p.tenant_id AND b.principal_id = p.id WHERE p.tenant_id = %s AND p.id = %s"
 )

@@ -79,7 +79,7 @@ class NotHealthy(Exception):
 
 @dataclasses.dataclass(slots=True)
 class Draft:
-    """What the demo is so far, by workspace. A start that is killed leaves it to the next one, which goes on from there."""
+    """What the demo is so far, by workspace. A start that is killed leaves it to the next, which goes on from there."""
 
     path: Path
     password: str
@@ -121,7 +121,7 @@ def _fill(msp: Msp, draft: Draft) -> None:
     with _at_work(msp) as by, transaction.atomic():
         if ServiceAccount.objects.exists():
             return
-        owner = User.objects.get(id=by.id)
+        owner = User.objects.get(email=_email(Role.OWNER, msp))
         set_entitlement(CONNECTOR, included_calls=INCLUDED_CALLS, calls_per_minute=CALLS_PER_MINUTE, by=by)
         people = [_credentials(owner, Role.OWNER, draft.password, by)]
         customers = _customers(msp, by)

@@ -226,6 +226,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "identity.models.bindings.ROLE_CHOICES",
+        "CallStateEnum": "connectors.models.ToolCall.State",
+        "InstanceStateEnum": "connectors.models.ConnectorInstance.State",
+    },
 }
 
 LANGUAGE_CODE = "en-gb"

@@ -98,7 +98,7 @@ def stack_redis() -> str:
 
 
 def database_in_use(admin_url: str) -> str | None:
-    """A database of an installation on this server: by the usual name, or because it is the owner's and not a test's."""
+    """An installation's database on this server: by the usual name, or because it is the owner's and not a test's."""
     query = (
         "SELECT datname FROM pg_database WHERE datname = 'msplex' OR datdba = to_regrole('msplex_owner')"
         r" AND datname !~ '^msplex_(template|test|scratch)_' ORDER BY datname LIMIT 1"

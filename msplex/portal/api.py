@@ -1,6 +1,5 @@
 """The API twins of the rooms that belong to no app alone: the dashboard, and the catalogue of roles."""
 
-from dataclasses import asdict
 from typing import Any
 
 from django.utils import timezone
@@ -33,6 +32,9 @@ class RefusalsOut(serializers.Serializer[Any]):
 
 
 class ConnectionOut(serializers.ModelSerializer[ConnectorInstance]):
+    state = serializers.CharField()
+    health = serializers.CharField()
+
     class Meta:
         model = ConnectorInstance
         fields = ("id", "name", "state", "health", "health_checked_at")
@@ -55,11 +57,12 @@ class DashboardOut(serializers.Serializer[Any]):
 
 
 class RoleOut(serializers.Serializer[Any]):
-    role = serializers.ChoiceField(choices=[role.value for role in Role])
-    label = serializers.CharField()
+    role = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF's own fields have one for forms
     description = serializers.CharField()
-    customer_scoped = serializers.BooleanField(help_text="Always for one customer.")
-    tenant_wide_only = serializers.BooleanField(help_text="Never for one customer.")
+    reach = serializers.ChoiceField(
+        choices=["one customer", "whole MSP", "either"], help_text="What it can be given for."
+    )
     permissions = serializers.ListField(child=serializers.CharField())
 
 
@@ -88,7 +91,9 @@ class RoleViewSet(TenantViewSet):
 
 def _role(role: Role) -> dict[str, Any]:
     definition = ROLES[role]
-    return {"role": role, **asdict(definition), "permissions": sorted(definition.permissions)}
+    reach = "one customer" if definition.customer_scoped else "whole MSP" if definition.tenant_wide_only else "either"
+    said = {"label": definition.label, "description": definition.description}
+    return {"role": role, **said, "reach": reach, "permissions": sorted(definition.permissions)}
 
 
 routes = [

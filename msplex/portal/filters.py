@@ -26,7 +26,7 @@ def _by_disabled(rows: QuerySet[User], name: str, value: str) -> QuerySet[User]:
 
 
 class Narrowing(filters.FilterSet):  # type: ignore[misc]  # the package has no types
-    """A value that cannot be meant shows nothing and is said beside its field; not everything, as if nothing were asked."""
+    """A value that cannot be meant is said beside its field and shows nothing, not everything."""
 
     @property
     def qs(self) -> QuerySet[Any]:

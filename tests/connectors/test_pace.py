@@ -122,20 +122,19 @@ def test_calls_are_paced_below_the_limit(connected: ConnectedWorld, vendor: Stub
     limited_to(connected, 30)
     vendor.reset()
 
-    with pytest.raises(ExecutionError) as caught:
-        for _ in range(30):
-            run(connected)
+    while vendor.seen()["total"] < 9:
+        run(connected)
 
-    assert caught.value.code == "vendor_throttled"
-    assert 0 < (caught.value.retry_after or 0) <= 300
+    assert 0 < throttled(connected) <= 300
     assert vendor.seen()["total"] == 9
 
 
 def test_the_pace_does_not_make_a_connection_look_ill(connected: ConnectedWorld, vendor: StubVendor) -> None:
     limited_to(connected, 30)
-    with pytest.raises(ExecutionError):
-        for _ in range(30):
-            run(connected)
+    vendor.reset()
+    while vendor.seen()["total"] < 9:
+        run(connected)
+    throttled(connected)
 
     with acting_for(Context(connected.tenant.id)):
         check_health(connected.instance.id)
@@ -157,7 +156,7 @@ def test_redis_holds_an_id_and_lets_go_of_it(connected: ConnectedWorld, vendor: 
     throttled(connected)
 
     server = redis.Redis.from_url(settings.REDIS_URL)
-    kept = [key for key in server.keys() if str(credential(connected).id).encode() in key]
+    kept = [key for key in server.scan_iter() if str(credential(connected).id).encode() in key]
 
     assert len(kept) == 2
     assert all(0 < server.ttl(key) <= pace.LONGEST_HOLD for key in kept)
@@ -190,11 +189,16 @@ def test_a_hold_is_never_longer_than_a_quarter_of_an_hour() -> None:
         ("soon", 30),
         ("-5", 30),
         ("²", 30),
-        ("9" * 5000, 900),
-        (format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True), 900),
-        (format_datetime(datetime.now(UTC) - timedelta(days=2), usegmt=True), 1),
+        pytest.param("9" * 5000, 900, id="endless"),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1),
         ("Wed, 21 Oct 2015 07:28:00", 30),
     ],
 )
 def test_retry_after_is_read_however_it_is_said(header: str, seconds: int) -> None:
     assert seconds_to_wait(Answer(429, {"retry-after": header}, b"")) == seconds
+
+
+def test_retry_after_may_be_a_date_to_come() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+
+    assert 80 <= seconds_to_wait(Answer(429, {"retry-after": soon}, b"")) <= 100

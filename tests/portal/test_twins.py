@@ -110,22 +110,22 @@ def api(it: Furnished, role: Role = Role.ADMIN, **kwargs: Any) -> Client:
     return make_machine(it.world, role, **kwargs).api()
 
 
-@pytest.mark.parametrize(
-    ("query", "fits"),
-    [
-        (lambda it: {"state": "refused"}, "refusal"),
-        (lambda it: {"gate": "evaluate_policy"}, "refusal"),
-        (lambda it: {"tool": "halopsa_list", "state": "succeeded"}, "call"),
-        (lambda it: {"tool": "tickets"}, ""),
-        (lambda it: {"customer": it.world.customers[1].pk}, "other"),
-        (lambda it: {"caller": "REPORT"}, "other"),
-        (lambda it: {"principal": it.call.principal_id}, "call"),
-        (lambda it: {"instance": it.instance.pk}, "call"),
-        (lambda it: {"instance": uuid4()}, ""),
-        (lambda it: {"customer": uuid4()}, ""),
-        (lambda it: {"principal": it.call.principal_id, "state": "refused"}, ""),
-    ],
-)
+QUERIES: list[tuple[Callable[[Furnished], dict[str, object]], str]] = [
+    (lambda _: {"state": "refused"}, "refusal"),
+    (lambda _: {"gate": "evaluate_policy"}, "refusal"),
+    (lambda _: {"tool": "halopsa_list", "state": "succeeded"}, "call"),
+    (lambda _: {"tool": "tickets"}, ""),
+    (lambda it: {"customer": it.world.customers[1].pk}, "other"),
+    (lambda _: {"caller": "REPORT"}, "other"),
+    (lambda it: {"principal": it.call.principal_id}, "call"),
+    (lambda it: {"instance": it.instance.pk}, "call"),
+    (lambda _: {"instance": uuid4()}, ""),
+    (lambda _: {"customer": uuid4()}, ""),
+    (lambda it: {"principal": it.call.principal_id, "state": "refused"}, ""),
+]
+
+
+@pytest.mark.parametrize(("query", "fits"), QUERIES)
 def test_calls_are_narrowed_over_the_api(query: Callable[[Furnished], dict[str, object]], fits: str) -> None:
     it = furnish("acme")
     other = make_call(it.world, customer=it.world.customers[1], principal_label="reports", state="failed", tool="x")
@@ -185,4 +185,6 @@ def test_the_roles_over_the_api_are_the_catalogue(acme: Furnished) -> None:
     assert [role["role"] for role in listed] == list(Role)
     assert [role["label"] for role in listed] == [ROLES[role].label for role in Role]
     assert [set(role["permissions"]) for role in listed] == [set(ROLES[role].permissions) for role in Role]
-    assert [role["role"] for role in listed if role["customer_scoped"]] == ["customer_manager", "customer_viewer"]
+    assert [role["reach"] for role in listed] == [
+        "whole MSP", "whole MSP", "whole MSP", "either", "either", "one customer", "one customer",
+    ]  # fmt: skip

@@ -195,10 +195,12 @@ def test_a_member_of_another_role_is_refused(probe: Probe, group: str) -> None:
         ("CREATE TYPE content.loot AS ENUM (); ALTER TYPE content.loot OWNER TO {role}", "types"),
         ("ALTER DATABASE {database} OWNER TO {role}", "databases"),
         ("ALTER FUNCTION border.tenant_of(text, text) OWNER TO {role}", "functions"),
-        ("CREATE OPERATOR FAMILY content.loot USING btree; ALTER OPERATOR FAMILY content.loot USING btree"
-         " OWNER TO {role}", "objects in pg_opfamily"),
+        (
+            'CREATE COLLATION content.loot FROM "C"; ALTER COLLATION content.loot OWNER TO {role}',
+            "objects in pg_collation",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_role_that_owns_anything_is_refused(probe: Probe, statement: str, what: str) -> None:
     assert "owns" not in probe.problems()
 

@@ -138,7 +138,7 @@ def test_what_has_the_name_of_a_demo_tenant_is_left_alone(
     with scratch_database("app"):
         provision_tenant(name="Fabrikam", workspace="fabrikam", owner_email="ann@fabrikam.example")
         for _ in range(2):
-            with pytest.raises(Conflict, match="There are tenants named fabrikam that are not the demo's."):
+            with pytest.raises(Conflict, match="There are tenants named fabrikam that are not the demo's"):
                 Draft.at(draft)
 
     assert not draft.exists()

@@ -21,7 +21,7 @@ from tenants.process import Process
 from tests.conftest import as_role
 from tests.factories import TenantWorld, make_tenant
 
-RAN: list[tuple[Context | None, tuple[Any, ...], dict[str, Any], set[Any]]] = []
+ran: list[tuple[Context | None, tuple[Any, ...], dict[str, Any], set[Any]]] = []
 Forge = Callable[["Letter"], None]
 
 
@@ -29,17 +29,17 @@ Forge = Callable[["Letter"], None]
 def look(*args: Any, **kwargs: Any) -> None:
     with transaction.atomic():
         seen = set(Customer.objects.values_list("id", flat=True))
-    RAN.append((current(), args, kwargs, seen))
+    ran.append((current(), args, kwargs, seen))
 
 
 @shared_task(name="tests.look_away", base=TenantTask, process=Process.WORKER)
 def look_away(*args: Any, **kwargs: Any) -> None:
-    RAN.append((current(), args, kwargs, set()))
+    ran.append((current(), args, kwargs, set()))
 
 
 @shared_task(name="tests.sweep", base=PlainTask, process=Process.WORKER)
 def sweep() -> None:
-    RAN.append((current(), (), {}, set()))
+    ran.append((current(), (), {}, set()))
 
 
 class Letter:
@@ -66,7 +66,7 @@ class Letter:
 
 @pytest.fixture(autouse=True)
 def _worker(settings: Any) -> Iterator[None]:
-    RAN.clear()
+    ran.clear()
     settings.MSPLEX_PROCESS = "worker"
     with as_role("worker"):
         yield
@@ -100,7 +100,7 @@ def test_an_honest_message_acts_for_its_tenant_customers_and_principal(worlds, p
         letter = post(look, "a", of="b")
 
     assert letter.deliver() is None
-    assert [(Context(acme.id, scope, principal), ("a",), {"of": "b"}, set(scope))] == RAN
+    assert ran == [(Context(acme.id, scope, principal), ("a",), {"of": "b"}, set(scope))]
     assert current() is None
 
 
@@ -161,7 +161,7 @@ def test_a_forged_message_is_refused(worlds, post, what):
     FORGERIES[what](letter, globex)
 
     assert isinstance(letter.deliver(), TaskRefused)
-    assert RAN == []
+    assert ran == []
 
 
 def test_the_mac_of_another_message_is_refused(worlds, post):
@@ -176,7 +176,7 @@ def test_the_mac_of_another_message_is_refused(worlds, post):
     with acting_for(Context(globex.id)):
         letter.headers["msplex"]["mac"] = post(look, "a").headers["msplex"]["mac"]
     assert isinstance(letter.deliver(), TaskRefused)
-    assert RAN == []
+    assert ran == []
 
 
 def test_a_message_of_another_deployment_is_refused(worlds, post, settings):
@@ -187,7 +187,7 @@ def test_a_message_of_another_deployment_is_refused(worlds, post, settings):
     settings.CONTEXT_KEY = key
 
     assert isinstance(letter.deliver(), TaskRefused)
-    assert RAN == []
+    assert ran == []
 
 
 @pytest.mark.parametrize("process", ["portal", "gateway", "broker", "beat", "provider", "command"])
@@ -199,7 +199,7 @@ def test_a_task_runs_in_its_own_process_alone(worlds, post, settings, process):
 
     for letter in letters:
         assert isinstance(letter.deliver(), TaskRefused)
-    assert RAN == []
+    assert ran == []
 
 
 @pytest.mark.filterwarnings("ignore:Exception raised outside body:RuntimeWarning")
@@ -211,7 +211,7 @@ def test_a_callback_written_into_a_message_gets_no_context(worlds, post):
     letter.embed["callbacks"] = [json.loads(json.dumps(look_away.s("z")))]
 
     assert isinstance(letter.deliver(), LookupError)
-    assert [args for _, args, _, _ in RAN] == [("a",)]
+    assert [args for _, args, _, _ in ran] == [("a",)]
 
 
 def test_without_a_context_nothing_is_sent(post):
