@@ -117,6 +117,7 @@ class PasskeyViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     """One's own."""
 
     serializer_class = PasskeyOut
+    queryset = Passkey.objects.none()  # for the API's description
     required_permissions = dict.fromkeys(
         ("list", "retrieve", "options_for_new", "create", "partial_update", "destroy"), Permission.PORTAL_DASHBOARD_READ
     )
@@ -153,6 +154,7 @@ class SessionViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     """One's own, and for those who manage people, theirs."""
 
     serializer_class = SessionOut
+    queryset = Session.objects.none()  # for the API's description
     required_permissions = dict.fromkeys(("list", "retrieve", "revoke", "revoke_all"), Permission.PORTAL_DASHBOARD_READ)
 
     def get_queryset(self) -> QuerySet[Session]:
@@ -169,7 +171,7 @@ class SessionViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
         services.revoke_session(self.get_object().pk, by=self.actor)
         return Response(status=204)
 
-    @extend_schema(request=RevokeIn, responses=RevokedOut)
+    @extend_schema(request=RevokeIn, responses=RevokedOut, operation_id="sessions_revoke_all")
     @action(detail=False, methods=["post"], url_path="revoke", url_name="revoke-all")
     def revoke_all(self, request: Request) -> Response:
         whose = _input(RevokeIn(data=request.data)).get("principal", self.acting.id)

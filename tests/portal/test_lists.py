@@ -29,6 +29,10 @@ def _instance(world: TenantWorld, owner: Person, number: int) -> None:
         start_instance("halopsa", name=f"Halo {number}", by=SETUP)
 
 
+def _session(world: TenantWorld, owner: Person, number: int) -> None:
+    owner.browser()
+
+
 def _passkey(world: TenantWorld, owner: Person, number: int) -> None:
     with world.acting():
         Passkey.objects.create(user=owner.user, name=f"Key {number}", credential_id=bytes([number]))
@@ -41,8 +45,8 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "connectors": _instance,
     "people": lambda world, _, number: make_person(world, Role.VIEWER, name=f"bob{number}"),
     "service_accounts": lambda world, owner, _: make_machine(world, owner=owner),
-    "account_sessions": lambda world, owner, _: owner.browser(),
-    "sign_in_methods": lambda world, owner, number: _passkey(world, owner, number),
+    "account_sessions": _session,
+    "sign_in_methods": _passkey,
 }
 QUERIES = {
     "dashboard": 11,
