@@ -33,6 +33,9 @@ class EventKind(StrEnum):
     MFA_ENROLLED = "identity:mfa:enrol"
     MFA_REFUSED = "identity:mfa:refuse"
     MFA_RESET = "identity:mfa:reset"
+    PASSKEY_ADDED = "identity:passkey:create"
+    PASSKEY_REMOVED = "identity:passkey:remove"
+    PASSKEY_RENAMED = "identity:passkey:rename"
     PRINCIPAL_DISABLED = "identity:principal:disable"
     PRINCIPAL_ENABLED = "identity:principal:enable"
     RECOVERY_CODES_MADE = "identity:recovery_codes:create"
@@ -40,9 +43,12 @@ class EventKind(StrEnum):
     ROLE_UNBOUND = "identity:role:unbind"
     SECRET_REVOKED = "identity:secret:revoke"  # noqa: S105 - not a password
     SECRET_ROTATED = "identity:secret:rotate"  # noqa: S105
+    SECURITY_POLICY_SET = "tenant:security:set"
     SERVICE_ACCOUNT_CHANGED = "identity:service_account:change"
     SERVICE_ACCOUNT_CREATED = "identity:service_account:create"
     SERVICE_ACCOUNT_LOCKED = "identity:service_account:lock"
+    SESSION_EXPIRED = "identity:session:expire"
+    SESSION_REVOKED = "identity:session:revoke"
     SIGN_IN_FAILED = "identity:session:refuse"
     SIGNED_IN = "identity:session:create"
     SIGNED_OUT = "identity:session:end"

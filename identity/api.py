@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.actors import Actor
-from identity import openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
+from identity import api_keys, openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
 from identity.api_agents import AgentSessionViewSet
 from identity.api_roles import BindingViewSet
 from identity.api_step_up import SecondFactorViewSet
@@ -220,4 +220,5 @@ routes = [
     ("customers", CustomerViewSet, "customer"),
     ("bindings", BindingViewSet, "binding"),
     ("second-factor", SecondFactorViewSet, "second-factor"),
+    *api_keys.routes,
 ]

@@ -58,9 +58,10 @@ class PendingSignIn:
     epoch: int
     workspace: str
     enrolled: bool
+    id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(16))
 
     def sealed(self) -> str:
-        value = [self.tenant_id.hex, self.user_id.hex, self.epoch, self.workspace, self.enrolled]
+        value = [self.tenant_id.hex, self.user_id.hex, self.epoch, self.workspace, self.enrolled, self.id]
         return signing.dumps(value, salt=PENDING_SALT)
 
     @classmethod
@@ -69,8 +70,8 @@ class PendingSignIn:
             value = signing.loads(sealed, salt=PENDING_SALT, max_age=PENDING_SECONDS)
         except signing.BadSignature:
             return None
-        tenant, user, epoch, workspace, enrolled = value
-        return cls(UUID(tenant), UUID(user), epoch, workspace, enrolled)
+        tenant, user, epoch, workspace, enrolled, identifier = value
+        return cls(UUID(tenant), UUID(user), epoch, workspace, enrolled, identifier)
 
 
 def _set(response: HttpResponseBase, name: str, value: str, *, max_age: int) -> None:

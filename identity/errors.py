@@ -25,6 +25,33 @@ class CodeRefused(DomainError):
         super().__init__("That code is not valid now. After several failed tries, wait a minute.")
 
 
+class PasskeyRefused(DomainError):
+    """`why` is for the record, not for whoever sent it."""
+
+    status: ClassVar[int] = 401
+    default_code: ClassVar[str] = "passkey_refused"
+
+    def __init__(self, why: str) -> None:
+        super().__init__("That passkey was not accepted. Try once more, or use another way to sign in.")
+        self.why = why
+
+
+class PasskeyNotEnough(NotAllowed):
+    default_code: ClassVar[str] = "passkey_not_enough"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your workspace asks for the password first. Sign in with it; the passkey is then your second factor."
+        )
+
+
+class LastFactor(Conflict):
+    default_code: ClassVar[str] = "last_factor"
+
+    def __init__(self) -> None:
+        super().__init__("This is your only second factor. Set up another one first.")
+
+
 class TokenRefused(DomainError):
     """A bearer token is not good. `code` is for the log and the audit, not for whoever sent it."""
 

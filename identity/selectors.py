@@ -9,8 +9,10 @@ from django.utils import timezone
 from identity.errors import PrincipalRefused, TenantSuspended
 from identity.models import (
     AgentSession,
+    Passkey,
     Principal,
     RoleBinding,
+    SecurityPolicy,
     ServiceAccount,
     ServiceAccountSecret,
     Session,
@@ -198,3 +200,26 @@ def active_bindings() -> QuerySet[RoleBinding]:
 
 def sessions() -> QuerySet[Session]:
     return Session.objects.select_related("principal").order_by("-id")
+
+
+def sessions_of(principal_id: UUID) -> QuerySet[Session]:
+    return sessions().filter(principal_id=principal_id)
+
+
+def passkeys_of(user_id: UUID) -> QuerySet[Passkey]:
+    rows: QuerySet[Passkey] = Passkey.objects.filter(user_id=user_id).order_by("-id")
+    return rows
+
+
+def security_policy() -> SecurityPolicy:
+    """The tenant's, or the defaults."""
+    return SecurityPolicy.objects.first() or SecurityPolicy()
+
+
+def sessions_in_sight(principal: ActingPrincipal) -> QuerySet[Session]:
+    """One's own, and those of the people one may see: everyone's, or those of one's customers."""
+    reading = Permission.IDENTITY_MEMBER_READ
+    if principal.allows_everywhere(reading):
+        return sessions()
+    customers = [grant.customer_id for grant in principal.grants if grant.customer_id and reading in grant.permissions]
+    return sessions().filter(Q(principal_id=principal.id) | Q(customer_id__in=customers))

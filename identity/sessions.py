@@ -1,15 +1,15 @@
 """request.session for Django's own parts, over the tenant's Session row. Who is not signed in has no row."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
-from django.db.models import QuerySet
+from django.db.models import JSONField, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 from django.utils import timezone
 
 from identity.cookies import SessionCookie
-from identity.models import Session
+from identity.models import SecurityPolicy, Session
 
 TOUCH_SECONDS = 60  # `last_seen_at` is written at most this often
 
@@ -57,19 +57,32 @@ class TenantSession(NoSession):
             raise UpdateError
 
     def delete(self, session_key: str | None = None) -> None:  # noqa: ARG002
-        _live().filter(id=self.row.pk).update(ended_at=timezone.now())
+        _live().filter(id=self.row.pk).update(ended_at=timezone.now(), end_reason=Session.End.SIGNED_OUT)
 
 
 def _live() -> QuerySet[Session]:
     return Session.objects.filter(ended_at=None)
 
 
+def ends_by_itself(row: Session, policy: SecurityPolicy) -> tuple[datetime, Session.End]:
+    """When, unless it is used, and why. The policy may have become stricter since the session began."""
+    idle = row.last_seen_at + policy.idle
+    longest = min(row.expires_at, row.created_at + policy.session)
+    return (idle, Session.End.IDLE) if idle < longest else (longest, Session.End.ABSOLUTE)
+
+
+def _limits() -> Subquery:
+    """The tenant's limits in the query of the session, so that a request has no query more."""
+    limits = JSONObject(idle_minutes="idle_minutes", session_minutes="session_minutes")
+    return Subquery(SecurityPolicy.objects.values(limits=limits)[:1], output_field=JSONField())
+
+
 def live_session(cookie: SessionCookie) -> Session | None:
     """The row of this cookie, if it is neither ended nor too old; in the open transaction."""
     now = timezone.now()
-    row = _live().filter(principal_id=cookie.principal_id, key_hash=cookie.key_hash(), expires_at__gt=now).first()
-    idle = timedelta(seconds=settings.SESSION_IDLE_SECONDS)
-    if row is None or row.last_seen_at + idle <= now:
+    rows = _live().filter(principal_id=cookie.principal_id, key_hash=cookie.key_hash())
+    row = rows.annotate(limits=_limits()).first()
+    if row is None or ends_by_itself(row, SecurityPolicy(**(row.limits or {})))[0] <= now:
         return None
     if row.last_seen_at + timedelta(seconds=TOUCH_SECONDS) <= now:
         _live().filter(id=row.pk).update(last_seen_at=now)

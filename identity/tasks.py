@@ -17,3 +17,16 @@ def sweep_ended_roles() -> None:
     for tenant in tenants:
         with acting_for(Context(tenant)):
             forget_ended_roles()
+
+
+@shared_task(name="identity.sweep_sessions", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_sessions() -> None:
+    """Started by beat: sessions that ended by themselves say how; challenges that are too old to be answered go."""
+    from identity.services import expire_sessions, forget_challenges  # noqa: PLC0415 - a leaf: services enqueue tasks
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            expire_sessions()
+            forget_challenges()

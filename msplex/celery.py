@@ -34,6 +34,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "identity.sweep_sessions": {
+        "task": "identity.sweep_sessions",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "tenants.make_partitions": {
         "task": "tenants.make_partitions",
         "schedule": 6 * 3600.0,

@@ -48,6 +48,7 @@ class Environment(BaseSettings):
     msplex_token_verify_key: str = ""
     msplex_intake_public_key: Key = b""
     msplex_intake_private_key: Key = b""
+    msplex_webauthn_rp_id: str = ""
 
 
 class EnvironmentInvalid(SystemExit):

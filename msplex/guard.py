@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -58,6 +59,7 @@ def check_process() -> None:
     problems = [
         *access_problems(),
         *key_problems(process),
+        *(passkey_problems() if process is Process.PORTAL and settings.PRODUCTION else ()),
         *(role_problems(process) if process in ROLES else ()),
     ]
     if problems:
@@ -80,6 +82,15 @@ def key_problems(process: Process) -> Iterator[str]:
             yield f"MSPLEX_{name} (or MSPLEX_{name}_FILE) is missing."
     if settings.CONTEXT_KEY and len(settings.CONTEXT_KEY) != CONTEXT_KEY_BYTES:
         yield f"MSPLEX_CONTEXT_KEY must be {CONTEXT_KEY_BYTES} bytes in base64."
+
+
+def passkey_problems() -> Iterator[str]:
+    """Browsers make passkeys for a name, and give them to pages at that name or below it."""
+    name, host = settings.WEBAUTHN_RP_ID, urlsplit(settings.PUBLIC_URL).hostname or ""
+    if not name:
+        yield "MSPLEX_WEBAUTHN_RP_ID is missing: the name that passkeys are made for. It cannot be changed later."
+    elif name != host and not host.endswith(f".{name}"):
+        yield f"MSPLEX_WEBAUTHN_RP_ID is {name}; it must be {host}, the host of MSPLEX_PUBLIC_URL, or a parent of it."
 
 
 def _present(name: str) -> bool:

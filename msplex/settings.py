@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "tenants",
     "audit",
     "identity",
+    "django_otp_webauthn",  # after identity, whose people its models refer to
     "billing",
     "connectors",
     "approvals",
@@ -144,9 +145,11 @@ ANONYMOUS_USER_NAME = None
 LOGIN_URL = "portal:sign_in"
 STEP_UP_URL = "portal:step_up"
 GUARDIAN_MONKEY_PATCH_USER = GUARDIAN_MONKEY_PATCH_GROUP = False
-MIGRATION_MODULES = {  # tables that know no tenants: never made
+# Their own tables know no tenants: never made. identity has tables of the tenant in their place.
+MIGRATION_MODULES = {
     "guardian": "identity.guardian.migrations",
     "oauth2_provider": "identity.oauth.migrations",
+    "django_otp_webauthn": "identity.webauthn.migrations",
 }
 SILENCED_SYSTEM_CHECKS = [
     "auth.W004",  # an e-mail is unique within its tenant, not over all
@@ -199,8 +202,16 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-SESSION_IDLE_SECONDS = 60 * 60
-SESSION_ABSOLUTE_SECONDS = 12 * 60 * 60
+SESSION_ABSOLUTE_SECONDS = 12 * 60 * 60  # how long a cookie can last; a tenant's own limits: identity.SecurityPolicy
+
+# Passkeys are made for this name for good: with another one, every passkey is lost.
+_public_host = urlsplit(PUBLIC_URL).hostname or ""
+_is_this_machine = _public_host in {"127.0.0.1", "localhost"}  # browsers take names only, also of themselves
+WEBAUTHN_RP_ID = env.msplex_webauthn_rp_id
+OTP_WEBAUTHN_RP_ID = WEBAUTHN_RP_ID or ("localhost" if _is_this_machine else _public_host)
+OTP_WEBAUTHN_RP_NAME = "MSPlex"
+OTP_WEBAUTHN_ALLOWED_ORIGINS = [PUBLIC_URL.replace(_public_host, "localhost") if _is_this_machine else PUBLIC_URL]
+OTP_WEBAUTHN_CREDENTIAL_MODEL = "identity.Passkey"
 
 SECURE_COOKIES = PUBLIC_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES

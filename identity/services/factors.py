@@ -1,6 +1,7 @@
 """Second factors of a person: set up, confirmed with a first code, replaced. In the open context and transaction."""
 
 import dataclasses
+from uuid import UUID
 
 from django.db import transaction
 
@@ -9,8 +10,9 @@ from audit.kinds import EventKind
 from audit.services import record
 from identity.errors import CodeRefused
 from identity.factors import accept_totp, new_recovery_codes, new_seed, otpauth_url, plain_code, seed_text
-from identity.models import RecoveryCode, TotpDevice, User
+from identity.models import Passkey, RecoveryCode, Session, TotpDevice, User
 from identity.sealing import recovery_digests
+from identity.selectors import passkeys_of
 from identity.services.authority import whole_tenant
 from identity.services.principals import end_credentials, lock_managed
 from tenants.errors import Conflict
@@ -27,6 +29,12 @@ class Enrolment:
 
 def confirmed_device(user: User) -> TotpDevice | None:
     return TotpDevice.objects.filter(user=user, confirmed=True).first()
+
+
+def check_first_factor(user_id: UUID) -> None:
+    """With the password alone a factor can be set up only while there is none of any kind."""
+    if TotpDevice.objects.filter(user_id=user_id, confirmed=True).exists() or passkeys_of(user_id).exists():
+        raise Conflict("A second factor is already set up.", code="already_enrolled")
 
 
 @transaction.atomic
@@ -68,7 +76,8 @@ def reset_factors(user: User, *, by: Actor) -> None:
     with whole_tenant():  # factors are seen by their owner only, also not by the customer's manager
         TotpDevice.objects.filter(user=user).delete()
         RecoveryCode.objects.filter(user=user).delete()
-    end_credentials(principal)
+        Passkey.objects.filter(user=user).delete()
+    end_credentials(principal, Session.End.FACTOR_CHANGED, by=by.label)
     record(
         EventKind.MFA_RESET,
         actor=by,

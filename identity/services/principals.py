@@ -16,6 +16,7 @@ from identity.roles import Role
 from identity.selectors import active_bindings
 from identity.services.authority import authorise, lock_principal, principal_of, refuse_own, whole_tenant
 from identity.services.bindings import keep_an_owner, manage_permission
+from identity.services.ending import end_sessions
 
 
 def _all_grants(principal: Principal) -> list[Grant]:
@@ -40,11 +41,11 @@ def lock_managed(principal_id: UUID, by: Actor) -> Principal:
     return principal
 
 
-def end_credentials(principal: Principal) -> None:
-    """Whatever was issued so far stops working: it carries the old epoch. Sessions are seen by their owner only."""
+def end_credentials(principal: Principal, reason: Session.End = Session.End.WITHDRAWN, *, by: str = "") -> None:
+    """Whatever was issued so far stops working: it carries the old epoch."""
     with whole_tenant():
         Principal.objects.filter(id=principal.pk).update(epoch=F("epoch") + 1)
-        Session.objects.filter(principal=principal, ended_at=None).update(ended_at=timezone.now())
+        end_sessions(Session.objects.filter(principal=principal), reason, by=by)
 
 
 @transaction.atomic
@@ -55,7 +56,7 @@ def disable_principal(principal_id: UUID, *, by: Actor) -> None:
         return
     keep_an_owner(principal)
     Principal.objects.filter(id=principal.pk).update(disabled_at=timezone.now())
-    end_credentials(principal)
+    end_credentials(principal, Session.End.DISABLED, by=by.label)
     _record(EventKind.PRINCIPAL_DISABLED, principal, by)
 
 

@@ -1,10 +1,8 @@
 """Sessions of the browser: opened after the second factor, ended by the person, by time, or with the account."""
 
 import dataclasses
-from datetime import timedelta
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,8 +10,10 @@ from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
 from identity.cookies import SessionCookie
-from identity.models import Session
+from identity.models import Principal, Session
 from identity.principals import ActingPrincipal
+from identity.selectors import security_policy
+from identity.services.ending import end_sessions
 from identity.services.principals import check_managed
 
 USER_AGENT_LENGTH = 300
@@ -35,10 +35,11 @@ def open_session(principal: ActingPrincipal, *, method: str, client: Client) -> 
     cookie = SessionCookie.new(principal.tenant_id, principal.id)
     session = Session.objects.create(
         principal_id=principal.id,
+        customer_id=Principal.objects.values_list("customer_id", flat=True).get(id=principal.id),
         key_hash=cookie.key_hash(),
         epoch=principal.epoch,
         last_seen_at=now,
-        expires_at=now + timedelta(seconds=settings.SESSION_ABSOLUTE_SECONDS),
+        expires_at=now + security_policy().session,
         mfa_at=now,
         mfa_method=method,
         address=client.address,
@@ -57,5 +58,5 @@ def sign_out(session_id: UUID, *, by: Actor) -> None:
         return
     if session.principal_id != by.id:
         check_managed(session.principal, by)
-    Session.objects.filter(id=session_id).update(ended_at=timezone.now())
+    end_sessions(Session.objects.filter(id=session_id), Session.End.SIGNED_OUT, by=by.label)
     record(EventKind.SIGNED_OUT, actor=by, subject=("session", session_id, ""))

@@ -20,9 +20,16 @@ from identity.errors import CodeRefused, PrincipalRefused, SignInRefused
 from identity.factors import accept_recovery_code, accept_totp
 from identity.models import TotpDevice, User
 from identity.principals import ActingPrincipal
-from identity.selectors import acting_principal
+from identity.selectors import acting_principal, passkeys_of
 from identity.services.attempts import admit, forgive
-from identity.services.factors import Enrolment, confirm_totp, confirmed_device, enrol_totp, make_recovery_codes
+from identity.services.factors import (
+    Enrolment,
+    check_first_factor,
+    confirm_totp,
+    confirmed_device,
+    enrol_totp,
+    make_recovery_codes,
+)
 from identity.services.sessions import Client, open_session
 from tenants.directory import tenant_of
 from tenants.isolation.context import Context, acting_for
@@ -76,7 +83,7 @@ def _knock(tenant: UUID, email: str, client: Client) -> tuple[_Known | None, boo
         user = User.objects.select_related("principal").filter(email=email, principal__disabled_at=None).first()
         if user is None:  # one count for all of them, so that made-up names fill neither this table nor the log
             return None, admit("nobody", client.address)
-        enrolled = confirmed_device(user) is not None
+        enrolled = confirmed_device(user) is not None or passkeys_of(user.pk).exists()
         known = _Known(user.pk, user.password, user.principal.epoch, enrolled, user.email)
         return known, admit("password", email, client.address)
 
@@ -97,6 +104,7 @@ def begin_enrolment(pending: PendingSignIn) -> Enrolment:
     """For a first sign-in: what to put into the authenticator app."""
     with acting_for(_narrow(pending)), transaction.atomic():
         _check_pending(pending)
+        check_first_factor(pending.user_id)
         return enrol_totp(User.objects.get(id=pending.user_id))
 
 
@@ -131,14 +139,14 @@ def _verify(pending: PendingSignIn, code: str, client: Client) -> SignedIn:
     principal = _check_pending(pending)
     user = User.objects.get(id=pending.user_id)
     device = confirmed_device(user)
-    if device is None:
+    if device is None and not passkeys_of(user.pk).exists():
         return _first_code(user, principal, code, client)
     cookie = open_session(principal, method=_method(device, user, code), client=client)
     return SignedIn(cookie)
 
 
-def _method(device: TotpDevice, user: User, code: str) -> str:
-    if accept_totp(device, code):
+def _method(device: TotpDevice | None, user: User, code: str) -> str:
+    if device is not None and accept_totp(device, code):
         return "totp"
     if accept_recovery_code(user, code):
         return "recovery_code"

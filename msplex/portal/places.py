@@ -55,6 +55,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             ),
             Place("Agents", "plug-zap", "agents", Permission.PORTAL_DASHBOARD_READ, "agent"),
             Place("Roles", "shield-check", "roles", Permission.PORTAL_DASHBOARD_READ, "roles"),
+            Place("Security", "lock-keyhole", "security", Permission.TENANT_SETTINGS_MANAGE, "security"),
         ),
     ),
 )

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 from connectors import selectors as connectors
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from identity import selectors as identity
-from identity.models import Principal, RecoveryCode, ServiceAccount, Session, User
+from identity.models import Principal, RecoveryCode, ServiceAccount, Session, TotpDevice, User
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from tenants import selectors as tenants
@@ -141,3 +141,7 @@ def names_of(ids: list[UUID]) -> dict[UUID, str]:
     found = dict(Principal.objects.filter(id__in=ids).values_list("id", "label"))
     found |= dict(Customer.objects.filter(id__in=ids).values_list("id", "name"))
     return found | dict(ConnectorInstance.objects.filter(id__in=ids).values_list("id", "name"))
+
+
+def has_authenticator(user: User) -> bool:
+    return TotpDevice.objects.filter(user=user, confirmed=True).exists()

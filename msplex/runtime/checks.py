@@ -94,6 +94,7 @@ def _production(keys: Keys) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "msplex.settings",
         "MSPLEX_ENV": "production",
         "MSPLEX_PUBLIC_URL": "https://msplex.example",
+        "MSPLEX_WEBAUTHN_RP_ID": "msplex.example",
         "MSPLEX_GATEWAY_URL": "https://gateway.msplex.example/mcp",
         "DATABASE_URL": "postgres://msplex_app@127.0.0.1:1/none",
         "PYTHONUNBUFFERED": "1",

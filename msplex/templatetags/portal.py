@@ -99,6 +99,11 @@ def gate_label(key: str) -> str:
 
 
 @register.filter
+def factor_label(key: str) -> str:
+    return {"totp": "Authenticator app", "recovery_code": "Recovery code", "passkey": "Passkey"}.get(key, key)
+
+
+@register.filter
 def role_label(key: str) -> str:
     return ROLES[Role(key)].label if key in set(Role) else key
 
@@ -130,6 +135,12 @@ def ago(value: datetime | None) -> str | SafeString:
     return format_html(
         '<time datetime="{}" title="{}">{}</time>', exact.isoformat(), exact.strftime("%-d %b %Y, %H:%M:%S UTC"), words
     )
+
+
+@register.filter
+def minutes(value: int) -> str:
+    hours, rest = divmod(value, 60)
+    return f"{value} minutes" if rest or hours <= 1 else f"{hours} hours"
 
 
 @register.filter

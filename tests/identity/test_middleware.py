@@ -14,6 +14,7 @@ from identity import middleware
 from identity.cookies import SessionCookie, set_session_cookie
 from identity.errors import PermissionMissing
 from identity.models import Session
+from identity.models.security import LONGEST_IDLE
 from identity.permissions import Permission
 from identity.roles import Role
 from identity.selectors import bindings
@@ -95,7 +96,7 @@ def test_withdrawn_on_the_very_next_request(change):
             case "end":
                 sign_out(rows.get().pk, by=SETUP)
             case "idle":
-                rows.update(last_seen_at=timezone.now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS))
+                rows.update(last_seen_at=timezone.now() - timedelta(minutes=LONGEST_IDLE))
             case "absolute":
                 rows.update(expires_at=timezone.now())
 

@@ -401,7 +401,7 @@ def test_nobody_ends_the_session_of_someone_they_do_not_manage():
         assert Session.objects.get(principal_id=bob.id).ended_at
 
 
-def test_sessions_and_factors_are_the_persons_own_for_customers_people():
+def test_factors_are_the_persons_own_and_sessions_the_customers_managers_too():
     acme = make_tenant()
     carol = make_member(acme, Role.CUSTOMER_MANAGER, name="carol", customer=acme.customers[0])
     dave = make_member(acme, Role.CUSTOMER_VIEWER, name="dave", customer=acme.customers[0])
@@ -409,6 +409,6 @@ def test_sessions_and_factors_are_the_persons_own_for_customers_people():
     dave.browser()
 
     with acting_as(carol):
-        assert set(Session.objects.values_list("principal_id", flat=True)) == {carol.id}
+        assert set(Session.objects.values_list("principal_id", flat=True)) == {carol.id, dave.id}
         assert set(TotpDevice.objects.values_list("user_id", flat=True)) == {carol.id}
         assert set(RecoveryCode.objects.values_list("user_id", flat=True)) == {carol.id}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from connectors.models import CustomerMapping
-from identity.models import RoleBinding, ServiceAccountSecret
+from identity.models import Passkey, RoleBinding, ServiceAccountSecret, Session
 from tests.portal.factories import Furnished
 from tests.routes import Route, routes
 
@@ -43,6 +43,18 @@ def machine_of(it: Furnished) -> UUID:
     return it.machine.id
 
 
+def session_of(it: Furnished) -> UUID:
+    it.owner.browser()
+    with it.world.acting():
+        return Session.objects.filter(principal=it.owner.id, ended_at=None).order_by("id")[0].pk
+
+
+def passkey_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        found, _ = Passkey.objects.get_or_create(user=it.owner.user, name="Laptop", credential_id=b"laptop")
+        return found.pk
+
+
 def instance_of(it: Furnished) -> UUID:
     return it.instance.pk
 
@@ -50,6 +62,11 @@ def instance_of(it: Furnished) -> UUID:
 # (the noun that an address is about, its parameter) -> an id of such an object
 IDS: dict[tuple[str, str], Find] = {
     ("call", "pk"): lambda it: it.call.pk,
+    ("account_session", "pk"): session_of,
+    ("session", "pk"): session_of,
+    ("own_passkey", "pk"): passkey_of,
+    ("passkey", "pk"): passkey_of,
+    ("person", "session"): session_of,
     ("connector", "pk"): instance_of,
     ("connector", "mapping"): mapping_of,
     ("customer", "pk"): customer_of,

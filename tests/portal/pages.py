@@ -13,6 +13,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         for name in (
             "dashboard", "calls", "connectors", "customers", "customer_new", "people", "person_new", "roles",
             "bindings", "service_accounts", "service_account_new", "account", "step_up",
+            "account_sessions", "security", "sign_in_methods",
         )
     }  # fmt: skip
     return pages | {
@@ -26,6 +27,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         "connector_start": reverse("portal:connector_start", args=["halopsa"]),
         "connector_instance": reverse("portal:connector_instance", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
+        "person_sessions": reverse("portal:person_sessions", args=[it.owner.id]),
         "person": reverse("portal:person", args=[it.owner.id]),
         "service_account": reverse("portal:service_account", args=[it.machine.id]),
     }

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from connectors.services import start_instance
+from identity.models import Passkey
 from identity.roles import Role
 from identity.services import create_customer
 from msplex.decision.verdicts import Gate
@@ -28,6 +29,15 @@ def _instance(world: TenantWorld, owner: Person, number: int) -> None:
         start_instance("halopsa", name=f"Halo {number}", by=SETUP)
 
 
+def _session(world: TenantWorld, owner: Person, number: int) -> None:
+    owner.browser()
+
+
+def _passkey(world: TenantWorld, owner: Person, number: int) -> None:
+    with world.acting():
+        Passkey.objects.create(user=owner.user, name=f"Key {number}", credential_id=bytes([number]))
+
+
 ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "dashboard": lambda world, _, number: make_call(world) if number % 2 else make_refusal(world),
     "calls": lambda world, _, number: make_call(world, principal_label=f"agent {number}"),
@@ -35,8 +45,19 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "connectors": _instance,
     "people": lambda world, _, number: make_person(world, Role.VIEWER, name=f"bob{number}"),
     "service_accounts": lambda world, owner, _: make_machine(world, owner=owner),
+    "account_sessions": _session,
+    "sign_in_methods": _passkey,
 }
-QUERIES = {"dashboard": 11, "calls": 8, "customers": 8, "connectors": 9, "people": 9, "service_accounts": 9}
+QUERIES = {
+    "dashboard": 11,
+    "calls": 8,
+    "customers": 8,
+    "connectors": 9,
+    "people": 9,
+    "service_accounts": 9,
+    "account_sessions": 7,
+    "sign_in_methods": 9,
+}
 
 
 @pytest.mark.parametrize("room", ROWS)

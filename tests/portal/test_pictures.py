@@ -12,8 +12,9 @@ from playwright.sync_api import Page
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
+from identity.models import Passkey, Session
 from identity.roles import Role
-from identity.services import create_customer, create_service_account
+from identity.services import create_customer, create_service_account, set_security_policy
 from msplex.decision.verdicts import Gate
 from tests.conftest import as_role
 from tests.factories import make_tenant
@@ -61,6 +62,7 @@ def northwind(_database: None) -> Furnished:
                 instance, customer=customer, external_id=str(11 + number), external_name=customer.name, by=SETUP
             )
         start_instance("halopsa", name=f"HaloPSA ({LONG_NAME})", by=SETUP)
+    _history(owner)
     make_person(world, Role.OPERATOR, name="bob")
     make_person(world, Role.VIEWER, name="with-a-very-long-name-that-does-not-fit-a-phone")
     make_person(world, Role.CUSTOMER_MANAGER, name="carol", customer=world.customers[0])
@@ -73,6 +75,34 @@ def northwind(_database: None) -> Furnished:
     make_call(world, tool="", state=ToolCall.State.UNKNOWN, rows_returned=None, rows_dropped=None)
     calls = [_call(world, instance, number) for number in range(12)]
     return Furnished(world, owner, instance, machine, calls[0], calls[4])
+
+
+AGENTS = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "curl/8.5.0",
+)
+
+
+def _history(person) -> None:
+    """Passkeys, and sessions that ended in every way."""
+    now = timezone.now()
+    with person.world.acting():
+        for number, name in enumerate(("Work laptop", "The phone that I also use for pictures of racks", "Key")):
+            used = now - timedelta(hours=number) if number else None
+            Passkey.objects.create(
+                user=person.user, name=name, credential_id=name.encode(), backup_state=number == 1, last_used_at=used
+            )
+        for number, reason in enumerate(("", *Session.End.values)):
+            begun = now - timedelta(hours=7 * number + 1)
+            Session.objects.create(
+                principal_id=person.id, key_hash=bytes([number]) * 32, epoch=1, last_seen_at=now, mfa_at=begun,
+                expires_at=begun + timedelta(hours=12), mfa_method=("totp", "passkey", "recovery_code")[number % 3],
+                ended_at=begun + timedelta(hours=1) if reason else None, end_reason=reason,
+                ended_by=person.user.email if reason in {"revoked", "factor_changed"} else "",
+                address=("192.0.2.17", "2001:db8:85a3::8a2e:370:7334")[number % 2], user_agent=AGENTS[number % 4],
+            )  # fmt: skip
 
 
 @pytest.fixture
@@ -104,11 +134,20 @@ def test_pictures_of_the_door(page: Page, northwind: Furnished, look: str) -> No
     page.goto(reverse("portal:sign_in"))
     _picture(page, "sign_in", look)
     newcomer = make_person(northwind.world, name="dora")
-    page.get_by_label("Workspace").fill(newcomer.world.workspace)
-    page.get_by_label("E-mail").fill(newcomer.user.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Continue").click()
+    _give_password(page, newcomer)
     _picture(page, "enrol", look)
+    with newcomer.world.acting():
+        set_security_policy(idle_minutes=60, session_minutes=720, passkey_sign_in=True, by=SETUP)
+    page.reload()
+    _picture(page, "enrol_passkey", look)
+    _give_password(page, northwind.owner)
+    _picture(page, "code_passkey", look)
+    page.evaluate("delete window.PublicKeyCredential")
+    page.add_init_script("delete window.PublicKeyCredential")
+    page.reload()
+    _picture(page, "no_passkeys", look)
+    with newcomer.world.acting():
+        set_security_policy(idle_minutes=60, session_minutes=720, passkey_sign_in=False, by=SETUP)
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -118,6 +157,14 @@ def test_pictures_of_every_page(page: Page, northwind: Furnished, as_person, loo
     for name, url in every_page(northwind).items():
         page.goto(url)
         _picture(page, name, look)
+
+
+def _give_password(page: Page, person) -> None:
+    page.goto(reverse("portal:sign_in"))
+    page.get_by_label("Workspace").fill(person.world.workspace)
+    page.get_by_label("E-mail").fill(person.user.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Continue").click()
 
 
 EMPTY = ("dashboard", "calls", "connectors", "customers", "people", "service_accounts")

@@ -152,7 +152,7 @@ FORMS = {
     "MemberForm": ("person_new",),
     "ServiceAccountForm": ("service_account_new",),
 }
-VALUES: dict[str, Find] = {"customer": customer_of, "customers": customer_of, "owner": owner_of}
+VALUES: dict[str, Find] = {"customer": customer_of, "customers": customer_of, "owner": owner_of, "principal": owner_of}
 
 
 def test_every_form_field_by_id_is_walked() -> None:
@@ -191,6 +191,7 @@ BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("api:service-account-detail", "owner"): {},
     ("api:service-account-list", "customers"): {"name": "New", "purpose": "New", "role": "viewer"},
     ("api:service-account-list", "owner"): {"name": "New", "purpose": "New", "role": "viewer"},
+    ("api:session-revoke-all", "principal"): {},
 }
 
 

@@ -52,34 +52,35 @@ def sign_in(request: PortalRequest) -> HttpResponseBase:
 @never_cache
 @sensitive_post_parameters("code")
 def code(request: PortalRequest) -> HttpResponseBase:
-    pending = _pending(request)
+    pending = pending_of(request)
     if request.principal or pending is None or not pending.enrolled:
         return redirect("portal:sign_in")
     form = CodeForm(request.POST or None)
+    context = {"form": form, "has_passkeys": services.has_passkeys(pending)}
     if request.method != "POST":
-        return render(request, "portal/sign_in/code.html", {"form": form})
+        return render(request, "portal/sign_in/code.html", context)
     signed_in = _verified(request, pending, form)
     if signed_in is None:
-        return mend(request, "portal/sign_in/code.html", {"form": form})
-    return _enter(HttpResponseRedirect(_next(request)), signed_in)
+        return mend(request, "portal/sign_in/code.html", context)
+    return enter(HttpResponseRedirect(onward(request)), signed_in)
 
 
 @public("setting up the second factor at the first sign-in")
 @never_cache
 @sensitive_post_parameters("code")
 def enrol(request: PortalRequest) -> HttpResponseBase:
-    pending = _pending(request)
+    pending = pending_of(request)
     if request.principal or pending is None or pending.enrolled:
         return redirect("portal:sign_in")
     form = CodeForm(request.POST or None)
     signed_in = _verified(request, pending, form) if request.method == "POST" else None
     if signed_in is not None:
-        codes = {"codes": signed_in.recovery_codes, "onward": _next(request)}
-        return _enter(render(request, "portal/sign_in/recovery.html", codes), signed_in)
+        codes = {"codes": signed_in.recovery_codes, "onward": onward(request)}
+        return enter(render(request, "portal/sign_in/recovery.html", codes), signed_in)
     form.fields["code"].help_text = "The six digits that the app shows now."
     enrolment = services.begin_enrolment(pending)
     qr = segno.make(enrolment.url, error="m").svg_data_uri(scale=QR_SCALE, border=1)
-    context = {"form": form, "seed": enrolment.secret, "qr": qr}
+    context = {"form": form, "seed": enrolment.secret, "qr": qr, "passkey": services.may_start_with_passkey(pending)}
     if request.method == "POST":
         return mend(request, "portal/sign_in/enrol.html", context)
     return render(request, "portal/sign_in/enrol.html", context)
@@ -96,7 +97,7 @@ def sign_out(request: PortalRequest) -> HttpResponseBase:
     return response
 
 
-def _pending(request: HttpRequest) -> PendingSignIn | None:
+def pending_of(request: HttpRequest) -> PendingSignIn | None:
     return PendingSignIn.read(request.COOKIES.get(pending_cookie_name(), ""))
 
 
@@ -110,7 +111,7 @@ def _verified(request: PortalRequest, pending: PendingSignIn, form: CodeForm) ->
         return None
 
 
-def _enter(response: HttpResponseBase, signed_in: services.SignedIn) -> HttpResponseBase:
+def enter(response: HttpResponseBase, signed_in: services.SignedIn) -> HttpResponseBase:
     set_session_cookie(response, signed_in.cookie)
     clear_pending_cookie(response)
     response.delete_cookie(NEXT_COOKIE)
@@ -127,7 +128,7 @@ def _remember_next(request: HttpRequest, response: HttpResponseBase) -> HttpResp
     return response
 
 
-def _next(request: HttpRequest) -> str:
+def onward(request: HttpRequest) -> str:
     wanted = request.get_signed_cookie(NEXT_COOKIE, default="", max_age=600)
     return wanted if wanted and _is_ours(request, wanted) else resolve_url("portal:dashboard")
 
