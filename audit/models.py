@@ -25,7 +25,10 @@ class Event(TenantModel):
     body = models.BinaryField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["tenant_id", "kind", "id"], name="audit_event_kind")]
+        indexes = [
+            models.Index(fields=["tenant_id", "kind", "id"], name="audit_event_kind"),
+            models.Index(fields=["tenant_id", "subject_id", "id"], name="audit_event_subject"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.result}"

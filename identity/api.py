@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from identity import openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
+from identity.api_invitations import InvitationViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
@@ -18,7 +19,6 @@ from identity.serializers import (
     BindingOut,
     CustomerIn,
     CustomerOut,
-    MemberIn,
     MemberOut,
     ServiceAccountIn,
     ServiceAccountMade,
@@ -87,7 +87,6 @@ class MemberViewSet(_PrincipalRooms):
     required_permissions = {
         "list": Permission.IDENTITY_MEMBER_READ,
         "retrieve": Permission.IDENTITY_MEMBER_READ,
-        "create": Permission.IDENTITY_MEMBER_MANAGE,
         "bind": Permission.IDENTITY_MEMBER_MANAGE,
         "unbind": Permission.IDENTITY_MEMBER_MANAGE,
         "disable": Permission.IDENTITY_MEMBER_MANAGE,
@@ -96,11 +95,6 @@ class MemberViewSet(_PrincipalRooms):
 
     def get_queryset(self) -> QuerySet[User]:
         return members()
-
-    @extend_schema(request=MemberIn, responses={201: MemberOut})
-    def create(self, request: Request) -> Response:
-        user = services.create_member(**_input(MemberIn(data=request.data)), by=self.actor)
-        return Response(MemberOut(user).data, status=201)
 
 
 class ServiceAccountViewSet(_PrincipalRooms):
@@ -158,6 +152,7 @@ class CustomerViewSet(_Rooms):
 
 routes = [
     ("members", MemberViewSet, "member"),
+    ("invitations", InvitationViewSet, "invitation"),
     ("service-accounts", ServiceAccountViewSet, "service-account"),
     ("customers", CustomerViewSet, "customer"),
 ]

@@ -77,3 +77,23 @@ class ClientRefused(DomainError):
 
     def __init__(self) -> None:
         super().__init__("The client could not be authenticated.")
+
+
+class InvitationNotValid(DomainError):
+    """One answer for all: never made, used, withdrawn, expired, or not its inviter's to give any more."""
+
+    status: ClassVar[int] = 410
+    default_code: ClassVar[str] = "invitation_not_valid"
+
+    def __init__(self) -> None:
+        super().__init__("This invitation is not valid any more. Ask whoever invited you for a new one.")
+
+
+class LinkNotValid(DomainError):
+    """As with invitations: nobody learns whether the link was ever one of ours."""
+
+    status: ClassVar[int] = 410
+    default_code: ClassVar[str] = "link_not_valid"
+
+    def __init__(self) -> None:
+        super().__init__("This link is not valid any more. It may have been used, or be too old.")

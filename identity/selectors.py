@@ -4,7 +4,7 @@ from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from identity.errors import PrincipalRefused
-from identity.models import Principal, RoleBinding, ServiceAccount, Session, User
+from identity.models import Invitation, Principal, RoleBinding, ServiceAccount, Session, User
 from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
 
@@ -50,6 +50,25 @@ def service_accounts() -> QuerySet[ServiceAccount]:
 
 def bindings() -> QuerySet[RoleBinding]:
     return RoleBinding.objects.select_related("customer").order_by("-id")
+
+
+def invitations() -> QuerySet[Invitation]:
+    """Newest first, each with its customer and how its message fared."""
+    return Invitation.objects.select_related("customer", "mail").order_by("-id")
+
+
+def invitations_in(rows: QuerySet[Invitation], state: str) -> QuerySet[Invitation]:
+    """Those in that state (Invitation.state)."""
+    waiting = Q(accepted_at=None, withdrawn_at=None)
+    now = timezone.now()
+    return rows.filter(
+        {
+            "pending": waiting & Q(expires_at__gt=now),
+            "expired": waiting & Q(expires_at__lte=now),
+            "accepted": Q(accepted_at__isnull=False),
+            "withdrawn": Q(withdrawn_at__isnull=False),
+        }[state]
+    )
 
 
 def active_bindings() -> QuerySet[RoleBinding]:

@@ -13,7 +13,7 @@ ROLE_CHOICES = [(role.value, definition.label) for role, definition in ROLES.ite
 
 
 @extend_schema_field(OpenApiTypes.UUID)
-class _OfCustomer(serializers.PrimaryKeyRelatedField[Customer]):
+class OfCustomer(serializers.PrimaryKeyRelatedField[Customer]):
     """A customer in scope; any other id is as unknown as one that does not exist."""
 
     def get_queryset(self) -> Any:
@@ -31,7 +31,7 @@ class BindingOut(serializers.ModelSerializer[RoleBinding]):
 
 class BindingIn(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=ROLE_CHOICES)
-    customer = _OfCustomer(allow_null=True, required=False, default=None)
+    customer = OfCustomer(allow_null=True, required=False, default=None)
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
@@ -47,17 +47,6 @@ class MemberOut(serializers.ModelSerializer[User]):
     class Meta:
         model = User
         fields = ("id", "email", "name", "customer", "disabled_at", "bindings")
-
-
-class MemberIn(serializers.Serializer[Any]):
-    email = serializers.EmailField(max_length=254)
-    name = serializers.CharField(max_length=200)
-    role = serializers.ChoiceField(choices=ROLE_CHOICES)
-    customer = _OfCustomer(allow_null=True, required=False, default=None)
-    password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
-
-    def validate_role(self, value: str) -> Role:
-        return Role(value)
 
 
 class ServiceAccountOut(serializers.ModelSerializer[ServiceAccount]):
@@ -88,7 +77,7 @@ class ServiceAccountIn(serializers.Serializer[Any]):
     purpose = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
     owner = serializers.UUIDField(required=False, help_text="A member's id; by default whoever asks.")
     role = serializers.ChoiceField(choices=ROLE_CHOICES)
-    customers = _OfCustomer(many=True, required=False, default=list)
+    customers = OfCustomer(many=True, required=False, default=list)
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
     def validate_role(self, value: str) -> Role:

@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 
 from msplex import databases
 from msplex.environment import read_environment
+from msplex.mail_server import email_settings
 
 env = read_environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -132,6 +133,9 @@ CELERY = {
     "timezone": "UTC",
 }
 
+# The worker alone sends, and is given the server.
+globals().update(email_settings(env.msplex_email_url, env.msplex_email_from, production=PRODUCTION))
+
 AUTH_USER_MODEL = "identity.User"
 AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "guardian.backends.ObjectPermissionBackend"]
 ANONYMOUS_USER_NAME = None
@@ -149,7 +153,10 @@ PASSWORD_HASHERS = [
 if MSPLEX_ENV == "test":
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ["email", "name"]},
+    },
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 12},

@@ -6,7 +6,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from connectors.models import ToolCall
-from identity.models import ServiceAccount, User
+from identity.models import Invitation, ServiceAccount, User
+from identity.selectors import invitations_in
 from msplex.portal.gates import LABELS
 from tenants.models import Customer
 from tenants.selectors import customers
@@ -59,6 +60,26 @@ class PeopleFilter(filters.FilterSet):  # type: ignore[misc]  # the package has 
 
     def search(self, rows: QuerySet[User], name: str, value: str) -> QuerySet[User]:  # noqa: ARG002
         return rows.filter(Q(name__icontains=value) | Q(email__icontains=value))
+
+
+INVITATION_STATES = (
+    ("pending", "Pending"),
+    ("expired", "Expired"),
+    ("accepted", "Accepted"),
+    ("withdrawn", "Withdrawn"),
+)
+
+
+class InvitationFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
+    q = filters.CharFilter(field_name="email", lookup_expr="icontains", label="Search", widget=SEARCH)
+    status = filters.ChoiceFilter(choices=INVITATION_STATES, method="by_state", label="Status", empty_label="Any")
+
+    class Meta:
+        model = Invitation
+        fields: tuple[str, ...] = ()
+
+    def by_state(self, rows: QuerySet[Invitation], name: str, value: str) -> QuerySet[Invitation]:  # noqa: ARG002
+        return invitations_in(rows, value)
 
 
 class ServiceAccountFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types

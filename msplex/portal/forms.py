@@ -63,7 +63,7 @@ class BindingForm(forms.Form):
         return Role(self.cleaned_data["role"])
 
 
-class MemberForm(identity.MemberForm):
+class InvitationForm(identity.InvitationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choose_a_role(self)

@@ -2,7 +2,17 @@
 
 from django.urls import include, path
 
-from msplex.portal.views import account, calls, connectors, customers, dashboard, people, service_accounts, sign_in
+from msplex.portal.views import (
+    account,
+    calls,
+    connectors,
+    customers,
+    dashboard,
+    invitations,
+    people,
+    service_accounts,
+    sign_in,
+)
 
 _rooms = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -29,8 +39,12 @@ _rooms = [
     path("customers/new/", customers.customer_new, name="customer_new"),
     path("customers/<uuid:pk>/", customers.customer, name="customer"),
     path("customers/<uuid:pk>/archive/", customers.customer_archive, name="customer_archive"),
+    path("links/invitation/<str:token>/", invitations.welcome, name="welcome"),
     path("people/", people.people, name="people"),
-    path("people/new/", people.person_new, name="person_new"),
+    path("people/invitations/", invitations.invitations, name="people_invitations"),
+    path("people/invite/", invitations.invite, name="people_invite"),
+    path("people/invitations/<uuid:pk>/resend/", invitations.resend, name="people_resend"),
+    path("people/invitations/<uuid:pk>/withdraw/", invitations.withdraw, name="people_withdraw"),
     path("people/<uuid:pk>/", people.person, name="person"),
     path("people/<uuid:pk>/disable/", people.person_disable, name="person_disable"),
     path("people/<uuid:pk>/enable/", people.person_enable, name="person_enable"),

@@ -22,12 +22,14 @@ register = template.Library()
 TEN_SECONDS = 10
 
 TONES = {
+    "accepted": "good",
     "active": "good",
     "approved": "good",
     "healthy": "good",
     "passed": "good",
     "succeeded": "good",
     "degraded": "warn",
+    "expired": "warn",
     "unknown": "warn",
     "trialing": "warn",
     "past_due": "warn",
@@ -36,6 +38,7 @@ TONES = {
     "refused": "bad",
     "disabled": "quiet",
     "draft": "note",
+    "pending": "note",
     "queued": "note",
     "running": "note",
 }

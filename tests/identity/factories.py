@@ -6,6 +6,7 @@ import secrets
 import time
 
 from django.conf import settings
+from django.db import connections
 from django.test import Client as Browser
 from django_otp.oath import totp
 
@@ -126,6 +127,12 @@ def make_cast() -> tuple[Person, Person, Person]:
         make_person(acme, Role.OPERATOR, name="bob"),
         make_person(globex, Role.ADMIN, name="mallory"),
     )
+
+
+def let_work(world: TenantWorld, active: bool) -> None:
+    """Suspend the tenant, or let it go on, as the provider does."""
+    with connections["provider"].cursor() as cursor:
+        cursor.execute("UPDATE provider.tenant SET active = %s WHERE id = %s", [active, world.id])
 
 
 def fresh_step() -> None:

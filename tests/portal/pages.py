@@ -9,7 +9,8 @@ def every_page(it: Furnished) -> dict[str, str]:
     pages = {
         name: reverse(f"portal:{name}")
         for name in (
-            "dashboard", "calls", "connectors", "customers", "customer_new", "people", "person_new", "roles",
+            "dashboard", "calls", "connectors", "customers", "customer_new", "people", "people_invitations",
+            "people_invite", "roles",
             "service_accounts", "service_account_new", "account",
         )
     }  # fmt: skip

@@ -5,11 +5,11 @@ from django.conf import settings
 from django.test import Client as Browser
 from django.urls import reverse
 
-from identity.models import ServiceAccount, User
+from identity.models import ServiceAccount
 from identity.roles import ROLES, Role
 from tenants.models import Customer
 from tests.factories import make_tenant
-from tests.identity.factories import PASSWORD, Person, make_machine, make_member, make_person
+from tests.identity.factories import Person, make_machine, make_member, make_person
 
 
 @pytest.fixture
@@ -60,38 +60,6 @@ def test_service_account_is_disabled_and_enabled(alice: Person) -> None:
 
     assert "Its tokens are refused from the next call on." in disabled
     assert "can get tokens again" in enabled
-
-
-def test_person_is_added_with_a_role(alice: Person) -> None:
-    given = {"name": "Bob", "email": "Bob@Acme.example", "role": "operator", "password": PASSWORD}
-
-    page = press(alice, "person_new", given).content.decode()
-
-    assert "bob@acme.example" in page
-    assert ROLES[Role.OPERATOR].label in page
-
-
-@pytest.mark.parametrize(
-    ("changed", "field"),
-    [({"password": "short"}, "password"), ({"role": "customer_viewer"}, "customer"), ({"email": "bob"}, "email")],
-)
-def test_person_form_says_what_to_mend(alice: Person, changed: dict[str, str], field: str) -> None:
-    given = {"name": "Bob", "email": "bob@acme.example", "role": "operator", "password": PASSWORD} | changed
-
-    response = press(alice, "person_new", given)
-
-    assert response.status_code == 422
-    assert field in response.context["form"].errors
-    assert PASSWORD not in response.content.decode()
-    with alice.world.acting():
-        assert not User.objects.filter(email="bob@acme.example").exists()
-
-
-def test_admin_cannot_give_the_owner_role() -> None:
-    admin = make_person(make_tenant(), Role.ADMIN)
-    given = {"name": "Bob", "email": "bob@acme.example", "role": "owner", "password": PASSWORD}
-
-    assert press(admin, "person_new", given).status_code == 422
 
 
 def test_disabled_person_is_out_on_the_next_request(alice: Person) -> None:

@@ -18,7 +18,8 @@ LISTS = {
     "connectors": Role.BILLING,
     "calls": Role.BILLING,
     "people": Role.OPERATOR,
-    "person_new": Role.OPERATOR,
+    "people_invitations": Role.OPERATOR,
+    "people_invite": Role.OPERATOR,
     "service_accounts": Role.OPERATOR,
     "service_account_new": Role.VIEWER,
     "roles": None,
@@ -33,6 +34,8 @@ DETAILS = {
     "service_account": (lambda it: it.machine.id, Role.OPERATOR),
 }
 BUTTONS = {
+    "people_resend": (lambda it: it.invitation.pk, Role.OPERATOR),
+    "people_withdraw": (lambda it: it.invitation.pk, Role.OPERATOR),
     "customer_archive": (lambda it: it.world.customers[0].pk, Role.OPERATOR),
     "connector_configure": (lambda it: it.instance.pk, Role.VIEWER),
     "connector_check": (lambda it: it.instance.pk, Role.VIEWER),
