@@ -18,6 +18,9 @@ class EventKind(StrEnum):
     CUSTOMER_MAPPED = "connectors:customer:map"
     CUSTOMER_UNMAPPED = "connectors:customer:unmap"
     ENTITLEMENT_SET = "billing:entitlement:set"
+    EMAIL_CHANGED = "identity:email:change"
+    EMAIL_CHANGE_REQUESTED = "identity:email:request"
+    EMAIL_RESTORED = "identity:email:restore"
     INSTANCE_ACTIVATED = "connectors:instance:activate"
     INSTANCE_CHECK_REQUESTED = "connectors:instance:check"
     INSTANCE_CONFIGURED = "connectors:instance:configure"
@@ -30,8 +33,14 @@ class EventKind(StrEnum):
     INVITATION_WITHDRAWN = "identity:invitation:withdraw"
     MAIL_FAILED = "identity:mail:fail"
     MEMBER_CREATED = "identity:member:create"
+    MEMBER_RENAMED = "identity:member:rename"
     MFA_ENROLLED = "identity:mfa:enrol"
+    MFA_REPLACED = "identity:mfa:replace"
     MFA_RESET = "identity:mfa:reset"
+    PASSWORD_CHANGED = "identity:password:change"  # noqa: S105 - not a password
+    PASSWORD_REFUSED = "identity:password:refuse"  # noqa: S105
+    PASSWORD_RESET = "identity:password:reset"  # noqa: S105
+    PASSWORD_RESET_REQUESTED = "identity:password:request"  # noqa: S105
     PRINCIPAL_DISABLED = "identity:principal:disable"
     PRINCIPAL_ENABLED = "identity:principal:enable"
     RECOVERY_CODES_MADE = "identity:recovery_codes:create"

@@ -1,5 +1,8 @@
 """What happened. Insert-only: no role of a running process may change or remove an event."""
 
+import json
+from typing import Any
+
 from django.db import models
 
 from tenants.isolation.models import TenantKey, TenantModel
@@ -32,3 +35,9 @@ class Event(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.result}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the body says, or nothing once it was erased."""
+        told: dict[str, Any] = json.loads(bytes(self.body)) if self.body else {}
+        return {name: value for name, value in told.items() if name != "salt"}

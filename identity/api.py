@@ -8,7 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.actors import Actor
+from audit.selectors import events_about
 from identity import openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
+from identity.api_account import AccountViewSet, EventOut
 from identity.api_invitations import InvitationViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
@@ -91,10 +93,25 @@ class MemberViewSet(_PrincipalRooms):
         "unbind": Permission.IDENTITY_MEMBER_MANAGE,
         "disable": Permission.IDENTITY_MEMBER_MANAGE,
         "enable": Permission.IDENTITY_MEMBER_MANAGE,
+        "events": Permission.AUDIT_EVENT_READ,
+        "reset_factors": Permission.IDENTITY_MEMBER_MANAGE,
     }
 
     def get_queryset(self) -> QuerySet[User]:
         return members()
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["post"], url_path="reset-factors")
+    def reset_factors(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        services.reset_factors(self.get_object(), by=self.actor)
+        return Response(status=204)
+
+    @extend_schema(responses=EventOut(many=True))
+    @action(detail=True, methods=["get"])
+    def events(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        """What was done to this account."""
+        page = self.paginate_queryset(events_about(self.get_object().pk))
+        return self.get_paginated_response(EventOut(page, many=True).data)
 
 
 class ServiceAccountViewSet(_PrincipalRooms):
@@ -151,6 +168,7 @@ class CustomerViewSet(_Rooms):
 
 
 routes = [
+    ("account", AccountViewSet, "account"),
     ("members", MemberViewSet, "member"),
     ("invitations", InvitationViewSet, "invitation"),
     ("service-accounts", ServiceAccountViewSet, "service-account"),

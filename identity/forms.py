@@ -73,6 +73,36 @@ class WelcomeForm(NewPasswordForm):
         return {"name": self.cleaned_data["name"], "password": self.cleaned_data["password"]}
 
 
+class OwnPasswordForm(NewPasswordForm):
+    current = forms.CharField(
+        label="Current password",
+        max_length=LONGEST_PASSWORD,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+    )
+
+    field_order = ("current", "password", "again")
+
+
+class OwnEmailForm(forms.Form):
+    email = forms.EmailField(label="New e-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "email"}))
+    current = forms.CharField(
+        label="Current password",
+        max_length=LONGEST_PASSWORD,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+    )
+
+
+class OwnNameForm(forms.Form):
+    name = forms.CharField(label="Your name", max_length=200, widget=forms.TextInput({"autocomplete": "name"}))
+
+
+class ForgottenForm(forms.Form):
+    workspace = forms.CharField(max_length=63, widget=forms.TextInput({"autocomplete": "organization"}))
+    email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "username"}))
+
+
 def _roles(principal: ActingPrincipal, permission: Permission) -> list[tuple[str, str]]:
     """Those that `principal` could give, somewhere."""
     places: list[UUID | None] = [None] if principal.allows_everywhere(permission) else []

@@ -12,10 +12,11 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.template.response import SimpleTemplateResponse
 
-from identity.cookies import SessionCookie, clear_session_cookie
+from identity.cookies import SessionCookie, clear_session_cookie, device_cookie_name
 from identity.errors import PrincipalRefused, TokenRefused
 from identity.models import User
 from identity.principals import ActingPrincipal, PrincipalKind
+from identity.responses import is_committed
 from identity.selectors import acting_principal
 from identity.services.sessions import Client
 from identity.sessions import NoSession, TenantSession, live_session
@@ -87,7 +88,7 @@ class PrincipalMiddleware:
         response = self.get_response(request)
         if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
             response.render()
-        if response.status_code >= HTTPStatus.BAD_REQUEST:
+        if response.status_code >= HTTPStatus.BAD_REQUEST and not is_committed(response):
             transaction.set_rollback(True)
         elif session is not None and session.modified:
             session.save()
@@ -101,6 +102,7 @@ def _client(request: HttpRequest) -> Client:
         address=request.META.get("REMOTE_ADDR", ""),
         user_agent=request.headers.get("User-Agent", ""),
         request_id=given if safe else uuid.uuid4().hex,
+        device=request.COOKIES.get(device_cookie_name(), ""),
     )
 
 

@@ -1,5 +1,8 @@
 """What every service asks first: may this actor do that, and does it hold what it is about to give?"""
 
+import contextlib
+import dataclasses
+from collections.abc import Iterator
 from uuid import UUID
 
 from audit.actors import Actor, ActorKind
@@ -9,9 +12,27 @@ from identity.permissions import Permission
 from identity.principals import ActingPrincipal, Grant
 from identity.selectors import acting_principal
 from tenants.errors import NotAllowed, NotFound
+from tenants.isolation.context import Context, acting_for, current
 
 # Actors that are not principals: the deployment's own commands and the provider's provisioning.
 _TRUSTED = {ActorKind.SYSTEM, ActorKind.PROVIDER}
+
+
+def _context() -> Context:
+    context = current()
+    if context is None:
+        raise LookupError("no tenant context")
+    return context
+
+
+@contextlib.contextmanager
+def whole_tenant() -> Iterator[None]:
+    """For a look, or a write that was allowed already, at what a context narrowed to customers does not show.
+
+    It only ever widens: a rollback to an earlier savepoint brings back the narrower context, never this one.
+    """
+    with acting_for(dataclasses.replace(_context(), customers=None)):
+        yield
 
 
 def principal_of(actor: Actor) -> ActingPrincipal | None:

@@ -11,7 +11,7 @@ from identity.errors import CodeRefused
 from identity.factors import accept_totp, new_recovery_codes, new_seed, otpauth_url, plain_code, seed_text
 from identity.models import RecoveryCode, TotpDevice, User
 from identity.sealing import recovery_digests
-from identity.services.principals import end_credentials, lock_managed
+from identity.services.principals import end_credentials, lock_managed, tell_person
 from tenants.errors import Conflict
 from tenants.selectors import tenant
 
@@ -73,3 +73,4 @@ def reset_factors(user: User, *, by: Actor) -> None:
         subject=("user", user.pk, user.email),
         customer_id=principal.customer_id,
     )
+    tell_person(principal, "factors_reset", by)

@@ -15,6 +15,7 @@ from audit.services import record
 from identity.letters import message_of
 from identity.links import Link, open_url, seal_url
 from identity.models import Mail, User
+from identity.services.authority import whole_tenant
 from identity.tasks import deliver_mail
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
@@ -34,14 +35,15 @@ def send_mail_on_commit(
     `customer_id`: whose managers see how it went. `link` is kept sealed, and only until the message has gone.
     """
     mail_id = uuid7()
-    mail = Mail.objects.create(
-        id=mail_id,
-        template=template,
-        recipient=to,
-        customer_id=customer_id,
-        context=dict(context),
-        sealed_link=seal_url(link.url, tenant=acting_tenant(), mail=mail_id) if link else None,
-    )
+    with whole_tenant():  # a person may belong to another customer than those their roles are for
+        mail = Mail.objects.create(
+            id=mail_id,
+            template=template,
+            recipient=to,
+            customer_id=customer_id,
+            context=dict(context),
+            sealed_link=seal_url(link.url, tenant=acting_tenant(), mail=mail_id) if link else None,
+        )
     _enqueue_on_commit(mail_id)
     return mail
 

@@ -9,11 +9,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from audit.models import Event
 from connectors.catalogue import find
 from identity.models import Principal
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from msplex.portal.gates import LABELS
+from msplex.portal.history import WORDS
 from msplex.portal.places import Group, places_of
 from msplex.portal.requests import PortalRequest
 from tenants.selectors import tenant
@@ -141,3 +143,24 @@ def took(call: object) -> str:
         return "-"
     seconds = (finished - started).total_seconds()
     return f"{seconds * 1000:,.0f} ms" if seconds < TEN_SECONDS else f"{seconds:,.1f} s"
+
+
+@register.filter
+def said(event: Event) -> str:
+    """What was done, in a person's words."""
+    return WORDS.get(event.kind, event.kind)
+
+
+@register.filter
+def details(event: Event) -> str:
+    """From what to what, which role, and why."""
+    told = event.facts
+    before, after = told.get("before") or {}, told.get("after") or {}
+    parts = [f"{name} from {before.get(name) or 'nothing'} to {value}" for name, value in after.items()]
+    if role := told.get("role"):
+        parts.append(role_label(role))
+    if method := told.get("method"):
+        parts.append(str(method))
+    if reason := told.get("reason"):
+        parts.append(f"reason: {reason}")
+    return ", ".join(parts)

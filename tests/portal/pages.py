@@ -11,7 +11,8 @@ def every_page(it: Furnished) -> dict[str, str]:
         for name in (
             "dashboard", "calls", "connectors", "customers", "customer_new", "people", "people_invitations",
             "people_invite", "roles",
-            "service_accounts", "service_account_new", "account",
+            "service_accounts", "service_account_new", "account", "account_name", "account_password", "account_email",
+            "account_authenticator", "account_history",
         )
     }  # fmt: skip
     return pages | {

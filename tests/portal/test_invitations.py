@@ -186,3 +186,16 @@ def test_the_address_in_the_message_is_the_pages(alice: Person) -> None:
     (letter,) = post(alice.world)
 
     assert link_in(letter).startswith(f"{settings.PUBLIC_URL}{reverse('portal:welcome', args=['x'])[:-2]}")
+
+
+def test_a_token_that_is_still_good_is_in_no_log(alice: Person, capfd: pytest.CaptureFixture[str]) -> None:
+    send(alice)
+    path = path_in_mailbox(alice)
+
+    Browser().post(path, ANSWER | {"password": "short", "again": "short"})
+    Browser(enforce_csrf_checks=True).post(path, ANSWER)
+
+    logged = capfd.readouterr().err
+    assert "/links/invitation/.../" in logged
+    assert path.split("/")[3] not in logged
+    assert Browser().get(path).status_code == 200

@@ -5,19 +5,24 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page
 
 from connectors.health import Checkup
 from connectors.models import ToolCall
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
+from identity.models import Invitation
 from identity.roles import Role
-from identity.services import create_customer
+from identity.services import Client, create_customer, invite, request_password_reset
 from msplex.decision.verdicts import Gate
 from tests.factories import make_tenant
 from tests.identity.factories import PASSWORD, SETUP, make_machine, make_member, make_person
+from tests.identity.post import link_in, post
 from tests.portal.factories import PASSED, Furnished, make_call, refused_at
 from tests.portal.pages import every_page
+from tests.portal.watch import Watched
 
 FOLDER = os.environ.get("MSPLEX_PICTURES", "")
 LOOKS = {"light": ("light", 1280), "dark": ("dark", 1280), "narrow": ("light", 360)}
@@ -59,6 +64,11 @@ def northwind(_database: None) -> Furnished:
     make_person(world, Role.OPERATOR, name="bob")
     make_person(world, Role.CUSTOMER_MANAGER, name="carol", customer=world.customers[0])
     machine = make_machine(world, customers=(world.customers[0],), owner=owner)
+    with world.acting():
+        invite(email="dora@northwind.example", role=Role.OPERATOR, reason="Night shift from May on", by=owner.actor)
+        customer = world.customers[0]
+        late = invite(email="emil@riverside.example", role=Role.CUSTOMER_VIEWER, customer=customer, by=owner.actor)
+        Invitation.objects.filter(id=late.pk).update(expires_at=timezone.now() - timedelta(days=1))
     calls = [_call(world, instance, number) for number in range(12)]
     return Furnished(world, owner, instance, machine, calls[0], calls[4])
 
@@ -81,7 +91,8 @@ def _call(world, instance, number: int) -> ToolCall:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_pictures_of_the_door(page: Page, northwind: Furnished, look: str) -> None:
+def test_pictures_of_the_door(page: Page, watched: Watched, northwind: Furnished, look: str) -> None:
+    watched.expected |= {410}
     _dress(page, look)
     page.goto(reverse("portal:sign_in"))
     _picture(page, "sign_in", look)
@@ -91,6 +102,23 @@ def test_pictures_of_the_door(page: Page, northwind: Furnished, look: str) -> No
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Continue").click()
     _picture(page, "enrol", look)
+    page.goto(reverse("portal:forgotten"))
+    _picture(page, "forgotten", look)
+    for name, url in _links(northwind, look).items():
+        page.goto(url)
+        _picture(page, name, look)
+
+
+def _links(northwind: Furnished, look: str) -> dict[str, str]:
+    """As they stand in the mailbox."""
+    post(northwind.world)
+    with northwind.world.acting():
+        invite(email=f"{look}@x.example", role=Role.CUSTOMER_VIEWER, customer=northwind.world.customers[2], by=SETUP)
+    request_password_reset(
+        workspace=northwind.world.workspace, email=northwind.owner.user.email, client=Client("192.0.2.9")
+    )
+    (welcome, password) = (link_in(letter).removeprefix(settings.PUBLIC_URL) for letter in post(northwind.world))
+    return {"welcome": welcome, "password": password, "gone": reverse("portal:welcome", args=["x"])}
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -24,6 +24,10 @@ LISTS = {
     "service_account_new": Role.VIEWER,
     "roles": None,
     "account": None,
+    "account_name": None,
+    "account_password": None,
+    "account_email": None,
+    "account_history": None,
 }
 DETAILS = {
     "customer": (lambda it: it.world.customers[0].pk, None),

@@ -6,6 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 from django_tables2 import RequestConfig
 
+from audit.selectors import events_about
 from identity import services
 from identity.models import User
 from identity.permissions import Permission
@@ -16,6 +17,7 @@ from msplex.portal import selectors
 from msplex.portal.answers import PAGE_ROWS, carry_out, mend, one, said_beside
 from msplex.portal.filters import PeopleFilter
 from msplex.portal.forms import BindingForm
+from msplex.portal.paging import stretch
 from msplex.portal.requests import PortalRequest
 from msplex.portal.tables import PeopleTable
 
@@ -40,7 +42,9 @@ def person(request: PortalRequest, pk: UUID) -> HttpResponse:
 
 def _about(request: PortalRequest, found: User) -> dict[str, object]:
     may_manage = request.principal.allows(Permission.IDENTITY_MEMBER_MANAGE)
+    may_know = request.principal.allows(Permission.AUDIT_EVENT_READ)
     return {
+        "page": stretch(events_about(found.pk), request.GET) if may_know else None,
         "person": found,
         "principal": found.principal,
         "bindings": found.principal.bindings.all(),
