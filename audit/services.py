@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
+from tenants.isolation.statements import Signed, one
 
 BODY_LABEL = b"msplex/body/v1\0"
 SALT_BYTES = 16
@@ -24,6 +26,7 @@ _INSERT = (
     "INSERT INTO audit_event (tenant_id, id, occurred_at, kind, result, actor_kind, actor_id, customer_id,"
     " subject_kind, subject_id, request_id, header, body) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)"
 )
+_INSERT_RETURNING = _INSERT + " RETURNING true"
 _BOUND = "SELECT set_config('lock_timeout', '500', true), set_config('statement_timeout', '1200', true)"
 _UNBOUND = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
 
@@ -41,6 +44,54 @@ def record(
 
     Raises AuditUnavailable within two seconds if it cannot be written. `body` must have a canonical form.
     """
+    event_id, values = _composed(
+        kind, actor=actor, subject=subject, customer_id=customer_id, result=result, body=body or {}
+    )
+    _insert(values)
+    return event_id
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An event on its way, in a transaction of constant statements."""
+
+    id: UUID
+    cursor: Any
+
+    def confirm(self) -> None:
+        """Before the commit: AuditUnavailable unless exactly this one row went in."""
+        try:
+            written = one(self.cursor)
+        except DatabaseError as error:
+            raise AuditUnavailable from error
+        if written is None:
+            raise AuditUnavailable
+
+
+def queue_record(
+    db: Signed,
+    kind: EventKind,
+    *,
+    actor: Actor,
+    subject: Subject,
+    customer_id: UUID | None,
+    result: str,
+    body: dict[str, Any],
+) -> Queued:
+    """`record` in a signed transaction of constant statements, whose own limits bound it. Confirm it before the end."""
+    event_id, values = _composed(kind, actor=actor, subject=subject, customer_id=customer_id, result=result, body=body)
+    return Queued(event_id, db.ask(_INSERT_RETURNING, *values))
+
+
+def _composed(
+    kind: EventKind,
+    *,
+    actor: Actor,
+    subject: Subject | None,
+    customer_id: UUID | None,
+    result: str,
+    body: dict[str, Any],
+) -> tuple[UUID, list[Any]]:
     event_id, now = uuid7(), datetime.now(UTC)
     subject_kind, subject_id, subject_label = subject or ("", None, "")
     full_body = {
@@ -48,7 +99,7 @@ def record(
         "address": actor.address,
         "salt": secrets.token_hex(SALT_BYTES),
         "subject_label": subject_label,
-        **(body or {}),
+        **body,
     }
     body_bytes = canonical(full_body)
     header = {
@@ -64,13 +115,10 @@ def record(
         "tenant": str(acting_tenant()),
         "v": 1,
     }
-    _insert(
-        [
-            acting_tenant(), event_id, now, kind.value, result, actor.kind.value, actor.id, customer_id,
-            subject_kind, subject_id, actor.request_id, canonical(header), body_bytes,
-        ]
-    )  # fmt: skip
-    return event_id
+    return event_id, [
+        acting_tenant(), event_id, now, kind.value, result, actor.kind.value, actor.id, customer_id,
+        subject_kind, subject_id, actor.request_id, canonical(header), body_bytes,
+    ]  # fmt: skip
 
 
 def _insert(values: list[Any]) -> None:

@@ -1,8 +1,9 @@
 """Reserving quota before a call, metering it after."""
 
 from datetime import datetime
+from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from audit.actors import Actor
 from audit.kinds import EventKind
@@ -11,48 +12,40 @@ from billing.models import UsageEvent
 from billing.months import month_of, this_month
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
+from tenants.isolation.statements import Signed, insertion, values_of
 from tenants.models import Entitlement
 
+_RESERVE = (
+    "INSERT INTO billing_quotacounter AS counter (tenant_id, id, connector, month, used)"
+    " SELECT %s, %s, %s, %s, 1 WHERE %s::int IS DISTINCT FROM 0"
+    " ON CONFLICT (tenant_id, connector, month)"
+    " DO UPDATE SET used = counter.used + 1 WHERE %s::int IS NULL OR counter.used < %s::int RETURNING used"
+)
+_RELEASE = (
+    "UPDATE billing_quotacounter SET used = used - 1"
+    " WHERE tenant_id = %s AND connector = %s AND month = %s AND used > 0 RETURNING used"
+)
+_METER = insertion(UsageEvent)
 
-def reserve_call(entitlement: Entitlement) -> int | None:
-    """Count one call of this month; its number, or None when the included calls are used up and overage is not allowed.
+
+def reserve_call(db: Signed, entitlement: Entitlement) -> Any:
+    """Count one call of this month. Its row has the number; there is none when the included calls are used up.
 
     One statement, so that concurrent calls cannot both take the last one.
     """
     limit = None if entitlement.overage_allowed else entitlement.included_calls
-    if limit == 0:
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO billing_quotacounter AS counter (tenant_id, id, connector, month, used)"
-            " VALUES (%s, %s, %s, %s, 1) ON CONFLICT (tenant_id, connector, month)"
-            " DO UPDATE SET used = counter.used + 1 WHERE %s::int IS NULL OR counter.used < %s::int RETURNING used",
-            [
-                acting_tenant(),
-                uuid7(),
-                entitlement.connector,
-                this_month(),
-                limit,
-                limit,
-            ],
-        )
-        row = cursor.fetchone()
-    return row[0] if row else None
+    values = [acting_tenant(), uuid7(), entitlement.connector, this_month(), limit, limit, limit]
+    return db.ask(_RESERVE, *values)
 
 
-def release_call(connector: str, reserved_at: datetime) -> None:
+def release_call(db: Signed, connector: str, reserved_at: datetime) -> Any:
     """Give back the reservation of a call that the vendor did not do, in the month it was made for."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE billing_quotacounter SET used = used - 1"
-            " WHERE tenant_id = %s AND connector = %s AND month = %s AND used > 0",
-            [acting_tenant(), connector, month_of(reserved_at)],
-        )
+    return db.ask(_RELEASE, acting_tenant(), connector, month_of(reserved_at))
 
 
-def meter_call(usage: UsageEvent) -> None:
+def meter_call(db: Signed, usage: UsageEvent) -> Any:
     """In the transaction of the call's outcome and its audit event. A second one for the same call is refused."""
-    usage.save(force_insert=True)
+    return db.ask(_METER, *values_of(usage))
 
 
 @transaction.atomic

@@ -2,6 +2,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -10,6 +11,7 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from connectors import services
+from connectors.filters import CallFilter
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.selectors import Offer, catalogue, instances_with_credentials, mappings, tool_calls
 from connectors.serializers import (
@@ -108,8 +110,9 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     @extend_schema(request=ConfigurationIn, responses=InstanceOut)
     @action(detail=True, methods=["post"])
     def configure(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        instance = self.get_object()  # first: what is sent is nobody's business at an object that is not there
         terms = _input(ConfigurationIn(data=request.data))
-        return self._shown(services.configure_instance(self.get_object(), **terms, by=self.actor))
+        return self._shown(services.configure_instance(instance, **terms, by=self.actor))
 
     @extend_schema(request=None, responses={202: None})
     @action(detail=True, methods=["post"])
@@ -135,8 +138,9 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     @extend_schema(request=MappingIn, responses={201: MappingOut})
     @mappings.mapping.post
     def map(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        instance = self.get_object()
         terms = _input(MappingIn(data=request.data))
-        mapping = services.map_customer(self.get_object(), **terms, by=self.actor)
+        mapping = services.map_customer(instance, **terms, by=self.actor)
         return Response(MappingOut(mapping).data, status=201)
 
     @extend_schema(request=None, responses={204: None})
@@ -151,6 +155,8 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
 
 class ToolCallViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     serializer_class = ToolCallOut
+    filter_backends = (DjangoFilterBackend,)
+    filterset_class = CallFilter
     required_permissions = {"list": Permission.GATEWAY_CALL_READ, "retrieve": Permission.GATEWAY_CALL_READ}
 
     def get_queryset(self) -> QuerySet[ToolCall]:

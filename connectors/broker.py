@@ -13,11 +13,10 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 
 from audit.actors import Actor
 from audit.kinds import EventKind
-from audit.services import record
+from audit.services import queue_record
 from connectors.errors import SecretRefused
 from connectors.models import ConnectorInstance, SealedSecret
 from connectors.sealing import Place, SealBroken, Sealed, digest, key_id, public_part, unseal
@@ -25,6 +24,7 @@ from connectors.secret import SecretBundle
 from connectors.selectors import sealed_secret
 from tenants.errors import Unavailable
 from tenants.isolation.context import acting_tenant
+from tenants.isolation.statements import signed_transaction
 from tenants.process import Process, current_process
 
 logger = logging.getLogger(__name__)
@@ -53,11 +53,11 @@ def open_secret(instance: ConnectorInstance, purpose: Purpose) -> Iterator[Opene
     Not inside a transaction: the record of it is one, committed before anything is opened.
     """
     _check_process()
-    with transaction.atomic(durable=True):
-        stored = sealed_secret(instance)
+    with signed_transaction() as db:
+        stored = sealed_secret(db, instance)
         trouble = _trouble(stored)
         if stored is not None and not trouble:
-            _record(EventKind.CREDENTIAL_OPENED, instance, stored, purpose, result="ok")
+            queue_record(db, EventKind.CREDENTIAL_OPENED, **_event(instance, stored, purpose), result="ok").confirm()
     if stored is None or trouble:
         _refuse(instance, stored, purpose, trouble)
     bundle = _unsealed(stored, instance)
@@ -99,32 +99,25 @@ def _unsealed(stored: SealedSecret, instance: ConnectorInstance) -> SecretBundle
 
 def _refuse(instance: ConnectorInstance, stored: SealedSecret | None, purpose: Purpose, trouble: str) -> NoReturn:
     """Recorded in a transaction of its own, which the refusal does not roll back."""
-    with transaction.atomic(durable=True):
-        _record(EventKind.CREDENTIAL_REFUSED, instance, stored, purpose, result="refused", trouble=trouble)
+    event = _event(instance, stored, purpose, trouble)
+    with signed_transaction() as db:
+        queue_record(db, EventKind.CREDENTIAL_REFUSED, **event, result="refused").confirm()
     logger.error("alert: the credential of connector instance %s was refused: %s", instance.id, trouble)
     raise SecretRefused
 
 
-def _record(
-    kind: EventKind,
-    instance: ConnectorInstance,
-    stored: SealedSecret | None,
-    purpose: Purpose,
-    *,
-    result: str,
-    trouble: str = "",
-) -> None:
+def _event(
+    instance: ConnectorInstance, stored: SealedSecret | None, purpose: Purpose, trouble: str = ""
+) -> dict[str, Any]:
     body = {
         "action": purpose.action,
         "call": str(purpose.call_id) if purpose.call_id else None,
         "instance": str(instance.id),
         "version": stored.credential.version if stored else None,
     }
-    record(
-        kind,
-        actor=purpose.actor,
-        subject=("credential", stored.credential_id if stored else None, instance.name),
-        customer_id=purpose.customer_id,
-        result=result,
-        body=body | ({"alert": True, "refused": trouble} if trouble else {}),
-    )
+    return {
+        "actor": purpose.actor,
+        "subject": ("credential", stored.credential_id if stored else None, instance.name),
+        "customer_id": purpose.customer_id,
+        "body": body | ({"alert": True, "refused": trouble} if trouble else {}),
+    }

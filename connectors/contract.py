@@ -1,12 +1,13 @@
 """What a connector declares. The catalogue is code: a tool exists if, and only if, a release declares it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import import_module
 from typing import Any
 
 from connectors.network import VendorHttp
+from connectors.pace import Rate
 from connectors.secret import SecretBundle
 from connectors.shapes import SCHEMA, Shape
 
@@ -131,7 +132,12 @@ class Connector:
     external_id_label: str
     # Settings that say where and for what the credential is good; changing one needs the secret again.
     bound_fields: tuple[str, ...]
+    # What the vendor documents for one credential. A tenant's `request_limit` setting may name another number.
+    limit: Rate
     health_interval: int = 300
+
+    def rate(self, settings: Mapping[str, Any]) -> Rate:
+        return replace(self.limit, requests=settings.get("request_limit") or self.limit.requests)
 
     @property
     def settings_form(self) -> type[Any]:
@@ -145,4 +151,5 @@ class Connector:
     def split(self, cleaned: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """A form's values as (settings, secret fields that were filled in)."""
         secret = {name: cleaned[name] for name in self.secret_fields if cleaned.get(name)}
-        return {name: value for name, value in cleaned.items() if name not in self.secret_fields}, secret
+        given = {name: value for name, value in cleaned.items() if value is not None}
+        return {name: value for name, value in given.items() if name not in self.secret_fields}, secret

@@ -21,6 +21,7 @@ from connectors.errors import ArgumentsInvalid, ExecutionError, OutputBlocked, S
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from connectors.narrowing import Owner, narrow, pick
 from connectors.network import VendorHttp
+from connectors.pace import Pace
 from connectors.redaction import redact
 from connectors.scrub import scrubbed
 from tenants.isolation.context import acting_tenant
@@ -49,8 +50,9 @@ def execute(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMappin
         message = "A vendor is never called while a transaction is open."
         raise RuntimeError(message)
     connector, tool = _checked(call, instance, mapping)
-    http = VendorHttp(settings.VENDOR_NETWORKS)
     with open_secret(instance, _purpose(call)) as opened:
+        pace = Pace(str(opened.credential_ref), connector.rate(instance.settings))
+        http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace)
         connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
         try:
             return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")

@@ -11,6 +11,7 @@ from connectors.contract import Connection
 from connectors.errors import MESSAGES, ExecutionError
 from connectors.models import ConnectorInstance
 from connectors.network import VendorHttp
+from connectors.pace import Pace
 from connectors.scrub import scrubbed
 
 CHECKER = system("connector health check")
@@ -35,7 +36,7 @@ def examine(instance: ConnectorInstance) -> Checkup:
         return Checkup("connector_fault", "This release does not have the connector.", permanent=True)
     try:
         with open_secret(instance, Purpose(CHECKER, f"{instance.connector}.health")) as opened:
-            http = VendorHttp(settings.VENDOR_NETWORKS)
+            http = VendorHttp(settings.VENDOR_NETWORKS, pace=Pace(str(opened.credential_ref)))
             connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
             detail = scrubbed(lambda: connector.health(connection), place=f"{connector.key}.health")
     except ExecutionError as error:

@@ -29,6 +29,7 @@ class ConnectorInstance(TenantModel):
     configured_at = models.DateTimeField(null=True)
     activated_at = models.DateTimeField(null=True)
     activated_by = models.CharField(max_length=200, blank=True)
+    check_asked_at = models.DateTimeField(null=True)
     health = models.CharField(max_length=16, choices=Health, default=Health.UNKNOWN)
     health_checked_at = models.DateTimeField(null=True)
     health_ok_at = models.DateTimeField(null=True)
@@ -40,6 +41,12 @@ class ConnectorInstance(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def awaits_check(self) -> bool:
+        """One was asked for and has not been made since. The row says so, because a message can be lost."""
+        asked, checked = self.check_asked_at, self.health_checked_at
+        return asked is not None and (checked is None or checked < asked)
 
 
 class CustomerMapping(TenantModel):

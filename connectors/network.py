@@ -2,24 +2,30 @@
 
 import ipaddress
 import json
+import math
 import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from http.client import TOO_MANY_REQUESTS
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore2
 
 from connectors.errors import VendorError
+from connectors.pace import LONGEST_HOLD, Pace
 from connectors.secret import Secret
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # Global by number, yet ways to reach an IPv4 address that is not: NAT64, 6to4, Teredo.
 TRANSLATED = tuple(ipaddress.ip_network(name) for name in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+UNTOLD_SECONDS = 30  # HaloPSA names no time; ten tries of five seconds each were not enough for others
 SocketOptions = Iterable[httpcore2.SOCKET_OPTION] | None
 
 
@@ -119,6 +125,20 @@ class Answer:
         return parsed
 
 
+def seconds_to_wait(answer: Answer) -> int:
+    """Of Retry-After, which is a number or a date."""
+    told = answer.headers.get("retry-after", "").strip()[:40]
+    try:
+        seconds = float(int(told)) if told.isdigit() else _seconds_until(parsedate_to_datetime(told))
+    except (ValueError, TypeError):
+        seconds = UNTOLD_SECONDS
+    return min(max(math.ceil(seconds), 1), LONGEST_HOLD)
+
+
+def _seconds_until(moment: datetime) -> float:
+    return (moment - datetime.now(UTC)).total_seconds()
+
+
 class _Unparsed:
     pass
 
@@ -143,20 +163,30 @@ class Request:
 class VendorHttp:
     """The HTTP of one call: counts its requests and ends with its deadline."""
 
-    def __init__(self, networks: tuple[Network, ...], limits: Limits | None = None) -> None:
+    def __init__(
+        self, networks: tuple[Network, ...], limits: Limits | None = None, *, pace: Pace | None = None
+    ) -> None:
         self._networks = networks
+        self._pace = pace
         self._limits = limits or Limits()
         self._deadline = time.monotonic() + self._limits.total_seconds
         self.requests = 0
 
     def send(self, request: Request) -> Answer:
         """VendorError, raised here and not below: the frames that saw the bytes are gone by then."""
-        outcome = self._attempt(request)
+        outcome = self._paced(request)
         if outcome == "stale" and request.method == "GET":
-            outcome = self._attempt(request)
+            outcome = self._paced(request)
         if isinstance(outcome, str):
             raise VendorError("vendor_unreachable" if outcome == "stale" else outcome)
+        if self._pace and outcome.status == TOO_MANY_REQUESTS:
+            self._pace.hold(seconds_to_wait(outcome))
         return outcome
+
+    def _paced(self, request: Request) -> Answer | str:
+        if self._pace:
+            self._pace.take()
+        return self._attempt(request)
 
     def _attempt(self, request: Request) -> Answer | str:
         try:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
@@ -11,9 +12,13 @@ from connectors.catalogue import all_connectors
 from connectors.contract import Connector
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, SealedSecret, ToolCall
 from connectors.readiness import is_entitled
+from tenants.isolation.context import acting_tenant
+from tenants.isolation.statements import Signed, columns, one, split
 from tenants.models import Customer, Entitlement
 from tenants.selectors import entitlements
 
+# A check that was asked for and is not there by then is asked for again: its message may be lost.
+LATE = timedelta(seconds=45)
 _EARLIEST = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -74,20 +79,34 @@ def current_credential(instance: ConnectorInstance) -> Credential | None:
     return Credential.objects.filter(instance=instance).order_by("-version").first()
 
 
-def sealed_secret(instance: ConnectorInstance) -> SealedSecret | None:
+_SEALED = (
+    f"SELECT {columns(SealedSecret, 's')}, {columns(Credential, 'c')} FROM connectors_sealedsecret s"  # noqa: S608
+    " JOIN connectors_credential c ON c.tenant_id = s.tenant_id AND c.id = s.credential_id"
+    " WHERE s.tenant_id = %s AND c.instance_id = %s ORDER BY c.version DESC LIMIT 1"
+)
+
+
+def sealed_secret(db: Signed, instance: ConnectorInstance) -> SealedSecret | None:
     """Of the current version. For the broker: no other role may read the table."""
-    stored = SealedSecret.objects.select_related("credential").filter(credential__instance=instance)
-    return stored.order_by("-credential__version").first()
+    row = one(db.ask(_SEALED, acting_tenant(), instance.id))
+    if row is None:
+        return None
+    stored, credential = split(row, SealedSecret, Credential)
+    stored.credential = credential
+    return stored
 
 
 def due_for_check(now: datetime) -> list[ConnectorInstance]:
-    """Configured instances whose last check is an interval old. Drafts are checked too: activation waits for it."""
-    overdue = Q()
+    """Configured instances whose last check is an interval old, or whose check was asked for and did not come.
+
+    Drafts are checked too: activation waits for it. Inactive ones only when somebody asked.
+    """
+    due = Q(check_asked_at__gt=F("checked"), check_asked_at__lte=now - LATE)
     for entry in all_connectors():
         before = now - timedelta(seconds=entry.health_interval)
-        overdue |= Q(connector=entry.key, checked__lte=before)
-    configured = ConnectorInstance.objects.filter(configured_at__isnull=False).exclude(state="inactive")
-    return list(configured.annotate(checked=Coalesce(F("health_checked_at"), _EARLIEST)).filter(overdue))
+        due |= Q(connector=entry.key, checked__lte=before) & ~Q(state=ConnectorInstance.State.INACTIVE)
+    configured = ConnectorInstance.objects.filter(configured_at__isnull=False)
+    return list(configured.annotate(checked=Coalesce(F("health_checked_at"), _EARLIEST)).filter(due))
 
 
 def tool_calls() -> QuerySet[ToolCall]:
@@ -95,10 +114,21 @@ def tool_calls() -> QuerySet[ToolCall]:
     return ToolCall.objects.select_related("customer", "instance").order_by("-id")
 
 
-def call_to_run(call_id: UUID) -> CallToRun | None:
+_NEEDED = (
+    f"SELECT {columns(ConnectorInstance, 'i')}, {columns(CustomerMapping, 'm')} FROM connectors_toolcall c"  # noqa: S608
+    " JOIN connectors_connectorinstance i ON i.tenant_id = c.tenant_id AND i.id = c.instance_id"
+    " JOIN connectors_customermapping m"
+    " ON m.tenant_id = c.tenant_id AND m.instance_id = c.instance_id AND m.customer_id = c.customer_id"
+    " WHERE c.tenant_id = %s AND c.id = %s"
+)
+
+
+def ask_what_is_needed(db: Signed, call_id: UUID) -> Any:
+    """To run a call; read with `call_to_run`."""
+    return db.ask(_NEEDED, acting_tenant(), call_id)
+
+
+def call_to_run(call: ToolCall, needed: Any) -> CallToRun | None:
     """A call with all that running it needs; None if any of it is missing or out of scope."""
-    call = ToolCall.objects.select_related("instance").filter(id=call_id).first()
-    if call is None or call.instance is None or call.customer_id is None:
-        return None
-    mapping = mapping_for(call.instance, call.customer_id)
-    return CallToRun(call, call.instance, mapping) if mapping else None
+    row = one(needed)
+    return CallToRun(call, *split(row, ConnectorInstance, CustomerMapping)) if row else None

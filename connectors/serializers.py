@@ -79,7 +79,7 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
         model = ConnectorInstance
         fields = (
             "id", "connector", "slug", "name", "state", "settings", "credential", "readiness", "configured_at",
-            "activated_at", "health", "health_detail", "health_checked_at",
+            "activated_at", "health", "health_detail", "health_checked_at", "check_asked_at",
         )  # fmt: skip
 
     def get_settings(self, instance: ConnectorInstance) -> dict[str, Any] | None:

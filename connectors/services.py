@@ -1,5 +1,6 @@
 """Set-up of connections: entitlement first, then settings and credential, then a health check, then activation."""
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -23,13 +24,16 @@ from connectors.narrowing import normalised
 from connectors.readiness import is_entitled, readiness
 from connectors.selectors import current_credential, due_for_check, entitlement_for, instances
 from connectors.tasks import check_instance
-from tenants.errors import Conflict, Invalid, NotAllowed, Unavailable
+from identity.services.uniqueness import conflict_if_taken
+from tenants.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
 from tenants.models import KEY_PATTERN, Customer, key_validator
 
 FAILURES_UNTIL_FAILING = 3
 NAME_LENGTH = 200
+ATTEMPTS = 3
+_RESET = ("health", "health_ok_at", "health_failures", "health_detail")
 State, Health = ConnectorInstance.State, ConnectorInstance.Health
 
 
@@ -39,9 +43,7 @@ def start_instance(connector: str, *, by: Actor, name: str = "", slug: str = "")
     entry = catalogue_entry(connector)
     require_entitlement(connector)
     _check_names(slug, name)
-    instance = ConnectorInstance.objects.create(
-        connector=entry.key, slug=slug or _free_slug(entry.key), name=name or entry.name
-    )
+    instance = _add(entry, slug, name or entry.name) if slug else _add_numbered(entry, name or entry.name)
     record(EventKind.INSTANCE_CREATED, actor=by, subject=_subject(instance), body={"connector": entry.key})
     return instance
 
@@ -65,9 +67,10 @@ def configure_instance(
     if clean_secret:
         credential = _store(entry, instance, clean_settings, clean_secret, by=by)
     instance.settings, instance.configured_at = clean_settings, timezone.now()
+    instance.check_asked_at = instance.configured_at
     instance.health, instance.health_ok_at, instance.health_failures = Health.UNKNOWN, None, 0
     instance.health_detail = ""
-    instance.save()
+    instance.save(update_fields=["settings", "configured_at", "check_asked_at", *_RESET])
     body = {"settings": clean_settings, "credential": str(credential.id) if credential else None}
     record(EventKind.INSTANCE_CONFIGURED, actor=by, subject=_subject(instance), body=body)
     check_instance.delay_on_commit(str(instance.id))
@@ -76,8 +79,12 @@ def configure_instance(
 
 @transaction.atomic
 def request_health_check(instance: ConnectorInstance, *, by: Actor) -> None:
+    """Written down as well as sent: while the queue is away, the next sweep after its return sends it."""
+    instance = _locked(instance)
     if instance.configured_at is None:
         raise Conflict("Configure the connection first.", code="instance_not_configured")
+    instance.check_asked_at = timezone.now()
+    instance.save(update_fields=["check_asked_at"])
     record(EventKind.INSTANCE_CHECK_REQUESTED, actor=by, subject=_subject(instance))
     check_instance.delay_on_commit(str(instance.id))
 
@@ -121,7 +128,11 @@ def map_customer(
     if taken.exists():
         raise Conflict("Another customer is mapped to this client already.", code="external_id_taken")
     values = {"external_id": external, "external_name": external_name}
-    mapping, _ = CustomerMapping.objects.update_or_create(instance=instance, customer=customer, defaults=values)
+    known = CustomerMapping.objects.filter(instance=instance, customer=customer)
+    if known.update(**values):
+        mapping = known.get()
+    else:
+        mapping = CustomerMapping.objects.create(instance=instance, customer=customer, **values)
     body = {"external_id": external, "instance": str(instance.id)}
     subject = ("customer", customer.id, customer.name)
     record(EventKind.CUSTOMER_MAPPED, actor=by, subject=subject, customer_id=customer.id, body=body)
@@ -131,7 +142,8 @@ def map_customer(
 @transaction.atomic
 def unmap_customer(mapping: CustomerMapping, *, by: Actor) -> None:
     customer, body = mapping.customer, {"external_id": mapping.external_id, "instance": str(mapping.instance_id)}
-    mapping.delete()
+    if not CustomerMapping.objects.filter(id=mapping.id).delete()[0]:  # somebody was faster
+        raise NotFound
     subject = ("customer", customer.id, customer.name)
     record(EventKind.CUSTOMER_UNMAPPED, actor=by, subject=subject, customer_id=customer.id, body=body)
 
@@ -192,8 +204,19 @@ def _check_names(slug: str, name: str) -> None:
         raise Invalid(str(key_validator.message), field="slug")
     if len(name) > NAME_LENGTH:
         raise Invalid("Choose a shorter name.", field="name")
-    if slug and ConnectorInstance.objects.filter(slug=slug).exists():
-        raise Conflict(f"The short name {slug} is taken.", code="slug_taken")
+
+
+def _add(entry: Connector, slug: str, name: str) -> ConnectorInstance:
+    with conflict_if_taken(f"The short name {slug} is taken.", code="slug_taken"):
+        return ConnectorInstance.objects.create(connector=entry.key, slug=slug, name=name)
+
+
+def _add_numbered(entry: Connector, name: str) -> ConnectorInstance:
+    """Under the next free short name; looked for again when somebody has just taken it."""
+    for _ in range(ATTEMPTS):
+        with contextlib.suppress(Conflict):
+            return _add(entry, _free_slug(entry.key), name)
+    return _add(entry, _free_slug(entry.key), name)
 
 
 def _free_slug(key: str) -> str:

@@ -14,7 +14,7 @@ from identity.api_account import AccountViewSet, EventOut
 from identity.api_invitations import InvitationViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
-from identity.rest import TenantViewSet
+from identity.rest import UUID_PATTERN, TenantViewSet
 from identity.selectors import bindings, members, service_accounts
 from identity.serializers import (
     BindingIn,
@@ -59,7 +59,7 @@ class _PrincipalRooms(_Rooms):
         return Response(BindingOut(binding).data, status=201)
 
     @extend_schema(request=None, responses={204: None})
-    @action(detail=True, methods=["delete"], url_path=r"bindings/(?P<binding>[0-9a-f-]{36})")
+    @action(detail=True, methods=["delete"], url_path=rf"bindings/(?P<binding>{UUID_PATTERN})")
     def unbind(self, request: Request, pk: str | None = None, binding: str = "") -> Response:  # noqa: ARG002
         services.unbind_role(_binding_of(self.principal(), binding), by=self.actor)
         return Response(status=204)

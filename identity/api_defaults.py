@@ -46,7 +46,7 @@ class DeclaredPermission(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         principal: Any = request.user
         if not isinstance(principal, ActingPrincipal):
-            raise exceptions.NotAuthenticated
+            raise getattr(request._request, "refused", None) or exceptions.NotAuthenticated
         declared: Mapping[str, Permission] = getattr(view, "required_permissions", {})
         action = getattr(view, "action", None)
         if action is None:  # the method is not one of the view's

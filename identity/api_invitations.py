@@ -1,8 +1,5 @@
-from typing import Any
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
@@ -13,35 +10,8 @@ from identity import services
 from identity.models import Invitation
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
-from identity.roles import Role
 from identity.selectors import invitations
-from identity.serializers import ROLE_CHOICES, OfCustomer
-
-
-class InvitationOut(serializers.ModelSerializer[Invitation]):
-    customer = serializers.UUIDField(source="customer_id", allow_null=True)
-    member = serializers.UUIDField(source="member_id", allow_null=True, help_text="Who came.")
-    invited_by = serializers.CharField(source="inviter_label")
-    state = serializers.ChoiceField(choices=["pending", "expired", "accepted", "withdrawn"])
-    email_state = serializers.CharField(source="mail.state", help_text="queued, sent or failed")
-    email_problem = serializers.CharField(source="mail.problem", help_text="Why the message was not sent.")
-
-    class Meta:
-        model = Invitation
-        fields = (
-            "id", "email", "role", "customer", "reason", "invited_by", "state", "email_state", "email_problem",
-            "created_at", "expires_at", "accepted_at", "withdrawn_at", "member",
-        )  # fmt: skip
-
-
-class InvitationIn(serializers.Serializer[Any]):
-    email = serializers.EmailField(max_length=254)
-    role = serializers.ChoiceField(choices=ROLE_CHOICES)
-    customer = OfCustomer(allow_null=True, required=False, default=None)
-    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
-
-    def validate_role(self, value: str) -> Role:
-        return Role(value)
+from identity.serializers import InvitationIn, InvitationOut
 
 
 class InvitationViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):

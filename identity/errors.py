@@ -45,6 +45,15 @@ class PrincipalRefused(DomainError):
         super().__init__("You are signed out.")
 
 
+class TenantSuspended(NotAllowed):
+    """The provider has stopped the whole tenant. Sessions and tokens work again when it is let go on."""
+
+    default_code: ClassVar[str] = "tenant_suspended"
+
+    def __init__(self) -> None:
+        super().__init__("This workspace is suspended. Ask the deployment's provider.")
+
+
 class PermissionMissing(NotAllowed):
     """`permission` is named so that a person can ask for it."""
 
@@ -60,6 +69,22 @@ class GrantsMoreThanHeld(NotAllowed):
 
     def __init__(self) -> None:
         super().__init__("You cannot give a role that allows more than your own.")
+
+
+class HoldsMore(NotAllowed):
+    """What the other one holds is not said: it may lie outside the caller's customers."""
+
+    default_code: ClassVar[str] = "holds_more"
+
+    def __init__(self) -> None:
+        super().__init__("This account may do more than you, so you cannot manage it. Ask an owner or admin.")
+
+
+class OwnAccount(NotAllowed):
+    default_code: ClassVar[str] = "own_account"
+
+    def __init__(self) -> None:
+        super().__init__("You cannot do this to your own account. Ask someone else who manages people.")
 
 
 class LastOwner(Conflict):

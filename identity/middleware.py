@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.template.response import SimpleTemplateResponse
 
 from identity.cookies import SessionCookie, clear_session_cookie, device_cookie_name
-from identity.errors import PrincipalRefused, TokenRefused
+from identity.errors import PrincipalRefused, TenantSuspended, TokenRefused
 from identity.models import User
 from identity.principals import ActingPrincipal, PrincipalKind
 from identity.responses import is_committed
@@ -21,6 +21,7 @@ from identity.selectors import acting_principal
 from identity.services.sessions import Client
 from identity.sessions import NoSession, TenantSession, live_session
 from identity.tokens import Claims, load_principal, read_access_token
+from tenants.errors import DomainError
 from tenants.isolation.context import Context, acting_for
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -57,6 +58,8 @@ class PrincipalMiddleware:
             return self._within(request, claims.tenant_id, claims.principal_id, lambda: _Entry(load_principal(claims)))
         except TokenRefused:
             return _unauthorized()
+        except TenantSuspended as suspended:
+            return self._refused(request, suspended)
 
     def _by_cookie(self, request: HttpRequest, sealed: str) -> HttpResponseBase:
         cookie = SessionCookie.read(sealed)
@@ -66,6 +69,14 @@ class PrincipalMiddleware:
             return self._within(request, cookie.tenant_id, cookie.principal_id, lambda: _by_session(cookie))
         except PrincipalRefused:
             return self._signed_out(request)
+        except TenantSuspended as suspended:
+            return self._refused(request, suspended)
+
+    def _refused(self, request: HttpRequest, error: DomainError) -> HttpResponseBase:
+        """What is for everyone, such as signing out, stays; all else is refused with this error."""
+        _nobody(request)
+        request.refused = error  # type: ignore[attr-defined]
+        return self.get_response(request)
 
     def _signed_out(self, request: HttpRequest) -> HttpResponseBase:
         _nobody(request)
@@ -80,6 +91,8 @@ class PrincipalMiddleware:
         narrow = Context(tenant, customers=(), principal=principal_id)
         with acting_for(narrow), transaction.atomic():
             entry = enter()
+            if not entry.principal.tenant_active:
+                raise TenantSuspended
             with acting_for(dataclasses.replace(narrow, customers=entry.principal.scope())):
                 _somebody(request, entry)
                 return self._respond(request, entry.session)
@@ -109,6 +122,7 @@ def _client(request: HttpRequest) -> Client:
 def _nobody(request: HttpRequest) -> None:
     request.client = _client(request)  # type: ignore[attr-defined]
     request.principal = None  # type: ignore[attr-defined]
+    request.refused = None  # type: ignore[attr-defined]
     request.actor = None  # type: ignore[attr-defined]
     request.user = AnonymousUser()
     request.session = NoSession()

@@ -37,6 +37,7 @@ class ActingPrincipal:
     grants: tuple[Grant, ...] = ()
     mfa_at: datetime | None = None
     session_id: UUID | None = None
+    tenant_active: bool = True  # False: the provider has suspended the tenant, and there are no grants
 
     is_authenticated = True  # what Django and DRF ask of a user
     is_anonymous = False

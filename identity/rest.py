@@ -6,8 +6,9 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
@@ -17,6 +18,7 @@ from tenants.errors import DomainError, Invalid
 
 logger = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
+UUID_PATTERN = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # of an id in an action's own part of an address
 
 
 class TenantViewSet(GenericViewSet[Any]):
@@ -72,13 +74,22 @@ def _response(
     fields: Any = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    body = {
+    body = _body(status, code, detail)
+    if fields:
+        body["fields"] = fields
+    return Response(body, status=status, headers=headers, content_type=PROBLEM)
+
+
+def plain_problem(status: int, code: str, detail: str) -> HttpResponse:
+    """The same answer where no API view was reached: an address that is none, a failure nobody expected."""
+    return HttpResponse(JSONRenderer().render(_body(status, code, detail)), status=status, content_type=PROBLEM)
+
+
+def _body(status: int, code: str, detail: str) -> dict[str, Any]:
+    return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,
     }
-    if fields:
-        body["fields"] = fields
-    return Response(body, status=status, headers=headers, content_type=PROBLEM)

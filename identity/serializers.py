@@ -4,7 +4,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from identity.models import RoleBinding, ServiceAccount, User
+from identity.models import Invitation, RoleBinding, ServiceAccount, User
 from identity.roles import ROLES, Role
 from tenants.models import Customer, key_validator
 from tenants.selectors import customers
@@ -47,6 +47,32 @@ class MemberOut(serializers.ModelSerializer[User]):
     class Meta:
         model = User
         fields = ("id", "email", "name", "customer", "disabled_at", "bindings")
+
+
+class InvitationOut(serializers.ModelSerializer[Invitation]):
+    customer = serializers.UUIDField(source="customer_id", allow_null=True)
+    member = serializers.UUIDField(source="member_id", allow_null=True, help_text="Who came.")
+    invited_by = serializers.CharField(source="inviter_label")
+    state = serializers.ChoiceField(choices=["pending", "expired", "accepted", "withdrawn"])
+    email_state = serializers.CharField(source="mail.state", help_text="queued, sent or failed")
+    email_problem = serializers.CharField(source="mail.problem", help_text="Why the message was not sent.")
+
+    class Meta:
+        model = Invitation
+        fields = (
+            "id", "email", "role", "customer", "reason", "invited_by", "state", "email_state", "email_problem",
+            "created_at", "expires_at", "accepted_at", "withdrawn_at", "member",
+        )  # fmt: skip
+
+
+class InvitationIn(serializers.Serializer[Any]):
+    email = serializers.EmailField(max_length=254)
+    role = serializers.ChoiceField(choices=ROLE_CHOICES)
+    customer = OfCustomer(allow_null=True, required=False, default=None)
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+
+    def validate_role(self, value: str) -> Role:
+        return Role(value)
 
 
 class ServiceAccountOut(serializers.ModelSerializer[ServiceAccount]):

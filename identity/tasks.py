@@ -17,6 +17,18 @@ def deliver_mail(mail_id: str) -> None:
         deliver(UUID(mail_id))
 
 
+@shared_task(name="identity.sweep_ended_roles", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_ended_roles() -> None:
+    """Started by beat: roles that ended by themselves lose the rows that django-guardian reads."""
+    from identity.services import forget_ended_roles  # noqa: PLC0415 - a leaf: services enqueue tasks
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            forget_ended_roles()
+
+
 @shared_task(name="identity.sweep_mail", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_mail() -> None:
     """Started by beat: what is due for another try, or whose message to the queue was lost."""

@@ -16,7 +16,7 @@ from joserfc.registry import Header
 
 from identity.errors import PrincipalRefused, TokenRefused
 from identity.principals import ActingPrincipal
-from identity.selectors import acting_principal
+from identity.selectors import known_principal
 
 if TYPE_CHECKING:
     from joserfc._rfc7515.model import JWSAlgModel
@@ -156,9 +156,12 @@ def _claims(claims: dict[str, Any]) -> Claims:
 
 
 def load_principal(claims: Claims) -> ActingPrincipal:
-    """The principal as it is now, in the open transaction: disabled or changed since the token was made is refused."""
+    """The principal as it is now, in the open transaction: disabled or changed since the token was made is refused.
+
+    In a suspended tenant it has no grants and `tenant_active` says why: each door names that refusal in its own way.
+    """
     try:
-        principal = acting_principal(claims.principal_id, epoch=claims.epoch)
+        principal = known_principal(claims.principal_id, epoch=claims.epoch)
     except PrincipalRefused as refused:
         raise TokenRefused("principal_refused") from refused
     if principal.tenant_id != claims.tenant_id:

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, resolve_url
 
 from identity.errors import PermissionMissing
 from identity.permissions import Permission
+from tenants.errors import DomainError
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 ATTRIBUTE = "declared_permission"
@@ -34,7 +35,7 @@ def requires(permission: Permission) -> Callable[[View], View]:
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             principal = getattr(request, "principal", None)
             if principal is None:
-                return sign_in_first(request)
+                return _refuse(request)
             if not principal.allows(permission):
                 raise PermissionMissing(permission)
             return view(request, *args, **kwargs)
@@ -69,6 +70,14 @@ def declared_permission(view: Callable[..., Any]) -> Declaration | None:
     if actions and required is not None and set(actions.values()) <= set(required):
         return Declaration(actions={method: required[action] for method, action in actions.items()})
     return None
+
+
+def _refuse(request: HttpRequest) -> HttpResponse:
+    """With the reason that the middleware found, if there is one to tell; else by asking for a sign-in."""
+    refused: DomainError | None = getattr(request, "refused", None)
+    if refused is not None:
+        raise refused
+    return sign_in_first(request)
 
 
 def sign_in_first(request: HttpRequest) -> HttpResponse:

@@ -29,6 +29,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "identity.sweep_ended_roles": {
+        "task": "identity.sweep_ended_roles",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "identity.sweep_mail": {
         "task": "identity.sweep_mail",
         "schedule": 30.0,

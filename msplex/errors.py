@@ -1,4 +1,7 @@
-"""The edge where failures become pages. The API has its own (identity.rest.problem), MCP its own (msplex.gateway)."""
+"""The edge where failures become pages, or problems for programs where no view of the API was reached.
+
+The API's views have their own (identity.rest.problem), MCP its own (msplex.gateway).
+"""
 
 import logging
 from collections.abc import Callable
@@ -9,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.debug import sensitive_variables
 
+from identity.rest import plain_problem
 from tenants.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -36,12 +40,17 @@ PAGES = {
         "Not available now", "Something that this needs does not answer. Nothing was changed; try again in a minute."
     ),
 }
+# Failures that are not the status's usual one.
+OWN_WORDS = {
+    "tenant_suspended": Words("This workspace is suspended", "Ask the deployment's provider to let it go on."),
+}
+CODES = {400: "bad_request", 403: "permission_denied", 404: "not_found", 500: "server_error"}
 # What these say depends on nothing that was asked for, so that an unknown object and another tenant's look the same.
 UNSPECIFIC = frozenset({400, 404, 405, 413, 500})
 
 
 def page(request: HttpRequest, status: int, *, sentence: str = "", code: str = "") -> HttpResponse:
-    words = PAGES.get(status, PAGES[400])
+    words = OWN_WORDS.get(code) or PAGES.get(status, PAGES[400])
     context = {"status": status, "title": words.title, "sentence": sentence or words.sentence, "code": code}
     return render(request, "errors/page.html", context, status=status)
 
@@ -70,28 +79,36 @@ class ErrorPages:
             logger.error("%s at %s: %s", error.code, request.path, error)
         if error.status in UNSPECIFIC - {HTTPStatus.BAD_REQUEST}:
             return page(request, error.status)
-        return page(request, error.status, sentence=error.message, code=error.code)
+        sentence = "" if error.code in OWN_WORDS else error.message
+        return page(request, error.status, sentence=sentence, code=error.code)
 
 
 def wants_page(request: HttpRequest) -> bool:
     return not request.path.startswith(("/api/", "/oauth/", "/.well-known/"))
 
 
+def _failure(request: HttpRequest, status: int) -> HttpResponse:
+    if wants_page(request):
+        return page(request, status)
+    detail = "Not found." if status == HTTPStatus.NOT_FOUND else PAGES[status].sentence
+    return plain_problem(status, CODES[status], detail)
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 -- Django's signature
-    return page(request, 400)
+    return _failure(request, 400)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
-    return page(request, 403)
+    return _failure(request, 403)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
-    return page(request, 404)
+    return _failure(request, 404)
 
 
 @sensitive_variables()
 def server_error(request: HttpRequest) -> HttpResponse:
-    return page(request, 500)
+    return _failure(request, 500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -5,6 +5,7 @@ transaction, and only then the sealed reply. What happened to a call is never le
 """
 
 import dataclasses
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,15 +19,17 @@ from django.db import DatabaseError, transaction
 from audit.actors import Actor, ActorKind
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
-from audit.services import record
+from audit.services import Queued, queue_record
 from billing.models import UsageEvent
 from billing.services import meter_call, release_call
 from connectors.errors import MESSAGES, ExecutionError
 from connectors.execution import execute
 from connectors.models import ConnectorInstance, ToolCall
-from connectors.selectors import CallToRun, call_to_run
+from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
 from msplex import replies
 from msplex.decision.verdicts import Code, Gate, Verdict
+from tenants.isolation.context import acting_tenant
+from tenants.isolation.statements import Signed, columns, made, one, signed_transaction
 
 logger = logging.getLogger(__name__)
 START_WITHIN = timedelta(seconds=60)  # by then the caller has been told that it took too long
@@ -52,6 +55,15 @@ class Outcome:
     answered: bool = False
 
 
+_CLAIM = (
+    "UPDATE connectors_toolcall c SET state = 'running', started_at = %s"  # noqa: S608
+    f" WHERE c.tenant_id = %s AND c.id = %s AND c.state = 'queued' RETURNING {columns(ToolCall, 'c')}"
+)
+_FINISH = (
+    "UPDATE connectors_toolcall SET state = %s, code = %s, gate = %s, finished_at = %s, rows_returned = %s,"
+    " rows_dropped = %s, vendor_requests = %s, verdicts = %s"
+    " WHERE tenant_id = %s AND id = %s AND state = %s RETURNING true"
+)
 LOST = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
 
 
@@ -75,12 +87,14 @@ def run(call_id: UUID, *, redelivered: bool = False) -> None:
 
 def _claim(call_id: UUID) -> tuple[ToolCall, CallToRun | None] | None:
     """The call, and what running it needs if that is still there. None: it is not ours to run."""
-    with transaction.atomic(durable=True):
-        queued = ToolCall.objects.filter(id=call_id, state=ToolCall.State.QUEUED)
-        if not queued.update(state=ToolCall.State.RUNNING, started_at=datetime.now(UTC)):
-            return None
-        job = call_to_run(call_id)
-        return (job.call, job) if job else (ToolCall.objects.get(id=call_id), None)
+    with signed_transaction() as db:
+        claimed = db.ask(_CLAIM, datetime.now(UTC), acting_tenant(), call_id)
+        needed = ask_what_is_needed(db, call_id)
+    row = one(claimed)
+    if row is None:
+        return None
+    call = made(ToolCall, row)
+    return call, call_to_run(call, needed)
 
 
 def _cannot_run(call: ToolCall, job: CallToRun | None) -> Outcome | None:
@@ -132,25 +146,34 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
     now = datetime.now(UTC)
     ok = outcome.state == ToolCall.State.SUCCEEDED
     verdicts = [*call.verdicts, *(verdict.as_json() for verdict in _verdicts(call, outcome))]
-    with transaction.atomic(durable=True):
-        changed = ToolCall.objects.filter(id=call.id, state=call.state).update(
-            state=outcome.state,
-            code=outcome.code,
-            gate="" if ok else Gate.EXECUTE.value,
-            finished_at=now,
-            rows_returned=outcome.rows_returned,
-            rows_dropped=outcome.rows_dropped,
-            vendor_requests=outcome.vendor_requests,
-            verdicts=verdicts,
-        )
-        if not changed:
-            return False
-        _record(call, outcome)
-        if outcome.answered:
-            meter_call(_usage(call, now))
-        else:
-            release_call(call.connector, call.created_at)
+    values = [
+        outcome.state.value, outcome.code, "" if ok else Gate.EXECUTE.value, now, outcome.rows_returned,
+        outcome.rows_dropped, outcome.vendor_requests, json.dumps(verdicts), call.tenant_id, call.id, call.state,
+    ]  # fmt: skip
+    try:
+        with signed_transaction() as db:
+            changed = db.ask(_FINISH, *values)
+            event = _record(db, call, outcome)
+            counted = meter_call(db, _usage(call, now)) if outcome.answered else None
+            released = None if outcome.answered else release_call(db, call.connector, call.created_at)
+            _check(changed, event, counted, released)
+    except _Overtaken:
+        return False
     return True
+
+
+class _Overtaken(Exception):
+    pass
+
+
+def _check(changed: Any, event: Queued, counted: Any, released: Any) -> None:
+    if one(changed) is None:
+        raise _Overtaken
+    event.confirm()
+    if counted is not None and one(counted) is None:
+        raise DatabaseError("The usage of the call was not written.")
+    if released is not None:
+        one(released)
 
 
 def _verdicts(call: ToolCall, outcome: Outcome) -> list[Verdict]:
@@ -162,9 +185,10 @@ def _verdicts(call: ToolCall, outcome: Outcome) -> list[Verdict]:
     return [executed, Verdict(Gate.RETURN_RESULT, ok=True, detail=f"sealed for gateway {call.reply_to}")]
 
 
-def _record(call: ToolCall, outcome: Outcome) -> None:
+def _record(db: Signed, call: ToolCall, outcome: Outcome) -> Queued:
     lost = outcome.state == ToolCall.State.UNKNOWN
-    record(
+    return queue_record(
+        db,
         EventKind.CALL_UNKNOWN if lost else EventKind.CALL_FINISHED,
         actor=Actor(
             ActorKind(call.principal_kind), call.principal_id, call.principal_label, request_id=call.request_id

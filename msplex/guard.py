@@ -1,11 +1,13 @@
-"""A process refuses to start with the wrong database role, or with a key that is not its own."""
+"""A process refuses to start with the wrong database role, or with a key or an access that is not its own."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
+from tenants.isolation.setup import role_settings
 from tenants.process import Process, current_process
 
 ROLES = {
@@ -22,6 +24,7 @@ KEYS = {
     Process.WORKER: _EVERYBODY,
     Process.BROKER: _EVERYBODY | {"INTAKE_PRIVATE_KEY"},
     Process.BEAT: set(),
+    Process.PROVIDER: {"SECRET_KEY"},
 }
 ALL_KEYS = {
     "SECRET_KEY",
@@ -34,13 +37,26 @@ ALL_KEYS = {
 CONTEXT_KEY_BYTES = 32
 
 
+_OWNED = {
+    "pg_class": "tables",
+    "pg_namespace": "schemas",
+    "pg_proc": "functions",
+    "pg_type": "types",
+    "pg_database": "databases",
+}
+
+
 class StartRefused(SystemExit):
-    """Says what is wrong with the process's role or keys."""
+    """Says what is wrong with the process's role, keys or accesses."""
 
 
 def check_process() -> None:
+    """For what serves or works; a command is held to less, because it may be the administrator's."""
     process = current_process()
+    if process is Process.COMMAND:
+        raise StartRefused("MSPLEX_PROCESS must say which process this is: portal, gateway, worker, broker or beat.")
     problems = [
+        *access_problems(),
         *key_problems(process),
         *(role_problems(process) if process in ROLES else ()),
     ]
@@ -48,10 +64,14 @@ def check_process() -> None:
         raise StartRefused(f"The {process} process does not start:\n" + "\n".join(f"- {line}" for line in problems))
 
 
+def access_problems() -> Iterator[str]:
+    """Only commands become the administrator, the owner or the provider: with the URL there would be a way in."""
+    for name in settings.COMMAND_URLS_GIVEN:
+        yield f"{name} must not be given to it: only commands have it."
+
+
 def key_problems(process: Process) -> Iterator[str]:
-    allowed = KEYS.get(process)
-    if allowed is None:
-        return
+    allowed = KEYS[process]
     for name in sorted(ALL_KEYS):
         present = _present(name)
         if present and name not in allowed:
@@ -70,21 +90,50 @@ def _present(name: str) -> bool:
 
 
 def role_problems(process: Process) -> Iterator[str]:
-    expected = ROLES[process]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT current_user, session_user, r.rolsuper, r.rolbypassrls, r.rolcreaterole,"
-            " EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid),"
-            " EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)"
-            " FROM pg_roles r WHERE r.rolname = session_user"
-        )
-        user, login, superuser, bypass, create_role, owns, member = cursor.fetchone()
-    connection.close()
+    try:
+        with connection.cursor() as cursor:
+            yield from _powers(cursor, ROLES[process])
+            yield from _possessions(cursor)
+            yield from _settings(cursor)
+    finally:
+        connection.close()
+
+
+def _powers(cursor: Any, expected: str) -> Iterator[str]:
+    cursor.execute(
+        "SELECT current_user, session_user, r.rolsuper OR r.rolbypassrls OR r.rolcreaterole,"
+        " EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member = r.oid)"
+        " FROM pg_catalog.pg_roles r WHERE r.rolname = session_user"
+    )
+    user, login, powerful, member = cursor.fetchone()
     if {user, login} != {expected}:
         yield f"DATABASE_URL logs in as {login}; it must be {expected}."
-    if superuser or bypass or create_role:
+    if powerful:
         yield f"{login} has SUPERUSER, BYPASSRLS or CREATEROLE, which row-level security does not hold."
-    if owns:
-        yield f"{login} owns tables; only msplex_owner may."
     if member:
         yield f"{login} is a member of another role."
+
+
+def _possessions(cursor: Any) -> Iterator[str]:
+    """pg_shdepend has an entry for whatever a role owns, of any kind, in every database of the server."""
+    cursor.execute(
+        "SELECT DISTINCT session_user, c.relname FROM pg_catalog.pg_shdepend d"
+        " JOIN pg_catalog.pg_class c ON c.oid = d.classid JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid"
+        " WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'o' AND r.rolname = session_user"
+        " ORDER BY c.relname"
+    )
+    for login, catalogue in cursor.fetchall():
+        yield f"{login} owns {_OWNED.get(catalogue, f'objects in {catalogue}')}; only msplex_owner may."
+
+
+def _settings(cursor: Any) -> Iterator[str]:
+    """A role may always ALTER itself, and what it sets so reaches every later session, whoever it works for."""
+    cursor.execute(
+        "SELECT session_user, unnest(s.setconfig) FROM pg_catalog.pg_db_role_setting s"
+        " JOIN pg_catalog.pg_roles r ON r.oid = s.setrole LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase"
+        " WHERE r.rolname = session_user AND (s.setdatabase = 0 OR d.datname = current_database())"
+    )
+    for login, setting in cursor.fetchall():
+        name, _, value = setting.partition("=")
+        if role_settings(login).get(name.lower()) != value:
+            yield f"{login} has a setting that is not ours: {setting}. `manage.py setup_database` takes it away."

@@ -106,12 +106,16 @@ if env.msplex_migration_database_url:
 if env.msplex_provider_database_url:
     DATABASES["provider"] = databases.parse(env.msplex_provider_database_url)
 ADMIN_DATABASE_URL = env.msplex_admin_database_url
+_COMMAND_URLS = ("msplex_admin_database_url", "msplex_migration_database_url", "msplex_provider_database_url")
+COMMAND_URLS_GIVEN = [name.upper() for name in _COMMAND_URLS if getattr(env, name)]
 # True where every statement of the connection is bounded already (see audit.services.record).
 DATABASE_BOUNDED = MSPLEX_PROCESS in {"gateway", "broker"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.redis_url
 _broker_url = f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
+# Somebody waits for those who send: they try once. Those who take tasks wait for the queue to come back.
+_PUBLISHING = {} if MSPLEX_PROCESS in {"worker", "broker", "beat"} else {"max_retries": 1, "interval_start": 0}
 CELERY = {
     "broker_url": _broker_url.replace("?db=", "?virtual_host="),
     "task_ignore_result": True,
@@ -126,6 +130,7 @@ CELERY = {
         "visibility_timeout": 3600,
         "socket_timeout": 5,
         "socket_connect_timeout": 1,
+        **_PUBLISHING,
     },
     "task_publish_retry": False,
     "task_default_queue": "worker",
@@ -137,7 +142,7 @@ CELERY = {
 globals().update(email_settings(env.msplex_email_url, env.msplex_email_from, production=PRODUCTION))
 
 AUTH_USER_MODEL = "identity.User"
-AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "guardian.backends.ObjectPermissionBackend"]
+AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "identity.backends.CustomerBackend"]
 ANONYMOUS_USER_NAME = None
 LOGIN_URL = "portal:sign_in"
 GUARDIAN_MONKEY_PATCH_USER = GUARDIAN_MONKEY_PATCH_GROUP = False
@@ -215,6 +220,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "identity.models.bindings.ROLE_CHOICES",
+        "CallStateEnum": "connectors.models.ToolCall.State",
+        "InstanceStateEnum": "connectors.models.ConnectorInstance.State",
+    },
 }
 
 LANGUAGE_CODE = "en-gb"

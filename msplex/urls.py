@@ -10,8 +10,8 @@ from identity.web import public
 from msplex.health import healthz, readyz
 
 router = SimpleRouter()
-for _app in ("identity", "connectors"):
-    for _prefix, _viewset, _basename in import_module(f"{_app}.api").routes:
+for _module in ("identity.api", "connectors.api", "msplex.portal.api"):
+    for _prefix, _viewset, _basename in import_module(_module).routes:
         router.register(_prefix, _viewset, basename=_basename)
 
 urlpatterns = [

@@ -4,6 +4,7 @@ from typing import Literal
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import BooleanField, Func
 
 Kind = Literal["workspace", "client"]
 
@@ -27,3 +28,10 @@ def active_tenants() -> list[UUID]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT border.active_tenants()")
         return [row[0] for row in cursor.fetchall()]
+
+
+class TenantActive(Func):
+    """In a query: whether the provider lets the acting tenant work. No process of a tenant's can change that."""
+
+    template = "(SELECT border.tenant_active())"  # a sub-select runs once, not once a row
+    output_field = BooleanField()

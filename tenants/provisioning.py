@@ -11,7 +11,10 @@ ALIAS = "provider"
 
 
 def register_tenant(*, name: str, workspace: str) -> UUID:
-    """Give a workspace name to a new tenant. Conflict when the name is taken."""
+    """Give a workspace name to a new tenant, which opens with its own row. Conflict when the name is taken.
+
+    A tenant that was registered and never opened, because whoever made it was interrupted, gives the name back.
+    """
     if ALIAS not in connections:
         raise Unavailable(
             "Set MSPLEX_PROVIDER_DATABASE_URL: tenants are registered as the provider.",
@@ -19,6 +22,10 @@ def register_tenant(*, name: str, workspace: str) -> UUID:
         )
     tenant_id = uuid7()
     with transaction.atomic(using=ALIAS), connections[ALIAS].cursor() as cursor:
+        cursor.execute(
+            "SELECT border.withdraw_tenant(tenant_id) FROM border.directory WHERE kind = 'workspace' AND name = %s",
+            [workspace],
+        )
         cursor.execute("INSERT INTO provider.tenant (id, name) VALUES (%s, %s)", [tenant_id, name])
         cursor.execute(
             "INSERT INTO border.directory (kind, name, tenant_id) VALUES ('workspace', %s, %s) ON CONFLICT DO NOTHING",
@@ -31,3 +38,9 @@ def register_tenant(*, name: str, workspace: str) -> UUID:
                 code="workspace_taken",
             )
     return tenant_id
+
+
+def withdraw_tenant(tenant_id: UUID) -> None:
+    """Undo register_tenant. A tenant that was opened stays: the database sees to it."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute("SELECT border.withdraw_tenant(%s)", [tenant_id])

@@ -24,6 +24,10 @@ from psycopg import sql
 RUN = os.environ.setdefault("MSPLEX_TEST_RUN", f"{os.getpid()}")
 PASSWORD = os.environ.setdefault("MSPLEX_TEST_PASSWORD", "tests")
 TEMPLATE = f"msplex_template_{RUN}"
+IN_USE = (
+    "The server of DATABASE_URL has the database {} of an installation. Roles belong to the whole server: the tests"
+    " would change their passwords, and nothing of it could log in any more. Name a server that is not in use."
+)
 
 
 def _raw(key: X25519PrivateKey) -> tuple[str, str]:
@@ -71,6 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
         DJANGO_SETTINGS_MODULE="msplex.settings",
     )
     if worker == "main":
+        if used := database_in_use(os.environ["MSPLEX_ADMIN_DATABASE_URL"]):
+            pytest.exit(IN_USE.format(used), 2)
         _make_template()
     import django  # noqa: PLC0415 - the settings read the environment made above
 
@@ -89,6 +95,17 @@ def stack_redis() -> str:
     """That of the processes which tests/gateway starts: they must not take what other tests of the worker enqueue."""
     url, _, number = os.environ["REDIS_URL"].partition("?db=")
     return f"{url}?db={int(number) + 1}"
+
+
+def database_in_use(admin_url: str) -> str | None:
+    """An installation's database on this server: by the usual name, or because it is the owner's and not a test's."""
+    query = (
+        "SELECT datname FROM pg_database WHERE datname = 'msplex' OR datdba = to_regrole('msplex_owner')"
+        r" AND datname !~ '^msplex_(template|test|scratch)_' ORDER BY datname LIMIT 1"
+    )
+    with psycopg.connect(admin_url) as server:
+        found = server.execute(query).fetchone()
+    return found[0] if found else None
 
 
 def _make_template() -> None:
@@ -166,26 +183,43 @@ def _no_context_left() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def connected(alias: str, url: str) -> Iterator[None]:
+def connected(alias: str, url: str, *, pool_size: int = 0) -> Iterator[None]:
     from django.db import connections  # noqa: PLC0415
 
     from msplex import databases  # noqa: PLC0415
 
     before = connections[alias]
-    settings_dict = before.settings_dict | databases.application(url, pool_size=0, bounded=False)
+    settings_dict = before.settings_dict | databases.application(url, pool_size=pool_size, bounded=False)
     connections[alias] = type(before)(settings_dict, alias)
     try:
         yield
     finally:
         connections[alias].close()
+        connections[alias].close_pool()
         connections[alias] = before
 
 
 @contextlib.contextmanager
-def as_role(role: str, database: str | None = None) -> Iterator[None]:
+def as_role(role: str, database: str | None = None, *, pool_size: int = 0) -> Iterator[None]:
     """Speak to the database as another process does: connections["default"] is that role's."""
-    with connected("default", role_url(f"msplex_{role}", database or os.environ["MSPLEX_TEST_DATABASE"])):
+    url = role_url(f"msplex_{role}", database or os.environ["MSPLEX_TEST_DATABASE"])
+    with connected("default", url, pool_size=pool_size):
         yield
+
+
+@contextlib.contextmanager
+def as_owner(statement: str, undo: str = "") -> Iterator[None]:
+    """In a transaction that stays open for the block; with `undo`, committed at once and undone after it."""
+    from django.db import connection  # noqa: PLC0415
+
+    with as_role("migrator"), connection.cursor() as cursor:
+        cursor.execute("SET ROLE msplex_owner")
+        cursor.execute("SELECT 1" if undo else "BEGIN")
+        cursor.execute(statement)
+        try:
+            yield
+        finally:
+            cursor.execute(undo or "ROLLBACK")
 
 
 @pytest.fixture

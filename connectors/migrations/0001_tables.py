@@ -14,6 +14,11 @@ from tenants.isolation.operations import (
     versioned_table,
 )
 
+SET_UP = "settings, configured_at, state, activated_at, activated_by, check_asked_at"
+HEALTH = "health, health_checked_at, health_ok_at, health_failures, health_detail"
+VERDICT = "state, gate, code, verdicts"
+OUTCOME = f"{VERDICT}, finished_at, rows_returned, rows_dropped, vendor_requests"
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -55,6 +60,7 @@ class Migration(migrations.Migration):
                 ("configured_at", models.DateTimeField(null=True)),
                 ("activated_at", models.DateTimeField(null=True)),
                 ("activated_by", models.CharField(blank=True, max_length=200)),
+                ("check_asked_at", models.DateTimeField(null=True)),
                 (
                     "health",
                     models.CharField(
@@ -215,23 +221,26 @@ class Migration(migrations.Migration):
             "connectors_connectorinstance",
             customer=SHARED,
             grants={
-                "app": "SELECT, INSERT, UPDATE",
+                "app": f"SELECT, INSERT, UPDATE ({SET_UP}, {HEALTH})",
                 "worker": "SELECT",
-                "broker": "SELECT, UPDATE (health, health_checked_at, health_ok_at, health_failures, health_detail)",
+                "broker": f"SELECT, UPDATE ({HEALTH})",
             },
         ),
         versioned_table("connectors_connectorinstance"),
         tenant_table(
             "connectors_credential",
             customer=SHARED,
-            grants={"app": "SELECT, INSERT", "worker": "SELECT", "broker": "SELECT"},
+            grants={"app": "SELECT, INSERT", "broker": "SELECT"},
         ),
         tenant_fk("connectors_credential", "instance_id", "connectors_connectorinstance"),
         versioned_table("connectors_credential"),
         tenant_table(
             "connectors_customermapping",
             customer="customer_id",
-            grants={"app": "SELECT, INSERT, UPDATE, DELETE", "worker": "SELECT", "broker": "SELECT"},
+            grants={
+                "app": "SELECT, INSERT, UPDATE (external_id, external_name), DELETE",
+                "broker": "SELECT",
+            },
         ),
         tenant_fk("connectors_customermapping", "instance_id", "connectors_connectorinstance"),
         tenant_fk("connectors_customermapping", "customer_id", "tenants_customer"),
@@ -243,7 +252,12 @@ class Migration(migrations.Migration):
         tenant_table(
             "connectors_toolcall",
             customer=log("customer_id"),
-            grants={"app": "SELECT, INSERT, UPDATE", "worker": "SELECT, UPDATE", "broker": "SELECT, UPDATE"},
+            # What was asked, by whom and for whom stays as it was written down; only what became of it is added.
+            grants={
+                "app": f"SELECT, INSERT, UPDATE ({VERDICT})",
+                "worker": f"SELECT, UPDATE ({OUTCOME})",
+                "broker": f"SELECT, UPDATE ({OUTCOME}, started_at)",
+            },
         ),
         tenant_fk("connectors_toolcall", "customer_id", "tenants_customer"),
         tenant_fk("connectors_toolcall", "instance_id", "connectors_connectorinstance"),

@@ -16,10 +16,11 @@ COMMANDS = (("INSERT", "WITH CHECK"), ("UPDATE", "USING"), ("DELETE", "USING"))
 def own_or_in_scope(table: str, column: str, *, own_written: bool) -> migrations.RunSQL:
     """Who belongs to a customer is seen by the customer's managers, and everyone sees what is their own.
 
-    Replaces the policy that own() made. `own_written`: one's own row may also be changed; never one's own role.
+    Replaces the policy that own() made. `own_written`: one's own row may also be changed; else it may not, although
+    it belongs to a customer in scope: that would be one's own role, or the epoch that withdraws one's credentials.
     """
     seen = f"{ALL} OR {IN_SCOPE} OR {column} = {SELF}"
-    written = seen if own_written else f"{ALL} OR {IN_SCOPE}"
+    written = seen if own_written else f"{ALL} OR ({IN_SCOPE} AND {column} <> {SELF})"
     return migrations.RunSQL(
         [
             f"DROP POLICY customer ON {table}",
@@ -447,9 +448,10 @@ class Migration(migrations.Migration):
         tenant_table("identity_session", customer=own("principal_id"), grants=APP),
         tenant_fk("identity_session", "principal_id", "identity_principal"),
         tenant_table("identity_attempts", grants=APP),
-        tenant_table("identity_customerpermission", customer="customer_id", grants=APP),
+        tenant_table("identity_customerpermission", customer="customer_id", grants={**APP, "worker": "SELECT, DELETE"}),
         tenant_fk("identity_customerpermission", "user_id", "identity_user"),
         tenant_fk("identity_customerpermission", "customer_id", "tenants_customer"),
         # The catalogue of permissions is the deployment's, the same for every tenant, and nobody's to change.
         migrations.RunSQL("GRANT SELECT ON auth_permission, django_content_type TO msplex_app", migrations.RunSQL.noop),
+        migrations.RunSQL("GRANT SELECT ON auth_permission TO msplex_worker", migrations.RunSQL.noop),
     ]

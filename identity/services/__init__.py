@@ -22,6 +22,7 @@ from identity.services.members import create_member
 from identity.services.own_account import Own, change_password, rename
 from identity.services.passwords import look_at_password_link, request_password_reset, reset_password
 from identity.services.principals import disable_principal, enable_principal
+from identity.services.projection import forget_ended_roles
 from identity.services.provisioning import Provisioned, provision_tenant
 from identity.services.renewal import begin_renewal, confirm_renewal
 from identity.services.service_accounts import create_service_account
@@ -54,6 +55,7 @@ __all__ = [
     "enqueue_due_mail",
     "enrol_totp",
     "exchange_secret",
+    "forget_ended_roles",
     "invite",
     "look_at_email_link",
     "look_at_invitation",

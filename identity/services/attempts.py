@@ -1,7 +1,7 @@
 """Slows guessing down, in the database, so that a restart forgives nothing. It never locks anyone out for good."""
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -29,14 +29,24 @@ def admit(*parts: str, free: int = FREE) -> bool:
     It is counted before the secret is looked at, so that tries at the same moment cannot slip through together.
     """
     now = timezone.now()
-    row, _ = Attempts.objects.get_or_create(subject=_subject(parts), defaults={"last_at": now})
-    row = Attempts.objects.select_for_update().get(id=row.pk)
+    row = _locked(_subject(parts), now)
     if now - row.last_at > FORGOTTEN:
         row.count = 0
     if now < row.last_at + _delay(row.count, free):
         return False
     Attempts.objects.filter(id=row.pk).update(count=row.count + 1, last_at=now)
     return True
+
+
+def _locked(subject: bytes, now: datetime) -> Attempts:
+    """The row, made if need be and locked by the same statement: between two, forgive() could delete it."""
+    Attempts.objects.bulk_create(
+        [Attempts(subject=subject, last_at=now)],
+        update_conflicts=True,
+        unique_fields=["tenant_id", "subject"],
+        update_fields=["subject"],
+    )
+    return Attempts.objects.get(subject=subject)
 
 
 def forgive(*parts: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from audit.actors import Actor, ActorKind
-from identity.errors import GrantsMoreThanHeld, PermissionMissing, PrincipalRefused
+from identity.errors import GrantsMoreThanHeld, OwnAccount, PermissionMissing, PrincipalRefused
 from identity.models import Principal
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal, Grant
@@ -36,13 +36,16 @@ def whole_tenant() -> Iterator[None]:
 
 
 def principal_of(actor: Actor) -> ActingPrincipal | None:
-    """The actor's grants as of now, in this transaction; None for the deployment itself."""
+    """The actor's grants as of now, no further than the acting context reaches; None for the deployment itself.
+
+    A credential that was issued for some customers stays with them, whatever its principal has been given since.
+    """
     if actor.kind in _TRUSTED:
         return None
     if actor.id is None:
         raise NotAllowed("An unknown actor may do nothing.")
     try:
-        return acting_principal(actor.id)
+        return acting_principal(actor.id).limited_to(_context().customers)
     except PrincipalRefused as refused:
         raise NotAllowed("This account is disabled.") from refused
 
@@ -65,8 +68,15 @@ def authorise_grant(actor: Actor, grant: Grant) -> None:
         raise GrantsMoreThanHeld
 
 
+def refuse_own(principal_id: UUID, actor: Actor) -> None:
+    """One's own roles, and whether one's account is open, are for others to change."""
+    if principal_id == actor.id:
+        raise OwnAccount
+
+
 def lock_principal(principal_id: UUID) -> Principal:
-    principal = Principal.objects.select_for_update().filter(id=principal_id).first()
-    if principal is None:
+    """NotFound unless the acting context shows it. The lock is taken as the tenant: nobody may write their own row."""
+    if not Principal.objects.filter(id=principal_id).exists():
         raise NotFound
-    return principal
+    with whole_tenant():
+        return Principal.objects.select_for_update().get(id=principal_id)

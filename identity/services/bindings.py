@@ -13,10 +13,10 @@ from identity.permissions import Permission
 from identity.principals import Grant, PrincipalKind
 from identity.roles import ROLES, Role
 from identity.selectors import active_bindings
-from identity.services.authority import authorise, authorise_grant, lock_principal
+from identity.services.authority import authorise, authorise_grant, lock_principal, refuse_own, whole_tenant
 from identity.services.projection import project
 from identity.services.uniqueness import conflict_if_taken
-from tenants.errors import Invalid
+from tenants.errors import Invalid, NotFound
 from tenants.models import Customer
 
 _MANAGE = {
@@ -83,6 +83,7 @@ def bind_role(
     principal = lock_principal(principal.pk)
     authorise(by, manage_permission(principal), grant.customer_id)
     authorise_grant(by, grant)
+    refuse_own(principal.pk, by)
     with conflict_if_taken("This role is already given.", code="already_bound"):
         binding = add_binding(principal, role, customer, by=by, reason=reason, expires_at=expires_at)
     project(principal.pk)
@@ -94,9 +95,11 @@ def unbind_role(binding: RoleBinding, *, by: Actor) -> None:
     principal = lock_principal(binding.principal_id)
     authorise(by, manage_permission(principal), binding.customer_id)
     authorise_grant(by, Grant(Role(binding.role), binding.customer_id))
+    refuse_own(principal.pk, by)
     if binding.role == Role.OWNER:
         keep_an_owner(principal)
-    RoleBinding.objects.filter(id=binding.pk).delete()
+    if RoleBinding.objects.filter(id=binding.pk).delete()[0] != 1:  # gone meanwhile, or out of sight
+        raise NotFound
     project(principal.pk)
     record(
         EventKind.ROLE_UNBOUND,
@@ -109,8 +112,9 @@ def unbind_role(binding: RoleBinding, *, by: Actor) -> None:
 
 def keep_an_owner(leaving: Principal) -> None:
     """LastOwner unless another active owner stays. The bindings' lock makes two who leave at once go one by one."""
-    owners = active_bindings().filter(role=Role.OWNER.value, expires_at=None).order_by("id").select_for_update()
-    ids = {owner.principal_id for owner in owners}
-    staying = Principal.objects.filter(id__in=ids - {leaving.pk}, kind=PrincipalKind.USER.value, disabled_at=None)
-    if leaving.pk in ids and not staying.exists():
-        raise LastOwner
+    with whole_tenant():
+        owners = active_bindings().filter(role=Role.OWNER.value, expires_at=None).order_by("id").select_for_update()
+        ids = {owner.principal_id for owner in owners}
+        staying = Principal.objects.filter(id__in=ids - {leaving.pk}, kind=PrincipalKind.USER.value, disabled_at=None)
+        if leaving.pk in ids and not staying.exists():
+            raise LastOwner

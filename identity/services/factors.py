@@ -11,6 +11,7 @@ from identity.errors import CodeRefused
 from identity.factors import accept_totp, new_recovery_codes, new_seed, otpauth_url, plain_code, seed_text
 from identity.models import RecoveryCode, TotpDevice, User
 from identity.sealing import recovery_digests
+from identity.services.authority import whole_tenant
 from identity.services.principals import end_credentials, lock_managed, tell_person
 from tenants.errors import Conflict
 from tenants.selectors import tenant
@@ -64,8 +65,9 @@ def make_recovery_codes(user: User, *, by: Actor) -> list[str]:
 def reset_factors(user: User, *, by: Actor) -> None:
     """The person lost them: the next sign-in sets up new ones. Whoever is signed in is signed out."""
     principal = lock_managed(user.principal_id, by)
-    TotpDevice.objects.filter(user=user).delete()
-    RecoveryCode.objects.filter(user=user).delete()
+    with whole_tenant():  # factors are seen by their owner only, also not by the customer's manager
+        TotpDevice.objects.filter(user=user).delete()
+        RecoveryCode.objects.filter(user=user).delete()
     end_credentials(principal)
     record(
         EventKind.MFA_RESET,

@@ -21,6 +21,8 @@ from identity.services.uniqueness import conflict_if_taken
 from tenants.errors import Invalid
 from tenants.models import Customer
 
+LONGEST_EMAIL = 200  # as long as the label of a principal
+
 
 def normal_email(email: str) -> str:
     email = email.strip().lower()
@@ -28,6 +30,9 @@ def normal_email(email: str) -> str:
         validate_email(email)
     except ValidationError as error:
         raise Invalid("Enter an e-mail address.", field="email", code="email_invalid") from error
+    if len(email) > LONGEST_EMAIL:
+        message = f"Enter an e-mail address of at most {LONGEST_EMAIL} characters."
+        raise Invalid(message, field="email", code="email_invalid")
     return email
 
 

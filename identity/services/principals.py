@@ -9,42 +9,50 @@ from django.utils import timezone
 from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
-from identity.errors import GrantsMoreThanHeld
+from identity.errors import HoldsMore
 from identity.models import Principal, Session, User
 from identity.principals import Grant
 from identity.roles import Role
 from identity.selectors import active_bindings
-from identity.services.authority import authorise, lock_principal, principal_of
+from identity.services.authority import authorise, lock_principal, principal_of, refuse_own, whole_tenant
 from identity.services.bindings import keep_an_owner, manage_permission
 from identity.services.mail import tell
 from identity.services.moments import spoken
-from tenants.errors import NotAllowed
+
+
+def _all_grants(principal: Principal) -> list[Grant]:
+    """Also those that the acting context does not show: roles for the whole tenant and for other customers."""
+    with whole_tenant():
+        return [
+            Grant(Role(binding.role), binding.customer_id) for binding in active_bindings().filter(principal=principal)
+        ]
+
+
+def check_managed(principal: Principal, by: Actor) -> None:
+    """Refused unless `by` may manage people there, and the principal holds no more than `by` does."""
+    authorise(by, manage_permission(principal), principal.customer_id)
+    acting = principal_of(by)
+    if acting is not None and not all(acting.covers(grant) for grant in _all_grants(principal)):
+        raise HoldsMore
 
 
 def lock_managed(principal_id: UUID, by: Actor) -> Principal:
-    """The principal, if `by` may manage it: in its customer, and holding no more than `by` does."""
     principal = lock_principal(principal_id)
-    authorise(by, manage_permission(principal), principal.customer_id)
-    acting = principal_of(by)
-    grants = [
-        Grant(Role(binding.role), binding.customer_id) for binding in active_bindings().filter(principal=principal)
-    ]
-    if acting is not None and not all(acting.covers(grant) for grant in grants):
-        raise GrantsMoreThanHeld
+    check_managed(principal, by)
     return principal
 
 
 def end_credentials(principal: Principal) -> None:
-    """Whatever was issued so far stops working: it carries the old epoch."""
-    Principal.objects.filter(id=principal.pk).update(epoch=F("epoch") + 1)
-    Session.objects.filter(principal=principal, ended_at=None).update(ended_at=timezone.now())
+    """Whatever was issued so far stops working: it carries the old epoch. Sessions are seen by their owner only."""
+    with whole_tenant():
+        Principal.objects.filter(id=principal.pk).update(epoch=F("epoch") + 1)
+        Session.objects.filter(principal=principal, ended_at=None).update(ended_at=timezone.now())
 
 
 @transaction.atomic
 def disable_principal(principal_id: UUID, *, by: Actor) -> None:
+    refuse_own(principal_id, by)
     principal = lock_managed(principal_id, by)
-    if principal_id == by.id:
-        raise NotAllowed("You cannot disable yourself.", code="own_account")
     if principal.is_disabled:
         return
     keep_an_owner(principal)

@@ -13,9 +13,8 @@ from audit.kinds import EventKind
 from audit.services import record
 from identity.cookies import SessionCookie
 from identity.models import Session
-from identity.permissions import Permission
 from identity.principals import ActingPrincipal
-from identity.services.authority import authorise
+from identity.services.principals import check_managed
 
 USER_AGENT_LENGTH = 300
 
@@ -58,6 +57,6 @@ def sign_out(session_id: UUID, *, by: Actor) -> None:
     if session is None:
         return
     if session.principal_id != by.id:
-        authorise(by, Permission.IDENTITY_MEMBER_MANAGE, session.principal.customer_id)
+        check_managed(session.principal, by)
     Session.objects.filter(id=session_id).update(ended_at=timezone.now())
     record(EventKind.SIGNED_OUT, actor=by, subject=("session", session_id, ""))

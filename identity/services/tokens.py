@@ -12,7 +12,7 @@ from audit.actors import Actor, ActorKind
 from audit.kinds import EventKind
 from audit.services import record
 from identity import credentials
-from identity.errors import ClientRefused, PrincipalRefused
+from identity.errors import ClientRefused, PrincipalRefused, TenantSuspended
 from identity.models import ServiceAccount
 from identity.principals import ActingPrincipal
 from identity.selectors import acting_principal
@@ -74,6 +74,8 @@ def _holder(account: ServiceAccount, *, fits: bool) -> tuple[ActingPrincipal | N
         return acting_principal(account.pk), ""
     except PrincipalRefused:
         return None, "disabled"
+    except TenantSuspended:  # since the client was looked up
+        return None, "tenant_suspended"
 
 
 def _touch(account: ServiceAccount) -> None:

@@ -57,7 +57,11 @@ def authenticate_principal(attempt: Attempt) -> Refusal | None:
 
 def resolve_tenant(attempt: Attempt) -> Refusal | None:
     tenant = attempt.snapshot.tenant
-    if tenant.status != Tenant.Status.ACTIVE or tenant.id != attempt.caller.tenant_id:
+    if (
+        not attempt.caller.tenant_active
+        or tenant.status != Tenant.Status.ACTIVE
+        or tenant.id != attempt.caller.tenant_id
+    ):
         return Refusal(Code.TENANT_SUSPENDED, "This workspace is suspended. Ask the deployment's provider.")
     return None
 

@@ -7,11 +7,13 @@ from functools import cached_property
 from threading import Lock
 from uuid import UUID
 
+from django.db import transaction
+
 from approvals.models import ApprovalPolicy
 from connectors import catalogue
 from connectors.contract import Connector, Tool
 from connectors.models import ConnectorInstance, CustomerMapping
-from tenants.isolation.context import Context, current
+from tenants.isolation.context import Context, acting_for, current
 from tenants.models import Customer, Entitlement, Subscription, Tenant
 from tenants.selectors import revision
 
@@ -113,6 +115,15 @@ def snapshot() -> Snapshot:
     if found is None:
         found = _load(number)
         _cache.put(context, found)
+    return found
+
+
+def snapshot_at(context: Context, number: int) -> Snapshot:
+    """Of this context, at the revision that was just read; loaded, in a transaction of its own, if it is not kept."""
+    found = _cache.get(context, number)
+    if found is None:
+        with acting_for(context), transaction.atomic():
+            found = snapshot()
     return found
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from identity.errors import TokenRefused
 from identity.permissions import Permission
 from identity.tokens import read_access_token
-from msplex.gateway.calls import Caller
+from msplex.gateway.callers import Caller
 
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 Headers = Iterable[tuple[bytes, bytes]]

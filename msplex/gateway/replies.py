@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from django.conf import settings
 
 from msplex import replies
-from msplex.gateway.calls import Waiter
+from msplex.gateway.callers import Waiter
 
 logger = logging.getLogger(__name__)
 BLOCK_SECONDS = 2

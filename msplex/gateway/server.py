@@ -14,7 +14,8 @@ from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, Pa
 from connectors import catalogue
 from msplex.decision.verdicts import Code, Gate, Refusal
 from msplex.gateway import answers
-from msplex.gateway.calls import Begun, Caller, DoorClosed, begin_call, list_tools
+from msplex.gateway.callers import Caller
+from msplex.gateway.calls import Begun, DoorClosed, begin_call, list_tools
 from msplex.gateway.replies import NoReply, Replies
 
 THREADS = 8  # of database work at once; each holds one connection for as long as its short transaction

@@ -1,11 +1,13 @@
 """What each list can be narrowed by."""
 
+from typing import Any
+
 import django_filters as filters
 from django import forms
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from connectors.models import ToolCall
+from connectors import filters as calls
 from identity.models import Invitation, ServiceAccount, User
 from identity.selectors import invitations_in
 from msplex.portal.gates import LABELS
@@ -24,8 +26,18 @@ def _by_disabled(rows: QuerySet[User], name: str, value: str) -> QuerySet[User]:
     return rows.filter(principal__disabled_at__isnull=value == "active")
 
 
-class CallFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
-    state = filters.ChoiceFilter(choices=ToolCall.State.choices, label="State", empty_label="Any")
+class Narrowing(filters.FilterSet):  # type: ignore[misc]  # the package has no types
+    """A value that cannot be meant is said beside its field and shows nothing, not everything."""
+
+    @property
+    def qs(self) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().qs if self.form.is_valid() else self.queryset.none()
+        return rows
+
+
+class CallFilter(Narrowing, calls.CallFilter):
+    """That of the API, for people to choose from."""
+
     gate = filters.ChoiceFilter(choices=list(LABELS.items()), label="Gate", empty_label="Any")
     tool = filters.CharFilter(lookup_expr="startswith", label="Tool", widget=SEARCH)
     customer = filters.ModelChoiceFilter(queryset=_customers, label="Customer", empty_label="Any")
@@ -33,12 +45,8 @@ class CallFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no
     principal = filters.UUIDFilter(field_name="principal_id", label="One caller", widget=forms.HiddenInput)
     instance = filters.UUIDFilter(field_name="instance_id", label="One connection", widget=forms.HiddenInput)
 
-    class Meta:
-        model = ToolCall
-        fields: tuple[str, ...] = ()
 
-
-class CustomerFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
+class CustomerFilter(Narrowing):
     q = filters.CharFilter(method="search", label="Search", widget=SEARCH)
     status = filters.ChoiceFilter(choices=Customer.Status.choices, label="Status", empty_label="Any")
 
@@ -50,7 +58,7 @@ class CustomerFilter(filters.FilterSet):  # type: ignore[misc]  # the package ha
         return rows.filter(Q(name__icontains=value) | Q(key__icontains=value))
 
 
-class PeopleFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
+class PeopleFilter(Narrowing):
     q = filters.CharFilter(method="search", label="Search", widget=SEARCH)
     status = filters.ChoiceFilter(choices=PRINCIPAL_STATES, method=_by_disabled, label="Status", empty_label="Any")
 
@@ -70,7 +78,7 @@ INVITATION_STATES = (
 )
 
 
-class InvitationFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
+class InvitationFilter(Narrowing):
     q = filters.CharFilter(field_name="email", lookup_expr="icontains", label="Search", widget=SEARCH)
     status = filters.ChoiceFilter(choices=INVITATION_STATES, method="by_state", label="Status", empty_label="Any")
 
@@ -82,7 +90,7 @@ class InvitationFilter(filters.FilterSet):  # type: ignore[misc]  # the package 
         return invitations_in(rows, value)
 
 
-class ServiceAccountFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
+class ServiceAccountFilter(Narrowing):
     q = filters.CharFilter(method="search", label="Search", widget=SEARCH)
     status = filters.ChoiceFilter(choices=PRINCIPAL_STATES, method=_by_disabled, label="Status", empty_label="Any")
 

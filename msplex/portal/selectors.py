@@ -10,11 +10,14 @@ from connectors import selectors as connectors
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from identity import selectors as identity
 from identity.models import RecoveryCode, ServiceAccount, Session, User
+from identity.permissions import Permission
+from identity.principals import ActingPrincipal
 from tenants import selectors as tenants
 from tenants.ids import uuid7_floor
 from tenants.models import Customer, Tenant
 
 WEEK = timedelta(days=7)
+LATEST = 8  # rows of each list on the dashboard
 State = ToolCall.State
 
 
@@ -24,7 +27,7 @@ class Counts:
     week: int
     refused_today: int
     failed_today: int
-    withheld_week: int
+    withheld_week: int | None  # about other customers: even the number is for those who see them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +46,43 @@ class Progress:
     automation: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The dashboard, for one principal: what it may not see is None."""
+
+    counts: Counts | None = None
+    refusals: list[Refusals] | None = None
+    instances: list[ConnectorInstance] | None = None
+    progress: Progress | None = None
+
+
+def overview(principal: ActingPrincipal, now: datetime) -> Overview:
+    calls = principal.allows(Permission.GATEWAY_CALL_READ)
+    connections = principal.allows(Permission.CONNECTORS_INSTANCE_READ)
+    return Overview(
+        counts=counts(now, whole_tenant=principal.scope() is None) if calls else None,
+        refusals=refusals_by_gate(now) if calls else None,
+        instances=list(instances()[:LATEST]) if connections else None,
+        progress=progress() if principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE) else None,
+    )
+
+
 def calls_since(moment: datetime) -> QuerySet[ToolCall]:
     """By id, which begins with the time, so that only the newest partitions are read."""
     return ToolCall.objects.filter(id__gte=uuid7_floor(moment))
 
 
-def counts(now: datetime) -> Counts:
+def counts(now: datetime, *, whole_tenant: bool) -> Counts:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     today = Q(id__gte=uuid7_floor(midnight))
-    return Counts(
-        **calls_since(now - WEEK).aggregate(
-            today=Count("id", filter=today),
-            week=Count("id"),
-            refused_today=Count("id", filter=today & Q(state=State.REFUSED)),
-            failed_today=Count("id", filter=today & Q(state__in=[State.FAILED, State.UNKNOWN])),
-            withheld_week=Coalesce(Sum("rows_dropped"), 0),
-        )
+    found = calls_since(now - WEEK).aggregate(
+        today=Count("id", filter=today),
+        week=Count("id"),
+        refused_today=Count("id", filter=today & Q(state=State.REFUSED)),
+        failed_today=Count("id", filter=today & Q(state__in=[State.FAILED, State.UNKNOWN])),
+        withheld_week=Coalesce(Sum("rows_dropped"), 0),
     )
+    return Counts(**found if whole_tenant else found | {"withheld_week": None})
 
 
 def refusals_by_gate(now: datetime) -> list[Refusals]:
@@ -68,8 +91,8 @@ def refusals_by_gate(now: datetime) -> list[Refusals]:
     return [Refusals(*row) for row in rows]
 
 
-def latest_calls(number: int) -> list[ToolCall]:
-    return list(connectors.tool_calls()[:number])
+def latest_calls() -> list[ToolCall]:
+    return list(connectors.tool_calls()[:LATEST])
 
 
 def progress() -> Progress:

@@ -1,15 +1,14 @@
 """The four steps of a connection, in their order, as people see them."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from connectors.models import ConnectorInstance
 from connectors.readiness import Readiness
 from connectors.readiness import readiness as readiness_of
-from connectors.selectors import entitlement_for
+from connectors.selectors import LATE, entitlement_for
 
-PATIENCE = timedelta(seconds=45)  # how long the page waits for the broker before it says so
 Health = ConnectorInstance.Health
 
 
@@ -79,10 +78,15 @@ def _in_order(states: list[tuple[str, bool, str]], *, wrong: bool) -> list[Step]
     ]
 
 
-def is_waiting(instance: ConnectorInstance, now: datetime, *, asked_at: datetime | None) -> bool:
-    """For the broker's check: the first one of new settings, or one that was asked for."""
-    if instance.configured_at is None:
-        return False
-    since = max(asked_at or instance.configured_at, instance.configured_at)
-    checked = instance.health_checked_at is not None and instance.health_checked_at >= since
-    return not checked and now - since < PATIENCE
+class Wait(StrEnum):
+    """For a check of the broker."""
+
+    NONE = ""
+    SHORT = "short"
+    LATE = "late"
+
+
+def wait(instance: ConnectorInstance, now: datetime) -> Wait:
+    if instance.check_asked_at is None or not instance.awaits_check:
+        return Wait.NONE
+    return Wait.SHORT if now - instance.check_asked_at < LATE else Wait.LATE

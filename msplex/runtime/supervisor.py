@@ -13,7 +13,7 @@ from msplex.runtime.children import Child, lines_of
 from msplex.runtime.console import Console
 from msplex.runtime.home import ROOT, Home, Unusable
 from msplex.runtime.keys import Keys
-from msplex.runtime.processes import Start, end, marked_with, start, wait_until
+from msplex.runtime.processes import Start, end, marked_with, send_to_group, start, wait_until
 from msplex.runtime.programs import MAIL, MANAGE, Installation, Ports, Program
 from msplex.runtime.servers import Servers
 
@@ -48,9 +48,14 @@ class Supervisor:
         self.servers = Servers(self.home, self.environment, throwaway=self.throwaway)
 
     def start(self) -> Installation:
+        installation = self.prepare()
+        self.start_programs(installation.programs())
+        return installation
+
+    def prepare(self) -> Installation:
+        """The servers, with a database that is made and up to date."""
         installation = self.start_servers()
         self.run_once("database", *_preparation(installation))
-        self.start_programs(installation.programs())
         return installation
 
     def start_servers(self) -> Installation:
@@ -75,10 +80,16 @@ class Supervisor:
     def run_once(self, tag: str, command: list[str], environment: Mapping[str, str], *, plain: bool = False) -> None:
         """Run a command to its end. Plain: its lines are for copying, so no tag stands before them."""
         process = start(Start(command, environment, ROOT, subprocess.PIPE))
-        for line in lines_of(process):
-            self.console.say(line) if plain else self.console.line(tag, line)
-        if process.wait() != 0:
-            raise Unusable(f"{tag}: the step ended with exit code {process.returncode}; its lines stand above.")
+        try:
+            for line in lines_of(process):
+                self.console.say(line) if plain else self.console.line(tag, line)
+            code = process.wait()
+        finally:  # interrupted: it must not go on while what it works with is stopped
+            if process.poll() is None:
+                send_to_group(process.pid, signal.SIGKILL)
+                process.wait()
+        if code != 0:
+            raise Unusable(f"{tag}: the step ended with exit code {code}; its lines stand above.")
 
     def watch(self) -> None:
         """Until interrupted."""

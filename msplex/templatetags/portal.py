@@ -58,6 +58,13 @@ def may(context: template.Context, permission: str) -> bool:
     return request.principal.allows(Permission(permission))
 
 
+@register.simple_tag(takes_context=True)
+def sees_every_customer(context: template.Context) -> bool:
+    """What was withheld is about other customers: even its number is for those who see them all."""
+    request: PortalRequest = context["request"]
+    return request.principal.scope() is None
+
+
 @register.simple_tag
 def state(value: str, label: str = "") -> SafeString:
     text = label or LABELS_OF_STATES.get(value, value.replace("_", " "))

@@ -34,11 +34,18 @@ def _fields(model: type[TenantModel]) -> Iterator[CheckMessage]:
 
 
 def _groups(model: type[TenantModel]) -> Iterator[CheckMessage]:
-    groups = [tuple(index.fields) for index in model._meta.indexes]
-    groups += [tuple(c.fields) for c in model._meta.constraints if isinstance(c, models.UniqueConstraint)]
+    constraints = [each for each in model._meta.constraints if isinstance(each, models.UniqueConstraint)]
+    groups = [_names(each) for each in (*model._meta.indexes, *constraints)]
+    groups += [tuple(group) for group in model._meta.unique_together]
     for group in groups:
-        if group and group[0].lstrip("-") != "tenant_id":
+        if group[0] != "tenant_id":
             yield Error(
                 f"{model._meta.label}: index or constraint {group} must start with tenant_id",
                 id="tenants.E004",
             )
+
+
+def _names(index: models.Index | models.UniqueConstraint) -> tuple[str, ...]:
+    """Its columns. An expression that is no column is named by what it is."""
+    expressions = (getattr(each, "name", str(each)) for each in index.expressions)
+    return tuple(field.lstrip("-") for field in index.fields) or tuple(expressions)

@@ -35,6 +35,12 @@ def set_up(admin_url: str, *, name: str, key: bytes, key_id: int, passwords: dic
         return _harden(database)
 
 
+def role_settings(login: str) -> dict[str, str]:
+    """What a login role's sessions begin with; every other setting of the role is somebody else's (msplex.guard)."""
+    role = login.removeprefix("msplex_")
+    return SETTINGS[role] | COMMON if role in SETTINGS else {}
+
+
 def _one(connection: Connection, query: str, *args: object) -> bool:
     return connection.execute(query.encode(), args).fetchone() is not None
 
@@ -47,12 +53,20 @@ def _roles(server: Connection, passwords: dict[str, str]) -> None:
             server.execute(sql.SQL("CREATE ROLE {} " + login + " NOINHERIT").format(name))
         if role in passwords:
             server.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(passwords[role])))
-        for setting, value in (SETTINGS.get(role, {}) | (COMMON if role in SETTINGS else {})).items():
-            parts = sql.SQL(", ").join(sql.Literal(part.strip()) for part in value.split(","))
-            server.execute(sql.SQL("ALTER ROLE {} SET {} = {}").format(name, sql.Identifier(setting), parts))
+        _settings(server, f"msplex_{role}")
     # NOINHERIT: the migrator has the owner's rights only after SET ROLE.
     server.execute("GRANT msplex_owner TO msplex_migrator")
     server.execute("GRANT msplex_owner, msplex_keeper TO CURRENT_USER")
+
+
+def _settings(server: Connection, login: str) -> None:
+    """Ours and no others, at once: a session that begins meanwhile has the old ones or the new ones."""
+    name = sql.Identifier(login)
+    with server.transaction():
+        server.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(name))
+        for setting, value in role_settings(login).items():
+            parts = sql.SQL(", ").join(sql.Literal(part.strip()) for part in value.split(","))
+            server.execute(sql.SQL("ALTER ROLE {} SET {} = {}").format(name, sql.Identifier(setting), parts))
 
 
 def _database(server: Connection, name: str) -> None:
@@ -62,8 +76,10 @@ def _database(server: Connection, name: str) -> None:
         server.execute(sql.SQL("CREATE DATABASE {} OWNER msplex_owner" + options).format(database))
     # No TEMPORARY for anyone: a temporary table could shadow a real one.
     server.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-    logins = sql.SQL(", ").join(sql.Identifier(f"msplex_{role}") for role in LOGINS)
-    server.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, logins))
+    logins = [sql.Identifier(f"msplex_{role}") for role in LOGINS]
+    server.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, sql.SQL(", ").join(logins)))
+    for login in logins:  # those of the role for every database: _settings()
+        server.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(login, database))
 
 
 def _context_key(database: Connection, key: bytes, key_id: int) -> None:

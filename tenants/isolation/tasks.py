@@ -6,7 +6,6 @@ Whoever can write to Redis can therefore not choose a tenant, a scope or a princ
 import hashlib
 import hmac
 import json
-from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -51,7 +50,7 @@ def read_context(name: str, args: Any, kwargs: Any, header: Any) -> Context:
     if not isinstance(header, dict) or not isinstance(header.get("context"), list):
         raise TaskRefused(f"{name}: the message carries no context")
     parts = header["context"]
-    if not hmac.compare_digest(_mac(name, args, kwargs, parts), str(header.get("mac"))):
+    if not hmac.compare_digest(_mac(name, args, kwargs, parts).encode(), str(header.get("mac")).encode()):
         raise TaskRefused(f"{name}: the message's context is not signed by this deployment")
     tenant, customers, principal = parts
     return Context(
@@ -102,9 +101,16 @@ class TenantTask(PlainTask):
         return super().apply_async(args, kwargs, headers=headers, **options)
 
     def delay_on_commit(self, *args: Any, **kwargs: Any) -> None:
-        """Send when the open transaction has committed, for the context of now (on_commit runs in the outermost)."""
+        """Send when the open transaction has committed, for the context of now (on_commit runs in the outermost).
+
+        Without a queue the failure is logged and the change stays: a sweep has to find what was not sent.
+        """
         headers = {"msplex": signed_context(self.name, args, kwargs)}
-        transaction.on_commit(partial(self.apply_async, args, kwargs, headers=headers))
+
+        def send() -> None:
+            self.apply_async(args, kwargs, headers=headers)
+
+        transaction.on_commit(send, robust=True)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with acting_for(read_context(self.name, args, kwargs, self.request.get("msplex"))):

@@ -3,12 +3,15 @@
 from django.db import migrations
 
 DIRECTORY = """
+-- active: the provider's switch; false stops everything of the tenant on its next request.
+-- opened: true from the commit that makes the tenant's own row on. Before that it is a name somebody began to take.
 CREATE TABLE provider.tenant (
     id     uuid PRIMARY KEY,
     name   text NOT NULL,
-    active boolean NOT NULL DEFAULT true
+    active boolean NOT NULL DEFAULT true,
+    opened boolean NOT NULL DEFAULT false
 );
-GRANT SELECT, INSERT, UPDATE ON provider.tenant TO msplex_provider;
+GRANT SELECT, INSERT (id, name, active), UPDATE (name, active) ON provider.tenant TO msplex_provider;
 
 CREATE TABLE border.directory (
     kind      text NOT NULL CHECK (kind IN ('workspace', 'client')),
@@ -22,13 +25,41 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON border.directory TO msplex_provider;
 CREATE FUNCTION border.tenant_of(kind text, name text) RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
     'SELECT t.id FROM border.directory d JOIN provider.tenant t ON t.id = d.tenant_id
-      WHERE d.kind = $1 AND d.name = $2 AND t.active';
+      WHERE d.kind = $1 AND d.name = $2 AND t.active AND t.opened';
 CREATE FUNCTION border.register_client(name text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
     'INSERT INTO border.directory (kind, name, tenant_id) VALUES (''client'', $1, msplex.tenant())';
 CREATE FUNCTION border.active_tenants() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-    'SELECT id FROM provider.tenant WHERE active';
+    'SELECT id FROM provider.tenant WHERE active AND opened';
+-- Of the acting tenant; an unknown one is not. Each request asks, and only plpgsql keeps its plan from one to the next.
+CREATE FUNCTION border.tenant_active() RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN RETURN coalesce((SELECT active FROM provider.tenant WHERE id = msplex.tenant()), false); END $$;
+"""
+
+OPENING = """
+-- With the tenant's own row, in its commit: there is no moment at which one of the two is there without the other.
+CREATE FUNCTION border.open_tenant() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE provider.tenant SET opened = true WHERE id = NEW.tenant_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the tenant is not registered' USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- Takes back what register began, while there is nothing of the tenant; never a tenant that was opened.
+CREATE FUNCTION border.withdraw_tenant(tenant uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM 1 FROM provider.tenant WHERE id = $1 AND NOT opened FOR UPDATE;
+    IF FOUND THEN
+        DELETE FROM border.directory WHERE tenant_id = $1;
+        DELETE FROM provider.tenant WHERE id = $1;
+    END IF;
+END $$;
 """
 
 REVISION = """
@@ -69,6 +100,8 @@ GRANTS = """
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA border FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION border.tenant_of(text, text), border.register_client(text) TO msplex_app;
 GRANT EXECUTE ON FUNCTION border.active_tenants(), border.make_partitions(int) TO msplex_worker;
+GRANT EXECUTE ON FUNCTION border.tenant_active() TO msplex_app, msplex_worker, msplex_broker;
+GRANT EXECUTE ON FUNCTION border.withdraw_tenant(uuid) TO msplex_provider;
 """
 
 
@@ -77,6 +110,7 @@ class Migration(migrations.Migration):
     dependencies = []
     operations = [
         migrations.RunSQL(DIRECTORY, "DROP TABLE border.directory, provider.tenant CASCADE"),
+        migrations.RunSQL(OPENING, "DROP FUNCTION border.open_tenant(), border.withdraw_tenant(uuid)"),
         migrations.RunSQL(REVISION, "DROP FUNCTION border.bump_revision()"),
         migrations.RunSQL(
             PARTITIONS,

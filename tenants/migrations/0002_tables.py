@@ -245,6 +245,10 @@ class Migration(migrations.Migration):
                 "broker": "SELECT",
             },
         ),
+        migrations.RunSQL(
+            "CREATE TRIGGER opened AFTER INSERT ON tenants_tenant FOR EACH ROW EXECUTE FUNCTION border.open_tenant()",
+            "DROP TRIGGER opened ON tenants_tenant",
+        ),
         versioned_table("tenants_tenant"),
         versioned_table("tenants_customer"),
         versioned_table("tenants_subscription"),

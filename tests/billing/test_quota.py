@@ -4,11 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError
 
 from billing.models import QuotaCounter, UsageEvent
 from billing.services import meter_call, release_call, reserve_call
 from tenants.ids import uuid7
+from tenants.isolation.context import Context, acting_for
+from tenants.isolation.statements import one, signed_transaction
 from tenants.models import Entitlement
 from tests.conftest import as_role
 from tests.factories import TenantWorld, make_tenant
@@ -21,22 +23,17 @@ def entitlement(world: TenantWorld, **terms: object) -> Entitlement:
 
 
 def reserve(world: TenantWorld, terms: Entitlement) -> int | None:
-    with world.acting():
-        return reserve_call(terms)
+    with acting_for(Context(world.id)), signed_transaction() as db:
+        row = one(reserve_call(db, terms))
+    return row and row[0]
 
 
 def test_many_at_once_get_what_is_included_and_no_more():
     acme = make_tenant()
     terms = entitlement(acme, included_calls=5)
 
-    def one(_: int) -> int | None:
-        try:
-            return reserve(acme, terms)
-        finally:
-            connection.close()
-
     with ThreadPoolExecutor(16) as pool:
-        numbers = list(pool.map(one, range(32)))
+        numbers = list(pool.map(lambda _: reserve(acme, terms), range(32)))
 
     assert sorted(number for number in numbers if number) == [1, 2, 3, 4, 5]
 
@@ -61,9 +58,10 @@ def test_a_reservation_goes_back_to_the_month_it_was_made_in():
     with acme.acting():
         for moment in (last_month, now):
             QuotaCounter.objects.create(connector="halopsa", month=moment.date().replace(day=1), used=3)
+    with acting_for(Context(acme.id)), signed_transaction() as db:
+        one(release_call(db, "halopsa", last_month))
 
-        release_call("halopsa", last_month)
-
+    with acme.acting():
         used = list(QuotaCounter.objects.order_by("month").values_list("used", flat=True))
     assert used == [2, 3]
 
@@ -78,7 +76,8 @@ def test_a_call_is_metered_once():
         "tool": "list_tickets",
         "principal_id": uuid7(),
     }
-    with as_role("broker"), acme.acting(acme.customers[0]):
-        meter_call(UsageEvent(**event))
-        with pytest.raises(IntegrityError), transaction.atomic():
-            meter_call(UsageEvent(**event))
+    with as_role("broker"), acting_for(Context(acme.id, (acme.customers[0].id,))):
+        with signed_transaction() as db:
+            one(meter_call(db, UsageEvent(**event)))
+        with pytest.raises(DatabaseError, match="duplicate key"), signed_transaction() as db:
+            meter_call(db, UsageEvent(**event))

@@ -20,7 +20,8 @@ from connectors.services import configure_instance
 from tenants.errors import Unavailable
 from tenants.ids import uuid7
 from tenants.isolation.context import Context, acting_for
-from tests.conftest import as_role
+from tenants.isolation.statements import signed_transaction
+from tests.conftest import as_owner, as_role
 from tests.connectors.factories import ALICE, ConnectedWorld, connect
 from tests.connectors.vendor import StubVendor
 
@@ -84,13 +85,10 @@ def test_it_is_not_opened_when_that_cannot_be_recorded(
 ) -> None:
     from audit.errors import AuditUnavailable  # noqa: PLC0415
 
-    def unwritable(*_args: Any, **_kwargs: Any) -> None:
-        raise AuditUnavailable
-
-    monkeypatch.setattr("connectors.broker.record", unwritable)
     monkeypatch.setattr("connectors.broker.unseal", lambda *_a, **_k: pytest.fail("it was opened"))
 
-    with pytest.raises(AuditUnavailable):
+    revoke, grant = "REVOKE INSERT ON audit_event FROM msplex_broker", "GRANT INSERT ON audit_event TO msplex_broker"
+    with as_owner(revoke, grant), as_role("broker"), pytest.raises(AuditUnavailable):
         opened(connected)
 
 
@@ -194,8 +192,8 @@ def test_nothing_at_rest_holds_the_secret(connected: ConnectedWorld) -> None:
     """Every table of the tenant, read by the owner of the server, has it in no spelling that needs no key."""
     secret = connected.secret.encode()
     spellings = [secret, base64.b64encode(secret)[:-4], secret.hex().encode()]
-    with as_role("broker"), acting_for(Context(connected.tenant.id)), transaction.atomic():
-        stored = sealed_secret(connected.instance)
+    with as_role("broker"), acting_for(Context(connected.tenant.id)), signed_transaction() as db:
+        stored = sealed_secret(db, connected.instance)
         assert stored is not None
         assert not any(spelling in bytes(stored.sealed) for spelling in spellings)
     with connected.tenant.acting(), connection.cursor() as cursor:

@@ -302,6 +302,15 @@ def test_arguments_that_would_broaden_are_refused_before_the_vendor(
     assert vendor.seen()["total"] == 0
 
 
+def test_a_whole_number_with_a_point_is_a_whole_number(connected: ConnectedWorld) -> None:
+    """JSON Schema takes 2.0 for an integer, and some clients write every number so."""
+    listed = run(connected, arguments={"state": "all", "limit": 3.0, "page": 2.0, "priority": 3.0})
+    ticket = run(connected, "get_ticket", {"ticket_id": 11003.0})
+
+    assert listed.rows_returned == 3
+    assert ticket.structured["ticket"]["id"] == 11003
+
+
 def test_a_search_cannot_name_another_customer(connected: ConnectedWorld, vendor: StubVendor) -> None:
     result = run(connected, arguments={"state": "all", "search": "x&client_id=12&client_id="})
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance
 from connectors.readiness import readiness
-from connectors.selectors import due_for_check
+from connectors.selectors import LATE, due_for_check
 from connectors.services import (
     check_health,
     configure_instance,
@@ -208,6 +208,22 @@ def test_due_are_configured_instances_an_interval_after_their_last_check(sent: l
     with acting_for(Context(world.id)):
         enqueue_due_checks(now)
     assert {args[0] for args, *_ in sent} == {str(never.id), str(old.id)}
+
+
+@pytest.mark.usefixtures("sent")
+@pytest.mark.parametrize("state", ["active", "draft", "inactive"])
+def test_a_check_that_was_asked_for_and_did_not_come_is_due_until_it_was_made(state: str) -> None:
+    world, soon = make_tenant(), timezone.now() + LATE + timedelta(seconds=1)
+    with world.acting():
+        instance = record_health(configured(world), FINE)
+        ConnectorInstance.objects.update(state=state)
+        assert due_for_check(soon) == []
+        request_health_check(instance, by=ALICE)
+
+        assert due_for_check(timezone.now()) == []  # its message is on the way
+        assert due_for_check(soon) == [instance]
+        record_health(instance, FINE)
+        assert due_for_check(soon) == []
 
 
 def test_the_sweep_goes_through_every_active_tenant(sent: list[Any], settings: Any) -> None:

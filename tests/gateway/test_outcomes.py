@@ -22,6 +22,7 @@ from connectors.services import unmap_customer
 from msplex import replies
 from msplex.execution import LOST_AFTER, give_up_lost_calls, run
 from tenants.isolation.context import Context, acting_for
+from tenants.isolation.statements import one, signed_transaction
 from tenants.models import Entitlement
 from tests.conftest import as_role
 from tests.connectors.conftest import broker, connected, stub_process, vendor  # noqa: F401 - fixtures
@@ -33,8 +34,16 @@ CHANNEL = "outcomes"
 
 def queued(world: Any) -> ToolCall:
     """A call as the gateway leaves it: reserved, on record, waiting."""
-    with as_role("app"), world.tenant.acting():
-        reserve_call(Entitlement.objects.get())
+    with as_role("app"):
+        with world.tenant.acting() as context:
+            terms = Entitlement.objects.get()
+        with acting_for(context), signed_transaction() as db:
+            one(reserve_call(db, terms))
+        return _insert(world)
+
+
+def _insert(world: Any) -> ToolCall:
+    with world.tenant.acting():
         return ToolCall.objects.create(
             principal_id=uuid4(),
             principal_kind="service_account",

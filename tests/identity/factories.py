@@ -1,12 +1,14 @@
 """People and machines for tests. The cast: alice (admin), bob (operator), mallory (admin of another tenant)."""
 
 import base64
+import contextlib
 import dataclasses
 import secrets
 import time
+from collections.abc import Iterator
 
 from django.conf import settings
-from django.db import connections
+from django.db import connections, transaction
 from django.test import Client as Browser
 from django_otp.oath import totp
 
@@ -23,6 +25,7 @@ from identity.services import (
     make_recovery_codes,
 )
 from identity.services.sessions import open_session
+from tenants.isolation.context import Context, acting_for
 from tenants.models import Customer
 from tests.factories import TenantWorld, make_tenant
 
@@ -117,6 +120,16 @@ def make_machine(
             name=name, purpose="tests", owner=owner.user, role=role, customers=customers, by=SETUP
         )
     return Machine(world, account, client_id, secret)
+
+
+@contextlib.contextmanager
+def acting_as(person: Person) -> Iterator[Context]:
+    """The person's own transaction, as wide as the middleware opens it."""
+    with person.world.acting():
+        scope = acting_principal(person.id).scope()
+    context = Context(person.world.id, scope, person.id)
+    with acting_for(context), transaction.atomic():
+        yield context
 
 
 def make_cast() -> tuple[Person, Person, Person]:

@@ -1,6 +1,7 @@
 """A real server and a real browser. Without a Chromium the tests that need one are skipped, and say so."""
 
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as deployment
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from django.core.wsgi import get_wsgi_application
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.connectors.conftest import stub_process, vendor  # noqa: F401 -- fixtures
@@ -25,10 +27,8 @@ class QuietHandler(WSGIRequestHandler):
 @pytest.fixture(scope="session")
 def portal_url(_database: None) -> Iterator[str]:
     """The whole application, as the portal's process serves it, on a port of its own."""
-    from msplex.wsgi import application  # noqa: PLC0415 -- needs the settings of the run
-
     server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
-    server.set_app(application)
+    server.set_app(get_wsgi_application())  # as msplex.wsgi does, which refuses what is none of its processes
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -47,6 +47,18 @@ def chromium() -> Iterator[Browser]:
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def no_queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The queue's address is one where nobody listens."""
+    from celery import current_app  # noqa: PLC0415 -- needs the settings of the run
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # not listening: whoever calls is refused
+        monkeypatch.setattr(current_app.conf, "broker_write_url", f"redis://127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.setattr(current_app.amqp, "_producer_pool", None)
+        yield
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class Furnished:
     machine: Machine
     call: ToolCall
     refusal: ToolCall
-    invitation: Invitation | None = None
+    invitation: Invitation
 
 
 def furnish(name: str = "acme", *, customers: int = 3) -> Furnished:

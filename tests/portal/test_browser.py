@@ -70,7 +70,7 @@ def test_from_the_door_to_a_working_connection_and_a_secret(page: Page, vendor: 
     page.get_by_label("Client ID", exact=True).fill(client_id)
     page.get_by_label("Client secret").fill(secret)
     page.get_by_role("button", name="Save and check").click()
-    expect(page.get_by_text("The broker is checking the connection.")).to_be_visible()
+    expect(page.get_by_text("A check is asked for.")).to_be_visible()
     broker_checks(alice.world, settings)
     page.get_by_role("button", name="Activate").click()
     expect(page.get_by_text("Its tools are listed to agents for every mapped customer.")).to_be_visible()

@@ -1,6 +1,7 @@
 """Lists cost the same whatever they hold, can be narrowed, and are paged."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -148,6 +149,22 @@ def test_customers_are_paged(alice: Person) -> None:
     second = alice.browser().get(reverse("portal:customers"), {"page": 2}).content.decode()
 
     assert "26 to 33 of 33" in second
+
+
+@pytest.mark.parametrize(
+    ("room", "query"),
+    [("calls", {"customer": str(UUID(int=7))}), ("calls", {"state": "done"}), ("customers", {"status": "gone"})],
+)
+def test_a_narrowing_that_cannot_be_meant_shows_nothing_and_says_so(
+    alice: Person, room: str, query: dict[str, str]
+) -> None:
+    call = make_call(alice.world)
+
+    page = alice.browser().get(reverse(f"portal:{room}"), query).content.decode()
+
+    assert "Select a valid choice" in page
+    assert "these filters" in page
+    assert str(call.pk) not in page
 
 
 @pytest.mark.parametrize("query", ["page=0", "page=x", "sort=nothing", "before=x&after=y", "customer=x", "state=x"])

@@ -17,6 +17,7 @@ from identity.models import Invitation
 from identity.roles import Role
 from identity.services import Client, create_customer, invite, request_password_reset
 from msplex.decision.verdicts import Gate
+from tests.conftest import as_role
 from tests.factories import make_tenant
 from tests.identity.factories import PASSWORD, SETUP, make_machine, make_member, make_person
 from tests.identity.post import link_in, post
@@ -70,7 +71,7 @@ def northwind(_database: None) -> Furnished:
         late = invite(email="emil@riverside.example", role=Role.CUSTOMER_VIEWER, customer=customer, by=owner.actor)
         Invitation.objects.filter(id=late.pk).update(expires_at=timezone.now() - timedelta(days=1))
     calls = [_call(world, instance, number) for number in range(12)]
-    return Furnished(world, owner, instance, machine, calls[0], calls[4])
+    return Furnished(world, owner, instance, machine, calls[0], calls[4], late)
 
 
 def _call(world, instance, number: int) -> ToolCall:
@@ -83,7 +84,7 @@ def _call(world, instance, number: int) -> ToolCall:
         rows_dropped=None if gate else number % 4, vendor_requests=0 if gate else 1,
     )  # fmt: skip
     if not gate:
-        with world.acting():
+        with as_role("broker"), world.acting():
             started = made.created_at + timedelta(milliseconds=14)
             finished = made.created_at + timedelta(milliseconds=80 + 37 * number)
             ToolCall.objects.filter(id=made.pk).update(started_at=started, finished_at=finished)

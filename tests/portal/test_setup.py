@@ -1,5 +1,6 @@
 """A connection in the order entitlement, settings and credential, health, activation; and whom it serves."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance, Credential, CustomerMapping
+from connectors.selectors import due_for_check
 from connectors.services import record_health
 from identity.roles import Role
 from tenants.models import Entitlement
@@ -89,7 +91,7 @@ def test_set_up_goes_through_four_steps(alice: Person) -> None:
 
     assert drafted == ["done", "now", "todo", "todo"]
     assert outcomes(configured) == ["done", "done", "now", "todo"]
-    assert configured.context["waiting"]
+    assert configured.context["wait"] == "short"
     assert outcomes(healthy) == ["done", "done", "done", "now"]
     assert outcomes(active) == ["done", "done", "done", "done"]
     assert "Its tools are listed to agents" in active.content.decode()
@@ -195,16 +197,33 @@ def test_deactivation_hides_the_tools(alice: Person) -> None:
     assert not response.context["readiness"].ready
 
 
-def test_page_stops_waiting_when_the_broker_is_silent(alice: Person) -> None:
+def test_page_says_when_the_broker_is_silent_and_what_will_come(alice: Person) -> None:
     start(alice)
     press(alice, "connector_configure", SETTINGS)
     with alice.world.acting():
-        ConnectorInstance.objects.update(configured_at=timezone.now() - timedelta(minutes=5))
+        ConnectorInstance.objects.update(check_asked_at=timezone.now() - timedelta(minutes=1))
 
     page = alice.browser().get(reverse("portal:connector_progress", args=[saved(alice).pk]))
 
-    assert not page.context["waiting"]
-    assert "hx-trigger" not in page.content.decode()
+    assert "The check is late." in page.content.decode()
+    assert "asked for again every minute" in page.content.decode()
+    assert 'hx-trigger="every 20s"' in page.content.decode()
+
+
+@pytest.mark.usefixtures("no_queue")
+def test_settings_are_kept_and_the_check_comes_when_the_queue_is_away(alice: Person) -> None:
+    start(alice)
+    began = time.monotonic()
+
+    page = press(alice, "connector_configure", SETTINGS)
+    again = press(alice, "connector_check")
+
+    assert time.monotonic() - began < 2  # the person waits meanwhile
+    assert [page.status_code, again.status_code] == [200, 200]
+    assert "A check is asked for." in page.content.decode()
+    assert saved(alice).configured_at is not None
+    with alice.world.acting():
+        assert due_for_check(timezone.now() + timedelta(minutes=1)) == [ConnectorInstance.objects.get()]
 
 
 def test_check_that_was_asked_for_is_waited_for(alice: Person) -> None:
@@ -214,8 +233,11 @@ def test_check_that_was_asked_for_is_waited_for(alice: Person) -> None:
 
     response = press(alice, "connector_check")
 
-    assert response.redirect_chain[0][0].startswith(f"/connectors/{saved(alice).pk}/?asked=")
+    assert response.context["wait"] == "short"
     assert "A check was asked for." in response.content.decode()
+    examined(alice, Checkup("", "Signed in at the vendor."))
+    page = alice.browser().get(reverse("portal:connector_instance", args=[saved(alice).pk]))
+    assert page.context["wait"] == ""
 
 
 def test_viewer_sees_the_state_and_no_form(alice: Person) -> None:

@@ -106,6 +106,23 @@ def test_program_that_will_not_stop_is_killed_with_its_own_children_in_time(
     assert wait_until(lambda: not any(map(is_alive, marked_with(home.marker))), 1)
 
 
+def test_step_does_not_outlive_an_interruption(
+    home: Home, program: Callable[..., Program], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C during the first seeding: the servers stop next, and nobody may still be working with them."""
+    step, console = program("demo"), Console(io.StringIO())
+    monkeypatch.setattr(console, "line", _interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        Supervisor(home, console, {}, Ports()).run_once(step.name, step.command, step.environment)
+
+    assert not marked_with(home.marker)
+
+
+def _interrupt(_tag: str, _text: str) -> None:
+    raise KeyboardInterrupt
+
+
 def test_killed_supervisor_takes_its_programs_with_it(home: Home) -> None:
     script = f"""
         import sys, time

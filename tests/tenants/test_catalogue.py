@@ -3,25 +3,17 @@
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.apps import apps
+from django.db import connection, transaction
+
+from tenants.isolation.models import TenantKey, TenantModel
+from tests.tenants.furnishing import as_administrator
+from tests.tenants.kinds import KINDS, NOT_TENANTS
 
 ROLES = ("msplex_app", "msplex_worker", "msplex_broker", "msplex_sealer", "msplex_provider")
-
-# Neither tenant's nor provider's: the framework's own, the same for everybody, with nothing of a tenant in them.
-FRAMEWORK = {
-    "django_migrations",
-    "django_content_type",
-    "auth_permission",
-    "auth_group",
-    "auth_group_permissions",
-}
-
 TENANT_POLICY = "(tenant_id = ( SELECT msplex.tenant() AS tenant))"
-
-
-@pytest.fixture(autouse=True)
-def _as_owner_of_nothing():
-    """The catalogue is readable by every role; nothing here needs a tenant."""
+# Every schema but PostgreSQL's own: a table in a new one is not overlooked.
+OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 
 def rows(sql: str, *args: Any) -> list[tuple[Any, ...]]:
@@ -30,24 +22,69 @@ def rows(sql: str, *args: Any) -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
-def tenant_tables() -> list[tuple[int, str]]:
-    found = rows(
-        "SELECT c.oid, c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
-        " AND c.relnamespace = 'content'::regnamespace ORDER BY c.relname"
+def relations() -> list[tuple[int, str, str]]:
+    """Whatever holds or shows rows, anywhere: id, schema and name, kind (pg_class.relkind)."""
+    columns = "c.oid, n.nspname || '.' || c.relname, c.relkind"
+    kinds = "c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition"
+    return rows(
+        f"SELECT {columns} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {OURS} AND {kinds}"
     )
-    return [(oid, name) for oid, name in found if name not in FRAMEWORK]
 
 
-def test_there_are_tables_to_look_at():
-    assert len(tenant_tables()) > 10
+def tenant_tables() -> list[tuple[int, str]]:
+    return [(oid, name.partition(".")[2]) for oid, name, _ in relations() if name not in NOT_TENANTS]
+
+
+def strangers() -> list[str]:
+    """What is neither a tenant's table nor on the list of those that are not."""
+    known = {f"content.{table}" for table in KINDS} | set(NOT_TENANTS)
+    return [name for _, name, kind in relations() if name not in known or kind not in {"r", "p"}]
+
+
+def policies(oid: int) -> set[tuple[str, str]]:
+    """The restrictive ones: command and condition, and the condition of what is written where that is another."""
+    found = rows(
+        "SELECT polcmd, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid), polroles = '{0}'"
+        " FROM pg_policy WHERE polrelid = %s AND NOT polpermissive",
+        oid,
+    )
+    assert all(for_everybody for *_, for_everybody in found)
+    conditions = {(command, seen or written) for command, seen, written, _ in found}
+    return conditions | {(f"{command} check", written) for command, seen, written, _ in found if seen and written}
+
+
+def test_every_table_of_the_database_is_a_tenants_or_listed_with_a_reason():
+    assert strangers() == []
+    assert {f"content.{table}" for table in KINDS} | set(NOT_TENANTS) == {name for _, name, _ in relations()}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE public.loot (id int)",
+        "CREATE TABLE border.loot (id int)",
+        "CREATE TABLE provider.loot (id int)",
+        "CREATE TABLE msplex.loot (id int)",
+        "CREATE TABLE content.loot (id int)",
+        "CREATE SCHEMA elsewhere CREATE TABLE loot (id int)",
+        "CREATE VIEW content.loot AS SELECT * FROM content.tenants_customer",
+        "CREATE MATERIALIZED VIEW border.loot AS SELECT 1",
+    ],
+)
+def test_a_new_table_is_noticed_wherever_it_is(statement):
+    with as_administrator(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+        found = strangers()
+        transaction.set_rollback(True)
+
+    assert [name.partition(".")[2] for name in found] == ["loot"]
 
 
 def test_row_security_is_on_and_forced_everywhere():
-    bare = rows(
-        "SELECT c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
-        " AND c.relnamespace = 'content'::regnamespace AND NOT (c.relrowsecurity AND c.relforcerowsecurity)"
-    )
-    assert {name for (name,) in bare} <= FRAMEWORK
+    for oid, name in tenant_tables():
+        assert rows("SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = %s", oid) == [(True,)], (
+            name
+        )
 
 
 def test_each_table_has_exactly_one_permissive_policy_and_it_is_the_tenants():
@@ -60,50 +97,56 @@ def test_each_table_has_exactly_one_permissive_policy_and_it_is_the_tenants():
         assert permissive == [(TENANT_POLICY, None, "*", [0])], name
 
 
-def test_each_table_has_the_customers_policies_or_may_not_be_written():
+def test_the_kind_of_every_table_is_the_one_that_is_written_down():
+    """A table that is opened to every customer is opened in tests/tenants/kinds.py too, where a reviewer sees it."""
     for oid, name in tenant_tables():
-        restrictive = rows(
-            "SELECT polcmd, coalesce(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))"
-            " FROM pg_policy WHERE polrelid = %s AND NOT polpermissive",
-            oid,
-        )
-        assert all("msplex.all_customers()" in condition for _, condition in restrictive), name
-        held = {command for command, _ in restrictive}
-        writable = rows(
+        assert policies(oid) == set(KINDS[name].conditions), name
+
+
+def test_what_customers_share_or_may_only_read_has_no_customer():
+    """A dependent row without the check would open every customer's to each."""
+    loose = {name for name, kind in KINDS.items() if kind.name in {"shared", "read only", "open"}}
+    for oid, name in tenant_tables():
+        with_customer = rows("SELECT 1 FROM pg_attribute WHERE attrelid = %s AND attname = 'customer_id'", oid)
+        assert not (with_customer and name in loose), name
+
+
+def test_what_every_context_may_read_is_written_by_none():
+    for oid, name in tenant_tables():
+        if KINDS[name].name != "read only":
+            continue
+        assert rows(
             "SELECT r FROM unnest(%s::text[]) r WHERE has_any_column_privilege(r, %s::oid, 'INSERT, UPDATE')"
             " OR has_table_privilege(r, %s::oid, 'INSERT, UPDATE, DELETE')",
-            list(ROLES),
-            oid,
-            oid,
-        )
-        assert "*" in held or {"a", "w", "d"} <= held or not writable, name
+            list(ROLES), oid, oid,
+        ) == [], name  # fmt: skip
 
 
-def test_a_table_with_a_customer_column_is_held_to_it():
-    """Or is the staff's alone. A dependent row without the check would open every customer's to each."""
-    for oid, name in tenant_tables():
-        if not rows("SELECT 1 FROM pg_attribute WHERE attrelid = %s AND attname = 'customer_id'", oid):
-            continue
-        conditions = rows(
-            "SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polrelid = %s AND NOT polpermissive"
-            " AND polcmd IN ('*', 'r')",
-            oid,
+def loose_indexes() -> list[str]:
+    """By what pg_get_indexdef says of the first column: an expression has no column number to go by."""
+    return [
+        name
+        for (name,) in rows(
+            "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid"
+            " JOIN pg_class top ON top.oid = coalesce(pg_partition_root(c.oid), c.oid)"
+            " WHERE top.relforcerowsecurity AND pg_get_indexdef(i.indexrelid, 1, true) <> 'tenant_id' ORDER BY 1"
         )
-        assert len(conditions) == 1, name
-        condition = conditions[0][0]
-        staff_only = condition == "( SELECT msplex.all_customers() AS all_customers)"
-        own = "msplex.principal()" in condition
-        assert staff_only or own or ("customer_id = ANY" in condition and "msplex.customers()" in condition), name
+    ]
 
 
 def test_indexes_start_with_the_tenant():
     """An index that does not would count other tenants' rows in EXPLAIN ANALYZE; a unique one would tell of them."""
-    wrong = rows(
-        "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid"
-        " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]"
-        " WHERE c.relforcerowsecurity AND a.attname <> 'tenant_id'"
-    )
-    assert wrong == []
+    assert loose_indexes() == []
+
+
+@pytest.mark.parametrize("columns", ["key", "key, tenant_id", "lower(key), tenant_id", "(tenant_id::text)"])
+def test_an_index_that_starts_otherwise_is_noticed(columns):
+    with as_administrator(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"CREATE INDEX loose ON content.tenants_customer ({columns})")
+        found = loose_indexes()
+        transaction.set_rollback(True)
+
+    assert found == ["loose"]
 
 
 def test_the_primary_key_is_the_tenant_and_the_id():
@@ -122,10 +165,6 @@ def test_foreign_keys_cannot_leave_the_tenant():
 
 def test_every_key_of_a_model_is_a_constraint():
     """TenantKey makes none itself: a migration that forgot tenant_fk() would leave a reference unchecked."""
-    from django.apps import apps  # noqa: PLC0415
-
-    from tenants.isolation.models import TenantKey, TenantModel  # noqa: PLC0415
-
     for model in apps.get_models():
         if not issubclass(model, TenantModel):
             continue
@@ -151,14 +190,14 @@ def test_partitions_are_reached_through_their_table_alone():
     assert granted == []
 
 
-def test_nothing_else_is_readable():
-    """Views, materialized views, foreign tables and sequences of ours: none."""
-    others = rows(
-        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname IN ('content', 'provider', 'border', 'msplex', 'public')"
-        " AND c.relkind IN ('v', 'm', 'f', 'S') AND c.relname NOT LIKE 'django_%' AND c.relname NOT LIKE 'auth_%'"
+def test_there_are_no_sequences_but_the_frameworks():
+    """A sequence tells every tenant how much the others have made."""
+    own = rows(
+        "SELECT n.nspname || '.' || t.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i'"
+        f" LEFT JOIN pg_class t ON t.oid = d.refobjid WHERE c.relkind = 'S' AND {OURS}"
     )
-    assert others == []
+    assert {name for (name,) in own} <= set(NOT_TENANTS)
 
 
 def test_the_provider_may_touch_no_tenants_table():
@@ -177,6 +216,19 @@ def test_nobody_may_truncate_or_refer_or_hang_triggers():
         list(ROLES),
     )
     assert granted == []
+
+
+def test_nobody_may_create_anything():
+    """Neither in a schema, where it would be found before ours, nor temporarily, nor a schema of their own."""
+    in_schemas = rows(
+        "SELECT n.nspname, r FROM pg_namespace n, unnest(%s::text[]) r WHERE has_schema_privilege(r, n.oid, 'CREATE')",
+        list(ROLES),
+    )
+    in_database = rows(
+        "SELECT r FROM unnest(%s::text[]) r WHERE has_database_privilege(r, current_database(), 'CREATE, TEMPORARY')",
+        list(ROLES),
+    )
+    assert in_schemas == in_database == []
 
 
 def test_roles_have_no_powers_of_their_own():
@@ -213,9 +265,9 @@ def test_definer_functions_are_ours_and_pinned():
 def test_functions_are_not_open_to_everybody():
     """PUBLIC may run none of ours: a role gets what it is granted."""
     opened = rows(
-        "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace IN"
-        " ('msplex'::regnamespace, 'border'::regnamespace, 'content'::regnamespace)"
-        " AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)"
+        "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a"
+        f" WHERE {OURS} AND a.grantee = 0"
     )
     assert opened == []
 

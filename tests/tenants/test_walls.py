@@ -4,12 +4,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.apps import apps
-from django.db import DatabaseError, IntegrityError, connection, models, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from psycopg import Cursor
 
 from tenants.isolation.context import Context, acting_for
-from tenants.isolation.models import TenantModel
 from tenants.models import Customer, Entitlement
 from tests.factories import TenantWorld, make_tenant
 
@@ -43,45 +41,6 @@ def test_without_context_the_manager_is_loud_before_any_sql(acme):
 def test_a_context_outside_a_transaction_does_not_count(acme):
     with acting_for(Context(acme.id)), pytest.raises(DatabaseError, match="no tenant context"):
         Customer.objects.count()
-
-
-@pytest.mark.parametrize(
-    "token",
-    ["", "x", "1:9999999999:{other}:*::deadbeef", "{mine}x", "9:{mine}", "1:0:{other}:*::00", "::::::"],
-)
-def test_a_forged_context_is_refused(acme, globex, token):
-    with acme.acting():
-        mine = run("SELECT current_setting('msplex.context')")[0][0]
-        run("SELECT set_config('msplex.context', %s, true)", token.format(mine=mine, other=globex.id))
-        with pytest.raises(DatabaseError, match="tenant context"):
-            Customer._base_manager.count()
-
-
-def test_swapping_the_tenant_inside_a_signed_context_is_refused(acme, globex):
-    with acme.acting():
-        mine = run("SELECT current_setting('msplex.context')")[0][0]
-        run("SELECT set_config('msplex.context', %s, true)", mine.replace(str(acme.id), str(globex.id)))
-        with pytest.raises(DatabaseError, match="bad tenant context"), transaction.atomic():
-            Customer._base_manager.count()
-        run("SELECT set_config('msplex.context', %s, true)", mine)
-
-
-def test_widening_the_customers_inside_a_signed_context_is_refused(acme):
-    with acme.acting(acme.customers[0]):
-        mine = run("SELECT current_setting('msplex.context')")[0][0]
-        run("SELECT set_config('msplex.context', %s, true)", mine.replace(acme.customers[0].id.hex, "*"))
-        with pytest.raises(DatabaseError, match="bad tenant context"), transaction.atomic():
-            Customer._base_manager.count()
-        run("SELECT set_config('msplex.context', %s, true)", mine)
-
-
-def test_a_context_stolen_from_another_session_is_refused(acme, globex):
-    """The signature covers the backend's pid: the same bytes are worth nothing in another session."""
-    stolen = Context(globex.id).token(backend_pid=1)
-    with acme.acting():
-        run("SELECT set_config('msplex.context', %s, true)", stolen)
-        with pytest.raises(DatabaseError, match="bad tenant context"):
-            Customer._base_manager.count()
 
 
 @pytest.mark.parametrize(
@@ -149,8 +108,11 @@ def test_a_statement_with_parameters_cannot_be_stacked(acme):
     ],
 )
 def test_the_application_may_not(acme, statement):
-    with acme.acting(), pytest.raises(DatabaseError, match=r"permission denied|must be owner"), transaction.atomic():
+    """By code, not by words: 15 and 18 do not say all of it alike."""
+    with acme.acting(), pytest.raises(DatabaseError) as refused, transaction.atomic():
         run(statement)
+
+    assert refused.value.__cause__.sqlstate == "42501"  # insufficient privilege
 
 
 def test_turning_row_security_off_makes_queries_fail_not_open(acme):
@@ -173,29 +135,6 @@ def test_resetting_everything_loses_the_context(acme):
         run("RESET msplex.context")
         with pytest.raises(DatabaseError, match="no tenant context"):
             Customer._base_manager.count()
-
-
-def test_a_shadowed_search_path_does_not_change_the_functions(acme, globex):
-    with acme.acting():
-        run("SET LOCAL search_path = pg_temp, content, pg_catalog")
-        assert Customer._base_manager.count() == len(acme.customers)
-
-
-def test_every_manager_replaced_by_a_plain_one_still_shows_no_foreign_row(acme, globex):
-    """The managers are for the planner; the database holds the wall."""
-    for model in apps.get_models():
-        if not issubclass(model, TenantModel):
-            continue
-        plain = models.Manager()
-        plain.model = model
-        with acme.acting():
-            try:
-                with transaction.atomic():
-                    tenants = set(plain.values_list("tenant_id", flat=True)[:1000])
-            except DatabaseError as error:
-                assert "permission denied" in str(error)  # noqa: PT017 - no right at all is no foreign row either
-                continue
-        assert tenants <= {acme.id}, model
 
 
 def test_rows_cannot_be_made_for_or_moved_to_another_tenant(acme, globex):
@@ -252,19 +191,6 @@ def test_a_customers_context_may_not_write_what_is_the_tenants(acme):
 def test_acting_for_a_second_tenant_at_once_is_an_error(acme, globex):
     with acme.acting(), pytest.raises(RuntimeError, match="another tenant"), acting_for(Context(globex.id)):
         pass
-
-
-def test_the_customer_layer_lost_does_not_open_the_tenant_layer(scratch_database):
-    with scratch_database("app"):
-        acme, globex = make_tenant("acme"), make_tenant("globex")
-    with scratch_database("migrator"), connection.cursor() as cursor:
-        cursor.execute("SET ROLE msplex_owner")
-        cursor.execute("DROP POLICY customer ON tenants_customer")
-    with scratch_database("app"), acme.acting(acme.customers[0]):
-        seen = set(Customer._base_manager.values_list("id", "tenant_id"))
-    assert {row[0] for row in seen} == {customer.id for customer in acme.customers}  # the inner wall is gone
-    assert {row[1] for row in seen} == {acme.id}  # the outer one stands
-    assert not {customer.id for customer in globex.customers} & {row[0] for row in seen}
 
 
 def test_a_policy_that_fails_closes_the_table(scratch_database):

@@ -1,5 +1,6 @@
 from connectors.contract import Connection, Connector
 from connectors.errors import VendorError
+from connectors.pace import Rate
 from connectors.vendors.halopsa.client import HaloClient
 from connectors.vendors.halopsa.tools import GET_TICKET, LIST_TICKETS
 
@@ -22,4 +23,5 @@ HALOPSA = Connector(
     health=_health,
     external_id_label="HaloPSA client id",
     bound_fields=("base_url", "client_id"),
+    limit=Rate(requests=300, seconds=300),  # of hosted instances, by the text of its 429
 )

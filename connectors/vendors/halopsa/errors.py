@@ -1,10 +1,8 @@
 """HaloPSA answers as errors. Its bodies come in four shapes and none is passed on, so the status alone decides."""
 
 from connectors.errors import VendorError
-from connectors.network import Answer
+from connectors.network import Answer, seconds_to_wait
 
-THROTTLE_SECONDS = 30
-_LONGEST_WAIT = 900
 _CODES = {401: "vendor_unauthorized", 403: "vendor_forbidden", 404: "not_found", 408: "vendor_timeout"}
 _REDIRECTS = range(300, 400)
 _SERVER_ERRORS = range(500, 600)
@@ -16,14 +14,9 @@ def check(answer: Answer) -> None:
     if answer.status in _SUCCESS:
         return
     if answer.status == _THROTTLED:
-        raise VendorError("vendor_throttled", retry_after=_retry_after(answer))
+        raise VendorError("vendor_throttled", retry_after=seconds_to_wait(answer))
     if answer.status in _REDIRECTS:
         raise VendorError("vendor_redirect")
     if answer.status in _SERVER_ERRORS:
         raise VendorError("vendor_fault")
     raise VendorError(_CODES.get(answer.status, "vendor_rejected"))
-
-
-def _retry_after(answer: Answer) -> int:
-    told = answer.headers.get("retry-after", "")
-    return min(int(told), _LONGEST_WAIT) if told.isascii() and told.isdigit() else THROTTLE_SECONDS

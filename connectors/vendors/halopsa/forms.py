@@ -31,6 +31,15 @@ class HaloSettingsForm(forms.Form):
         help_text="Sealed as soon as it arrives; nobody can read it back.",
     )
 
+    request_limit = forms.IntegerField(
+        label="Requests in five minutes",
+        required=False,
+        min_value=30,
+        max_value=1_000_000,
+        help_text="What HaloPSA allows your instance. Empty: 300, as on its own hosting. Calls are paced below it.",
+        widget=forms.NumberInput(attrs={"autocomplete": "off", "inputmode": "numeric"}),
+    )
+
     def clean_base_url(self) -> str:
         value: str = self.cleaned_data["base_url"].strip().rstrip("/")
         parts = urlsplit(value)

@@ -71,7 +71,7 @@ TICKET = Shape(
 
 def _list_tickets(connection: Connection, arguments: Mapping[str, Any], customer: str) -> Fetched:
     client, parameters = HaloClient(connection), _list_parameters(arguments, customer)
-    limit, page = arguments.get("limit", 25), arguments.get("page", 1)
+    limit, page = int(arguments.get("limit", 25)), int(arguments.get("page", 1))  # 2.0 is an integer to JSON Schema
     rows = client.page("/Tickets", "tickets", parameters, number=page, size=limit)
     if narrow(rows, owner=Owner(customer), shape=LISTED_TICKET).dropped == 0:
         return Fetched(rows[:limit], has_more=len(rows) >= limit)

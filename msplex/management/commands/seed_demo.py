@@ -1,4 +1,5 @@
-"""Process: command. Makes the demo's tenants on the first start and says where to go and with what on each."""
+"""Process: command. Makes the demo's tenants on the first start, or what an interrupted start left of them to make;
+says on each where to go, and with what."""
 
 import json
 from argparse import ArgumentParser
@@ -8,7 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from msplex.demo import NotHealthy, code_of, make_demo
+from msplex.demo import Draft, NotHealthy, code_of, make_demo
+from msplex.runtime.home import write_private
 from tenants.errors import DomainError
 from tenants.process import Process
 
@@ -18,28 +20,28 @@ class Command(BaseCommand):
     process = Process.COMMAND
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--credentials-file", type=Path, required=True, help="written once, mode 0600")
+        parser.add_argument(
+            "--credentials-file", type=Path, required=True, help="written once, when all is made; mode 0600"
+        )
         parser.add_argument("--vendor-url", required=True, help="address of the stub HaloPSA")
+        parser.add_argument("--patience", type=float, default=30.0, help="seconds for the broker to find it healthy")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
         if settings.PRODUCTION:
             raise CommandError("The demo has known people in it; it is not made with MSPLEX_ENV=production.")
         path: Path = options["credentials_file"]
-        demo = json.loads(path.read_text()) if path.exists() else self._make(path, options["vendor_url"])
-        self.stdout.write("\n".join(lines(demo)))
+        draft = path.with_suffix(".draft")
+        if not path.exists():
+            demo = self._made(draft, vendor_url=options["vendor_url"], patience=options["patience"])
+            write_private(path, json.dumps(demo, indent=2))
+        draft.unlink(missing_ok=True)
+        self.stdout.write("\n".join(lines(json.loads(path.read_text()))))
 
-    def _make(self, path: Path, vendor_url: str) -> dict[str, Any]:
-        demo: dict[str, Any] = {"tenants": [], "vendor_url": vendor_url}
-        path.touch(mode=0o600)
+    def _made(self, draft: Path, **how: Any) -> dict[str, Any]:
         try:
-            for tenant in make_demo(vendor_url=vendor_url):
-                demo["tenants"].append(tenant)
-                path.write_text(json.dumps(demo, indent=2))
+            return make_demo(Draft.at(draft), **how)
         except (DomainError, NotHealthy) as error:
-            if not demo["tenants"]:
-                path.unlink()
-            raise CommandError(f"The demo is not complete: {error}") from None
-        return demo
+            raise CommandError(f"The demo is not complete: {error} The next start goes on from here.") from None
 
 
 def lines(demo: dict[str, Any]) -> list[str]:

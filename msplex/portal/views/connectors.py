@@ -1,4 +1,3 @@
-from datetime import UTC, datetime
 from uuid import UUID
 
 from django import forms
@@ -78,9 +77,7 @@ def connector_configure(request: PortalRequest, pk: UUID) -> HttpResponse:
 @require_POST
 def connector_check(request: PortalRequest, pk: UUID) -> HttpResponse:
     instance = one(instances(), pk)
-    asked = int(timezone.now().timestamp())
-    if carry_out(request, lambda: services.request_health_check(instance, by=request.actor), "A check was asked for."):
-        return redirect(f"{reverse('portal:connector_instance', args=[pk])}?asked={asked}")
+    carry_out(request, lambda: services.request_health_check(instance, by=request.actor), "A check was asked for.")
     return redirect("portal:connector_instance", pk)
 
 
@@ -150,19 +147,10 @@ def _state(request: PortalRequest, instance: ConnectorInstance) -> dict[str, obj
         "connector": catalogue_entry(instance.connector),
         "readiness": ready,
         "steps": setup.steps(instance, ready),
-        "waiting": setup.is_waiting(instance, now, asked_at=_asked_at(request)),
-        "asked": request.GET.get("asked", "") if _asked_at(request) else "",
+        "wait": setup.wait(instance, now),
         "may_manage": request.principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE),
         "may_activate": ready.missing == ("active",),
     }
-
-
-def _asked_at(request: PortalRequest) -> datetime | None:
-    """When a check was asked for, in seconds, as connector_check put it into the address."""
-    try:
-        return datetime.fromtimestamp(int(request.GET.get("asked", "")), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _settings_form(entry: Connector, instance: ConnectorInstance, request: PortalRequest | None = None) -> forms.Form:

@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -10,8 +9,6 @@ from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors
 from msplex.portal.requests import PortalRequest
-
-LATEST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +29,17 @@ class NextStep:
 
 @requires(Permission.PORTAL_DASHBOARD_READ)
 def dashboard(request: PortalRequest) -> HttpResponse:
-    context = _steps(request)
-    if request.principal.allows(Permission.GATEWAY_CALL_READ):
-        context |= _calls(timezone.now())
-    if request.principal.allows(Permission.CONNECTORS_INSTANCE_READ):
-        context["instances"] = list(selectors.instances()[:LATEST])
+    seen = selectors.overview(request.principal, timezone.now())
+    context = {"instances": seen.instances, **_steps(seen.progress)}
+    if seen.counts is not None:
+        context |= _calls(seen.counts, seen.refusals or [])
     return render(request, "portal/dashboard/dashboard.html", context)
 
 
-def _calls(now: datetime) -> dict[str, object]:
-    denials = selectors.refusals_by_gate(now)
+def _calls(counts: selectors.Counts, denials: list[selectors.Refusals]) -> dict[str, object]:
     return {
-        "figures": _figures(selectors.counts(now)),
-        "recent": selectors.latest_calls(LATEST),
+        "figures": _figures(counts),
+        "recent": selectors.latest_calls(),
         "denials": denials,
         "most_denials": max((denial.count for denial in denials), default=0),
     }
@@ -52,19 +47,21 @@ def _calls(now: datetime) -> dict[str, object]:
 
 def _figures(counts: selectors.Counts) -> list[Figure]:
     share = f"{100 * counts.refused_today / counts.today:.1f} % of today's calls" if counts.today else "No calls today"
-    return [
+    figures = [
         Figure("Calls today", f"{counts.today:,}", f"{counts.week:,} in 7 days"),
         Figure("Refused today", f"{counts.refused_today:,}", share),
         Figure("Failed today", f"{counts.failed_today:,}", "Or outcome unknown"),
-        Figure("Rows withheld", f"{counts.withheld_week:,}", "Of other customers, in 7 days"),
     ]
+    if counts.withheld_week is not None:
+        figures.append(Figure("Rows withheld", f"{counts.withheld_week:,}", "Of other customers, in 7 days"))
+    return figures
 
 
-def _steps(request: PortalRequest) -> dict[str, object]:
+def _steps(progress: selectors.Progress | None) -> dict[str, object]:
     """What to do next, for those who can do it, until it is all done."""
-    if not request.principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE):
+    if progress is None:
         return {}
-    steps = _way_to_first_call(selectors.progress())
+    steps = _way_to_first_call(progress)
     done = sum(step.done for step in steps)
     return {"next_steps": steps, "steps_done": done} if done < len(steps) else {}
 

@@ -14,6 +14,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _set_autocommit(self, autocommit: bool) -> None:
         super()._set_autocommit(autocommit)  # type: ignore[misc]
-        acting = context.current()
-        if not autocommit and acting:
-            context.bind(self, acting)
+        if not autocommit:
+            # Without a context, too: what the session brought along (a SET that was not LOCAL) must not count.
+            context.bind(self, context.current())

@@ -1,0 +1,131 @@
+"""What is written down of one tools/call: its row, its audit event and its reservation, in one transaction."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import DatabaseError
+
+from audit.actors import Actor, ActorKind
+from audit.errors import AuditUnavailable
+from audit.kinds import EventKind
+from audit.services import Queued, queue_record
+from billing.services import release_call, reserve_call
+from connectors.models import ToolCall
+from msplex.decision.verdicts import Decision, Request
+from msplex.gateway.callers import Caller, Seen, Waiter
+from tenants.isolation.context import acting_for
+from tenants.isolation.statements import Signed, insertion, one, signed_transaction, values_of
+
+ARGUMENTS_BYTES = 16 * 1024
+_INSERT = insertion(ToolCall)
+_REFUSE = (
+    "UPDATE connectors_toolcall SET state = 'refused', gate = %s, code = %s, verdicts = %s"
+    " WHERE tenant_id = %s AND id = %s AND state = 'queued' RETURNING true"
+)
+
+
+class QuotaGone(Exception):
+    """Somebody took the last included call since the decision saw it; nothing was written."""
+
+
+class Overtaken(Exception):
+    """The broker has the call already; nothing was written."""
+
+
+def write_call(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> None:
+    """The decided call. QuotaGone when what it needs was taken meanwhile; AuditUnavailable if it cannot be written."""
+    call.verdicts, call.gate = decision.as_json(), decision.gate
+    call.code = decision.refusal.code if decision.refusal else ""
+    call.state = ToolCall.State.REFUSED if decision.refusal else ToolCall.State.QUEUED
+    entitlement = None if decision.refusal else decision.resolved.entitlement
+    with _recording(), acting_for(seen.context), signed_transaction(seen.context) as db:
+        reserved = reserve_call(db, entitlement) if entitlement else None
+        written = db.ask(_INSERT, *values_of(call))
+        event = _record(db, caller, call, decision)
+        if reserved is not None and one(reserved) is None:
+            raise QuotaGone
+        if one(written) is None:
+            raise AuditUnavailable
+        event.confirm()
+
+
+@contextmanager
+def _recording() -> Iterator[None]:
+    """The call's row, its event and its reservation are one record: whichever of them fails, there is none."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise AuditUnavailable from error
+
+
+def write_refusal(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> None:
+    """Of a call that could not be handed over, with its reservation given back. Overtaken when it was, after all."""
+    with _recording(), acting_for(seen.context), signed_transaction(seen.context) as db:
+        code = decision.refusal.code if decision.refusal else ""
+        changed = db.ask(_REFUSE, decision.gate, code, json.dumps(decision.as_json()), call.tenant_id, call.id)
+        released = release_call(db, call.connector, call.created_at)
+        event = _record(db, caller, call, decision)
+        if one(changed) is None:
+            raise Overtaken
+        one(released)
+        event.confirm()
+
+
+def call_of(caller: Caller, seen: Seen, request: Request, decision: Decision, waiter: Waiter) -> ToolCall:
+    resolved, principal = decision.resolved, seen.principal
+    arguments = _storable(request.arguments or {})
+    return ToolCall(
+        tenant_id=caller.claims.tenant_id,
+        request_id=caller.request_id,
+        principal_id=caller.claims.principal_id,
+        principal_kind=principal.kind.value if principal else ActorKind.SERVICE_ACCOUNT.value,
+        principal_label=principal.label if principal else caller.claims.client_id,
+        customer=resolved.customer,
+        instance=resolved.instance,
+        connector=resolved.connector.key if resolved.connector else "",
+        tool=resolved.tool.name if resolved.tool else request.tool,
+        arguments=arguments,
+        arguments_digest=_digest(request.tool, arguments),
+        reply_to=waiter.name,
+        reply_key=waiter.public_key,
+    )
+
+
+def _record(db: Signed, caller: Caller, call: ToolCall, decision: Decision) -> Queued:
+    kind = ActorKind(call.principal_kind)
+    actor = Actor(kind, call.principal_id, call.principal_label, caller.address, caller.request_id)
+    return queue_record(
+        db,
+        EventKind.CALL_REFUSED if decision.refusal else EventKind.CALL_INTENDED,
+        actor=actor,
+        subject=("tool_call", call.id, call.tool),
+        customer_id=call.customer_id,
+        result="refused" if decision.refusal else "ok",
+        body={
+            "arguments_digest": call.arguments_digest,
+            "code": decision.refusal.code if decision.refusal else "",
+            "connector": call.connector,
+            "gate": decision.gate,
+            "token": caller.claims.token_id,
+            "verdicts": [f"{verdict.gate}={'ok' if verdict.ok else verdict.code}" for verdict in decision.verdicts],
+        },
+    )
+
+
+def _digest(tool: str, arguments: Mapping[str, Any]) -> str:
+    text = json.dumps([tool, arguments], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _storable(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments for the record; those of a refused call may be anything that JSON can say."""
+    try:
+        text = json.dumps(arguments, ensure_ascii=False)
+        if len(text.encode()) <= ARGUMENTS_BYTES and "\\u0000" not in text:
+            return dict(arguments)
+    except (UnicodeEncodeError, ValueError):
+        pass
+    return {"not_kept": "too long, or not text that can be stored"}

@@ -1,0 +1,102 @@
+"""The API twins of the rooms that belong to no app alone: the dashboard, and the catalogue of roles."""
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from connectors.models import ConnectorInstance
+from identity.permissions import Permission
+from identity.principals import ActingPrincipal
+from identity.rest import TenantViewSet
+from identity.roles import ROLES, Role
+from msplex.portal.selectors import overview
+
+
+class CountsOut(serializers.Serializer[Any]):
+    today = serializers.IntegerField()
+    week = serializers.IntegerField()
+    refused_today = serializers.IntegerField()
+    failed_today = serializers.IntegerField(help_text="Those whose outcome is unknown are among them.")
+    withheld_week = serializers.IntegerField(
+        allow_null=True, help_text="Rows of other customers. Null for those who do not see every customer."
+    )
+
+
+class RefusalsOut(serializers.Serializer[Any]):
+    gate = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class ConnectionOut(serializers.ModelSerializer[ConnectorInstance]):
+    state = serializers.CharField()
+    health = serializers.CharField()
+
+    class Meta:
+        model = ConnectorInstance
+        fields = ("id", "name", "state", "health", "health_checked_at")
+
+
+class ProgressOut(serializers.Serializer[Any]):
+    customer = serializers.BooleanField(help_text="There is one.")
+    active = serializers.BooleanField(help_text="A connection is active.")
+    mapped = serializers.BooleanField(help_text="A customer is mapped.")
+    automation = serializers.BooleanField(help_text="A service account is there to call.")
+
+
+class DashboardOut(serializers.Serializer[Any]):
+    """What the caller may not see is null."""
+
+    counts = CountsOut(allow_null=True)
+    refusals = RefusalsOut(many=True, allow_null=True, help_text="Of the last seven days, by gate.")
+    connections = ConnectionOut(source="instances", many=True, allow_null=True)
+    progress = ProgressOut(allow_null=True, help_text="On the way to the first call; for those who can go it.")
+
+
+class RoleOut(serializers.Serializer[Any]):
+    role = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF's own fields have one for forms
+    description = serializers.CharField()
+    reach = serializers.ChoiceField(
+        choices=["one customer", "whole MSP", "either"], help_text="What it can be given for."
+    )
+    permissions = serializers.ListField(child=serializers.CharField())
+
+
+class DashboardViewSet(TenantViewSet):
+    serializer_class = DashboardOut
+    pagination_class = None  # type: ignore[assignment]
+    required_permissions = {"list": Permission.PORTAL_DASHBOARD_READ}
+
+    @extend_schema(responses=DashboardOut, operation_id="dashboard_retrieve")
+    def list(self, request: Request) -> Response:
+        principal: ActingPrincipal = request._request.principal  # type: ignore[attr-defined]
+        return Response(DashboardOut(overview(principal, timezone.now())).data)
+
+
+class RoleViewSet(TenantViewSet):
+    """The catalogue is code and short, so it comes in one piece."""
+
+    serializer_class = RoleOut
+    pagination_class = None  # type: ignore[assignment]
+    required_permissions = {"list": Permission.PORTAL_DASHBOARD_READ}
+
+    @extend_schema(responses=RoleOut(many=True))
+    def list(self, request: Request) -> Response:  # noqa: ARG002
+        return Response(RoleOut([_role(role) for role in Role], many=True).data)
+
+
+def _role(role: Role) -> dict[str, Any]:
+    definition = ROLES[role]
+    reach = "one customer" if definition.customer_scoped else "whole MSP" if definition.tenant_wide_only else "either"
+    said = {"label": definition.label, "description": definition.description}
+    return {"role": role, **said, "reach": reach, "permissions": sorted(definition.permissions)}
+
+
+routes = [
+    ("dashboard", DashboardViewSet, "dashboard"),
+    ("roles", RoleViewSet, "role"),
+]

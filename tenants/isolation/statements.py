@@ -1,0 +1,151 @@
+"""Signed transactions of constant, prepared statements: what every tool call does, without the ORM in between.
+
+A connection here runs nothing but statements that are written in the code, with every value bound on the server. So
+nothing of one tenant can stay in it for the next: it needs no cleaning between uses, and the server keeps its plans.
+Statements are queued and sent together (libpq's pipeline mode); reading a result sends what is queued.
+"""
+
+import json
+import os
+import select
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import psycopg
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field, JSONField, Model
+from psycopg.pq import TransactionStatus
+
+from tenants.isolation.context import Context, current
+
+_SIGN = "SELECT set_config('msplex.context', %s, true)"
+_KEPT = ("host", "port", "dbname", "user", "password", "options")
+CONNECT_SECONDS = 1
+
+Row = tuple[Any, ...]
+M = TypeVar("M", bound=Model)
+N = TypeVar("N", bound=Model)
+_mine = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    pid: int
+    parameters: dict[str, Any]
+    raw: psycopg.Connection[Row]
+
+    def __del__(self) -> None:
+        """Its thread has ended. One that a parent process left belongs to the parent."""
+        if self.pid == os.getpid():
+            self.raw.close()
+
+
+class Signed:
+    """The open transaction."""
+
+    def __init__(self, raw: psycopg.Connection[Row]) -> None:
+        self._raw = raw
+
+    def act_for(self, context: Context) -> None:
+        """For what follows. Only ever wider: see tenants.isolation.context.acting_for."""
+        self._raw.execute(_SIGN, [context.token(self._raw.info.backend_pid)])
+
+    def ask(self, statement: str, *values: Any) -> psycopg.Cursor[Row]:
+        """Queued. What changes something returns something, and its result is read before the end."""
+        return self._raw.execute(statement.encode(), values)
+
+
+@contextmanager
+def signed_transaction(context: Context | None = None) -> Iterator[Signed]:
+    """Commits when the block ends, rolls back when it raises. DatabaseError for whatever the database says.
+
+    For the acting context, or another one of its tenant.
+    """
+    context = context or current()
+    if context is None:
+        raise LookupError("no tenant context")
+    if connections[context.alias].in_atomic_block:
+        raise RuntimeError("A signed transaction commits by itself: not inside another one.")
+    try:
+        raw = _connection(connections[context.alias])
+        if raw.info.transaction_status != TransactionStatus.IDLE:
+            raise RuntimeError("A signed transaction does not hold another one.")
+        try:
+            with raw.pipeline():
+                raw.execute("BEGIN")
+                signed = Signed(raw)
+                signed.act_for(context)
+                yield signed
+                end = raw.execute("COMMIT")
+        except BaseException:
+            raw.rollback()
+            raise
+    except psycopg.Error as error:
+        raise DatabaseError(*error.args) from error
+    if end.statusmessage != "COMMIT":
+        raise DatabaseError("The transaction was rolled back.")
+
+
+def _connection(wrapper: BaseDatabaseWrapper) -> psycopg.Connection[Row]:
+    """This thread's own, for the role that Django's connection has; a new one if the server has closed it."""
+    parameters = {key: value for key, value in wrapper.get_connection_params().items() if key in _KEPT and value}
+    held: _Held | None = getattr(_mine, "held", None)
+    if held and held.parameters == parameters and held.pid == os.getpid() and _is_alive(held.raw):
+        return held.raw
+    raw = psycopg.connect(**parameters, autocommit=True, prepare_threshold=0, connect_timeout=CONNECT_SECONDS)
+    _mine.held = _Held(os.getpid(), parameters, raw)
+    return raw
+
+
+def _is_alive(raw: psycopg.Connection[Row]) -> bool:
+    """A server has nothing to say to a connection at rest, except that it is over."""
+    return not raw.closed and not select.select([raw.fileno()], [], [], 0)[0]
+
+
+def one(cursor: psycopg.Cursor[Row]) -> Row | None:
+    """Its only row, or none. Sends what is queued."""
+    try:
+        return cursor.fetchone()
+    except psycopg.Error as error:
+        raise DatabaseError(*error.args) from error
+
+
+def columns(model: type[Model], alias: str) -> str:
+    """What to select for `made`."""
+    return ", ".join(f'{alias}."{field.column}"' for field in model._meta.concrete_fields)
+
+
+def made(model: type[M], values: Sequence[Any]) -> M:
+    """The model's instance out of the values of its columns, as the ORM would make it."""
+    converted = [
+        json.loads(value) if isinstance(field, JSONField) and isinstance(value, str) else value
+        for field, value in zip(model._meta.concrete_fields, values, strict=True)
+    ]
+    return model.from_db("default", [field.attname for field in model._meta.concrete_fields], converted)
+
+
+def split(values: Sequence[Any], first: type[M], second: type[N]) -> tuple[M, N]:
+    """Two instances out of one row that selected both's columns."""
+    border = len(first._meta.concrete_fields)
+    return made(first, values[:border]), made(second, values[border:])
+
+
+def insertion(model: type[Model]) -> str:
+    fields = model._meta.concrete_fields
+    names = ", ".join(f'"{field.column}"' for field in fields)
+    places = ", ".join(["%s"] * len(fields))
+    return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({places}) RETURNING true'  # noqa: S608
+
+
+def values_of(instance: Model) -> list[Any]:
+    """What `insertion` binds."""
+    wrapper = connections["default"]
+    return [field.get_db_prep_save(field.pre_save(instance, add=True), wrapper) for field in _fields(instance)]
+
+
+def _fields(instance: Model) -> "Sequence[Field[Any, Any]]":
+    return instance._meta.concrete_fields

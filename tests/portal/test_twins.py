@@ -1,0 +1,187 @@
+"""Every screen and button has an API twin with the same permission, or a reason to have none."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import resolve, reverse
+
+from connectors import filters as calls
+from identity.permissions import Permission
+from identity.roles import ROLES, Role
+from identity.web import declared_permission
+from msplex.decision.verdicts import Gate
+from msplex.portal.filters import CallFilter
+from tests.identity.factories import make_machine
+from tests.portal.factories import Furnished, furnish, make_call
+from tests.routes import routes
+
+# room of the portal -> (name of the API's route, method)
+TWINS = {
+    "account": ("account-list", "get"),
+    "account_name": ("account-rename", "post"),
+    "account_password": ("account-password", "post"),
+    "account_email": ("account-email", "post"),
+    "account_authenticator": ("account-authenticator", "post"),
+    "account_history": ("account-events", "get"),
+    "recovery_codes": ("account-recovery-codes", "post"),
+    "dashboard": ("dashboard-list", "get"),
+    "calls": ("tool-call-list", "get"),
+    "call": ("tool-call-detail", "get"),
+    "connectors": ("connector-list", "get"),
+    "connector_start": ("connector-instance-list", "post"),
+    "connector_instance": ("connector-instance-detail", "get"),
+    "connector_progress": ("connector-instance-detail", "get"),
+    "connector_configure": ("connector-instance-configure", "post"),
+    "connector_check": ("connector-instance-check", "post"),
+    "connector_activate": ("connector-instance-activate", "post"),
+    "connector_deactivate": ("connector-instance-deactivate", "post"),
+    "connector_map": ("connector-instance-mappings", "post"),
+    "connector_unmap": ("connector-instance-unmap", "delete"),
+    "customers": ("customer-list", "get"),
+    "customer_new": ("customer-list", "post"),
+    "customer": ("customer-detail", "get"),
+    "customer_archive": ("customer-archive", "post"),
+    "people": ("member-list", "get"),
+    "people_invitations": ("invitation-list", "get"),
+    "people_invite": ("invitation-list", "post"),
+    "people_resend": ("invitation-resend", "post"),
+    "people_withdraw": ("invitation-withdraw", "post"),
+    "person": ("member-detail", "get"),
+    "person_disable": ("member-disable", "post"),
+    "person_enable": ("member-enable", "post"),
+    "person_reset": ("member-reset-factors", "post"),
+    "person_bind": ("member-bind", "post"),
+    "person_unbind": ("member-unbind", "delete"),
+    "roles": ("role-list", "get"),
+    "service_accounts": ("service-account-list", "get"),
+    "service_account_new": ("service-account-list", "post"),
+    "service_account": ("service-account-detail", "get"),
+    "service_account_disable": ("service-account-disable", "post"),
+    "service_account_enable": ("service-account-enable", "post"),
+    "service_account_bind": ("service-account-bind", "post"),
+    "service_account_unbind": ("service-account-unbind", "delete"),
+}
+BY_ITSELF = {
+    "theme": "a cookie of this browser",
+}
+
+
+ROOMS = {route.name.removeprefix("portal:"): route for route in routes("portal") if not route.declared.public}
+API = {route.name.removeprefix("api:"): route for route in routes("api")}
+
+
+def test_every_room_has_a_twin_or_a_reason() -> None:
+    assert set(ROOMS) == set(TWINS) | set(BY_ITSELF)
+    assert not set(TWINS) & set(BY_ITSELF)
+
+
+@pytest.mark.parametrize("room", TWINS)
+def test_the_twin_needs_the_same_permission(room: str) -> None:
+    name, method = TWINS[room]
+    actions = _permissions(name)
+
+    assert actions[method] == ROOMS[room].declared.permission
+
+
+def _permissions(name: str) -> dict[str, Permission]:
+    """By method. DRF gives each method of one address a route of its own name or not, as it likes."""
+    view = resolve(API[name].address(**dict.fromkeys(API[name].parameters, str(uuid4())))).func
+    actions = declared_permission(view).actions  # type: ignore[union-attr]
+    assert actions is not None
+    return dict(actions)
+
+
+def test_the_api_narrows_calls_by_all_that_the_portal_does() -> None:
+    assert set(calls.CallFilter.base_filters) == set(CallFilter.base_filters)
+
+
+@pytest.fixture(scope="module")
+def acme(_database: None) -> Furnished:
+    return furnish("acme")
+
+
+def api(it: Furnished, role: Role = Role.ADMIN, **kwargs: Any) -> Client:
+    return make_machine(it.world, role, **kwargs).api()
+
+
+QUERIES: list[tuple[Callable[[Furnished], dict[str, object]], str]] = [
+    (lambda _: {"state": "refused"}, "refusal"),
+    (lambda _: {"gate": "evaluate_policy"}, "refusal"),
+    (lambda _: {"tool": "halopsa_list", "state": "succeeded"}, "call"),
+    (lambda _: {"tool": "tickets"}, ""),
+    (lambda it: {"customer": it.world.customers[1].pk}, "other"),
+    (lambda _: {"caller": "REPORT"}, "other"),
+    (lambda it: {"principal": it.call.principal_id}, "call"),
+    (lambda it: {"instance": it.instance.pk}, "call"),
+    (lambda _: {"instance": uuid4()}, ""),
+    (lambda _: {"customer": uuid4()}, ""),
+    (lambda it: {"principal": it.call.principal_id, "state": "refused"}, ""),
+]
+
+
+@pytest.mark.parametrize(("query", "fits"), QUERIES)
+def test_calls_are_narrowed_over_the_api(query: Callable[[Furnished], dict[str, object]], fits: str) -> None:
+    it = furnish("acme")
+    other = make_call(it.world, customer=it.world.customers[1], principal_label="reports", state="failed", tool="x")
+
+    rows = api(it).get("/api/v1/tool-calls/", query(it)).json()["results"]
+
+    known = {str(it.call.pk): "call", str(it.refusal.pk): "refusal", str(other.pk): "other"}
+    assert [known[row["id"]] for row in rows] == ([fits] if fits else [])
+
+
+@pytest.mark.parametrize("query", [{"customer": "acme"}, {"state": "done"}, {"instance": "1"}, {"principal": "*"}])
+def test_a_narrowing_that_cannot_be_meant_is_refused(acme: Furnished, query: dict[str, str]) -> None:
+    response = api(acme).get("/api/v1/tool-calls/", query)
+
+    assert response.status_code == 400
+    assert list(response.json()["fields"]) == list(query)
+
+
+def test_the_dashboard_over_the_api_says_what_the_screen_does() -> None:
+    it = furnish("acme")
+
+    seen = api(it).get("/api/v1/dashboard/").json()
+
+    screen = it.owner.browser().get(reverse("portal:dashboard")).context
+    assert [figure.value for figure in screen["figures"]] == [
+        str(seen["counts"][name]) for name in ("today", "refused_today", "failed_today", "withheld_week")
+    ]
+    assert seen["counts"] == {"today": 2, "week": 2, "refused_today": 1, "failed_today": 0, "withheld_week": 4}
+    assert seen["refusals"] == [{"gate": Gate.EVALUATE_POLICY, "count": 1}]
+    assert [connection["id"] for connection in seen["connections"]] == [str(it.instance.pk)]
+    assert seen["progress"] == {"customer": True, "active": False, "mapped": True, "automation": True}
+
+
+def test_the_dashboard_over_the_api_shows_each_what_it_may_see(acme: Furnished) -> None:
+    customers = (acme.world.customers[0],)
+
+    viewer, billing, customer = (
+        client.get("/api/v1/dashboard/").json()
+        for client in (
+            api(acme, Role.VIEWER),
+            api(acme, Role.BILLING),
+            api(acme, Role.CUSTOMER_VIEWER, customers=customers),
+        )
+    )
+
+    assert viewer["progress"] is None
+    assert viewer["counts"]["withheld_week"] is not None
+    assert set(billing.values()) == {None}
+    assert customer["counts"]["today"] == 2
+    assert customer["counts"]["withheld_week"] is None
+    assert [connection["id"] for connection in customer["connections"]] == [str(acme.instance.pk)]
+
+
+def test_the_roles_over_the_api_are_the_catalogue(acme: Furnished) -> None:
+    listed = api(acme, Role.BILLING).get("/api/v1/roles/").json()
+
+    assert [role["role"] for role in listed] == list(Role)
+    assert [role["label"] for role in listed] == [ROLES[role].label for role in Role]
+    assert [set(role["permissions"]) for role in listed] == [set(ROLES[role].permissions) for role in Role]
+    assert [role["reach"] for role in listed] == [
+        "whole MSP", "whole MSP", "whole MSP", "either", "either", "one customer", "one customer",
+    ]  # fmt: skip

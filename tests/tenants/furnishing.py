@@ -1,0 +1,143 @@
+"""Two tenants with something in every room: a row in every table of a tenant, for two customers where it has them."""
+
+import os
+import secrets
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+from django.apps import apps
+from django.contrib.auth.models import Permission
+
+from approvals.models import ApprovalPolicy, ApprovalRequest
+from audit.models import Event
+from billing.models import QuotaCounter, UsageEvent
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, SealedSecret, ToolCall
+from identity.models import (
+    Attempts,
+    CustomerPermission,
+    EmailChange,
+    Invitation,
+    Mail,
+    PasswordReset,
+    Principal,
+    RecoveryCode,
+    RoleBinding,
+    ServiceAccount,
+    Session,
+    TotpDevice,
+    User,
+)
+from tenants.isolation.models import TenantModel
+from tenants.models import Customer
+from tests.conftest import connected
+from tests.factories import TenantWorld, make_tenant
+
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(days=1)
+
+
+@dataclass
+class Furnished:
+    """`people`: a person of each of the first two customers."""
+
+    world: TenantWorld
+    people: list[UUID] = field(default_factory=list)
+
+    @property
+    def id(self) -> UUID:
+        return self.world.id
+
+    @property
+    def customers(self) -> list[Customer]:
+        return self.world.customers
+
+
+def tenant_models() -> list[type[TenantModel]]:
+    return [model for model in apps.get_models() if issubclass(model, TenantModel)]
+
+
+def as_administrator(database: str | None = None) -> AbstractContextManager[None]:
+    """Whom no policy holds: to furnish, and to count what is really there."""
+    url = urlsplit(os.environ["MSPLEX_ADMIN_DATABASE_URL"])
+    query = "&".join(filter(None, [url.query, "options=-csearch_path%3Dcontent"]))
+    place = url._replace(path=f"/{database or os.environ['MSPLEX_TEST_DATABASE']}", query=query)
+    return connected("default", urlunsplit(place))
+
+
+def furnish(name: str, database: str | None = None) -> Furnished:
+    """Every value is the tenant's own, so that none meets another tenant's by chance."""
+    furnished = Furnished(make_tenant(f"{name}-{secrets.token_hex(3)}"))
+    with as_administrator(database), furnished.world.acting():
+        _rooms_of_the_tenant(furnished.world)
+        for customer in furnished.customers[:2]:
+            furnished.people.append(_rooms_of_a_customer(customer))
+    return furnished
+
+
+def _rooms_of_the_tenant(world: TenantWorld) -> None:
+    Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
+    ApprovalPolicy.objects.create(tool=f"{world.workspace}_tool", required=True)
+    QuotaCounter.objects.create(connector=world.workspace, month=NOW.date().replace(day=1))
+    instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
+    credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
+    SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")
+
+
+def _rooms_of_a_customer(customer: Customer) -> UUID:
+    user = _person(customer)
+    principal = {"principal_id": user.id, "connector": "halopsa", "tool": "list_tickets"}
+    who = {"principal_kind": "user", "principal_label": "tests"}
+    UsageEvent.objects.create(customer=customer, occurred_at=NOW, **principal)
+    ToolCall.objects.create(customer=customer, state="queued", **principal, **who)
+    ApprovalRequest.objects.create(
+        customer=customer, requester_id=user.id, requester_label="tests", connector="halopsa", tool="list_tickets",
+        arguments={}, digest="0" * 64, expires_at=LATER,
+    )  # fmt: skip
+    Event.objects.create(
+        customer=customer, occurred_at=NOW, kind="tests", result="ok", actor_kind="system", header=b"{}"
+    )
+    CustomerMapping.objects.create(
+        instance=ConnectorInstance.objects.get(), customer=customer, external_id=secrets.token_hex(8)
+    )
+    return user.id
+
+
+def _person(customer: Customer) -> User:
+    email = f"{secrets.token_hex(6)}@{customer.key}.example"
+    principal = Principal.objects.create(kind="user", label=email, customer=customer)
+    user = User.objects.create(id=principal.id, principal=principal, customer=customer, email=email, name=email)
+    RoleBinding.objects.create(principal=principal, role="customer_manager", customer=customer, created_by="tests")
+    CustomerPermission.objects.create(user=user, content_object=customer, permission=Permission.objects.earliest("id"))
+    TotpDevice.objects.create(user=user, name="tests", sealed_seed=secrets.token_bytes(32))
+    RecoveryCode.objects.create(user=user, code_hash=secrets.token_bytes(32))
+    Session.objects.create(
+        principal=principal, key_hash=secrets.token_bytes(32), epoch=1, last_seen_at=NOW, expires_at=LATER,
+        mfa_at=NOW, mfa_method="totp",
+    )  # fmt: skip
+    _mailbox(user, customer)
+    _machine(user, customer)
+    return user
+
+
+def _mailbox(user: User, customer: Customer) -> None:
+    mail = Mail.objects.create(template="invitation", recipient=user.email, customer=customer)
+    Invitation.objects.create(
+        email=f"{secrets.token_hex(6)}@x.example", role="customer_viewer", customer=customer, mail=mail,
+        token_hash=secrets.token_bytes(32), inviter_label="tests", expires_at=LATER,
+    )  # fmt: skip
+    PasswordReset.objects.create(user=user, token_hash=secrets.token_bytes(32), expires_at=LATER)
+    EmailChange.objects.create(
+        user=user, old_email=user.email, new_email="x@x.example", token_hash=secrets.token_bytes(32), expires_at=LATER
+    )
+
+
+def _machine(owner: User, customer: Customer) -> None:
+    name = secrets.token_hex(6)
+    principal = Principal.objects.create(kind="service_account", label=name, customer=customer)
+    ServiceAccount.objects.create(
+        id=principal.id, principal=principal, name=name, owner=owner, client_id=name, secret_hash=bytes(32),
+        secret_prefix=name, expires_at=LATER,
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""What kind every table of a tenant is, written down: opening one is a change of this file, for everybody to see.
+
+A kind is what its restrictive policies say, as PostgreSQL gives them back. docs/isolation.md explains the names.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+ALL = "( SELECT msplex.all_customers() AS all_customers)"
+SCOPE = "ANY (( SELECT msplex.customers() AS customers)::uuid[])"
+SELF = "( SELECT msplex.principal() AS principal)"
+SELECT, INSERT, UPDATE, DELETE, ANY = "r", "a", "w", "d", "*"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`conditions`: by command (pg_policy.polcmd), what holds a context that does not have every customer."""
+
+    name: str
+    conditions: tuple[tuple[str, str], ...]
+
+    def seen(self, command: str, *, customer: UUID, principal: UUID) -> str:
+        """The condition for such a context, in plain SQL: what a row must be for the command to reach it."""
+        conditions = dict(self.conditions)
+        condition = conditions.get(command, conditions.get(ANY, "true"))
+        for said, meant in (ALL, "false"), (SCOPE, f"ANY ('{{{customer}}}'::uuid[])"), (SELF, f"'{principal}'::uuid"):
+            condition = condition.replace(said, meant)
+        return condition
+
+
+STAFF = Kind("staff", ((ANY, ALL),))
+SHARED = Kind("shared", ((INSERT, ALL), (UPDATE, ALL), (DELETE, ALL)))
+READ_ONLY = Kind("read only", ())
+OPEN = Kind("open", ((ANY, f"({ALL} IS NOT NULL)"),))
+
+
+def of_customer(column: str) -> Kind:
+    return Kind(f"the customer's in {column}", ((ANY, f"({ALL} OR ({column} = {SCOPE}))"),))
+
+
+def own(column: str) -> Kind:
+    return Kind(f"its own in {column}", ((ANY, f"({ALL} OR ({column} = {SELF}))"),))
+
+
+def log(column: str) -> Kind:
+    seen = f"({ALL} OR ({column} = {SCOPE}))"
+    added = f"(({column} IS NULL) OR {ALL} OR ({column} = {SCOPE}))"
+    return Kind(f"log of {column}", ((SELECT, seen), (INSERT, added), (UPDATE, seen), (DELETE, seen)))
+
+
+def own_or_in_scope(column: str, *, own_written: bool) -> Kind:
+    seen = f"({ALL} OR (customer_id = {SCOPE}) OR ({column} = {SELF}))"
+    written = seen if own_written else f"({ALL} OR (customer_id = {SCOPE}))"
+    name = f"its own in {column}, and the customer's"
+    return Kind(name, ((SELECT, seen), (INSERT, written), (UPDATE, written), (DELETE, written)))
+
+
+KINDS: dict[str, Kind] = {
+    "approvals_approvalpolicy": SHARED,
+    "approvals_approvalrequest": of_customer("customer_id"),
+    "audit_event": log("customer_id"),
+    "billing_quotacounter": OPEN,
+    "billing_usageevent": of_customer("customer_id"),
+    "connectors_connectorinstance": SHARED,
+    "connectors_credential": SHARED,
+    "connectors_customermapping": of_customer("customer_id"),
+    "connectors_sealedsecret": SHARED,
+    "connectors_toolcall": log("customer_id"),
+    "identity_attempts": STAFF,
+    "identity_customerpermission": of_customer("customer_id"),
+    "identity_principal": own_or_in_scope("id", own_written=False),
+    "identity_recoverycode": own("user_id"),
+    "identity_rolebinding": own_or_in_scope("principal_id", own_written=False),
+    "identity_serviceaccount": own("id"),
+    "identity_session": own("principal_id"),
+    "identity_totpdevice": own("user_id"),
+    "identity_user": own_or_in_scope("id", own_written=True),
+    "tenants_customer": of_customer("id"),
+    "tenants_entitlement": SHARED,
+    "tenants_revision": READ_ONLY,
+    "tenants_subscription": SHARED,
+    "tenants_tenant": SHARED,
+}
+
+# Not a tenant's: schema and table, with the reason. Everything else in the database must be in KINDS.
+NOT_TENANTS = {
+    "border.directory": "workspace and client names, which lead to a tenant before there is a context",
+    "content.auth_group": "the framework's; empty",
+    "content.auth_group_permissions": "the framework's; empty",
+    "content.auth_permission": "the deployment's catalogue of permissions, the same for everybody",
+    "content.django_content_type": "the framework's list of models",
+    "content.django_migrations": "the framework's list of migrations",
+    "msplex.context_key": "what contexts are signed with; nobody may read it",
+    "provider.tenant": "the provider's list of tenants",
+}

@@ -1,0 +1,122 @@
+"""Constant statements in signed transactions: as closed as the ORM, whole or not at all, and back by themselves."""
+
+import os
+import threading
+
+import psycopg
+import pytest
+from django.db import DatabaseError, transaction
+
+from tenants.isolation.context import Context, acting_for
+from tenants.isolation.statements import columns, insertion, made, one, signed_transaction, values_of
+from tenants.models import Customer
+from tests.factories import TenantWorld, make_tenant
+
+_KEYS = "SELECT key FROM tenants_customer ORDER BY key"
+_INSERT = insertion(Customer)
+
+
+@pytest.fixture
+def acme() -> TenantWorld:
+    return make_tenant("acme")
+
+
+def keys(context: Context) -> list[str]:
+    with signed_transaction(context) as db:
+        found = db.ask(_KEYS)
+    return [key for (key,) in found.fetchall()]
+
+
+def new_customer(world: TenantWorld, key: str) -> Customer:
+    return Customer(tenant_id=world.id, name=key, key=key)
+
+
+def test_one_connection_serves_tenants_in_turn_and_mixes_none(acme):
+    globex = make_tenant("globex")
+
+    for _ in range(3):  # the second time with a prepared plan
+        assert keys(Context(acme.id)) == ["acme-1", "acme-2", "acme-3"]
+        assert keys(Context(globex.id)) == ["globex-1", "globex-2", "globex-3"]
+        assert keys(Context(acme.id, (acme.customers[0].id,))) == ["acme-1"]
+        assert keys(Context(acme.id, ())) == []
+
+
+def test_an_exception_undoes_everything(acme):
+    def add_and_fail() -> None:
+        with signed_transaction(Context(acme.id)) as db:
+            one(db.ask(_INSERT, *values_of(new_customer(acme, "late"))))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        add_and_fail()
+
+    assert "late" not in keys(Context(acme.id))
+
+
+def test_an_error_that_nobody_read_is_not_a_commit(acme):
+    def add_twice() -> None:
+        with signed_transaction(Context(acme.id)) as db:
+            for _ in range(2):
+                db.ask(_INSERT, *values_of(new_customer(acme, "twice")))
+
+    with pytest.raises(DatabaseError, match="duplicate key"):
+        add_twice()
+
+    assert "twice" not in keys(Context(acme.id))
+
+
+def test_another_tenants_row_is_not_written(acme):
+    globex = make_tenant("globex")
+
+    def add() -> None:
+        with signed_transaction(Context(acme.id)) as db:
+            one(db.ask(_INSERT, *values_of(new_customer(globex, "planted"))))
+
+    with pytest.raises(DatabaseError, match="row-level security"):
+        add()
+
+
+def test_a_connection_that_the_server_closed_is_replaced(acme):
+    with signed_transaction(Context(acme.id)) as db:
+        (pid,) = one(db.ask("SELECT pg_backend_pid()"))
+    with psycopg.connect(os.environ["MSPLEX_ADMIN_DATABASE_URL"], autocommit=True) as admin:
+        admin.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+    assert keys(Context(acme.id)) == ["acme-1", "acme-2", "acme-3"]
+
+
+def test_each_thread_has_its_own_and_it_ends_with_the_thread(acme):
+    pids = []
+
+    def work() -> None:
+        with signed_transaction(Context(acme.id)) as db:
+            pids.append(one(db.ask("SELECT pg_backend_pid()"))[0])
+
+    for _ in range(2):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    assert len(set(pids)) == 2
+    with psycopg.connect(os.environ["MSPLEX_ADMIN_DATABASE_URL"]) as admin:
+        alive = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)"
+        assert admin.execute(alive, [pids]).fetchone() == (0,)
+
+
+def test_it_needs_a_context_and_no_other_transaction(acme):
+    with pytest.raises(LookupError), signed_transaction():
+        pytest.fail("it opened")
+    with pytest.raises(RuntimeError), transaction.atomic(), signed_transaction(Context(acme.id)):
+        pytest.fail("it opened")
+    with acting_for(Context(acme.id)), signed_transaction() as db:
+        with pytest.raises(RuntimeError), signed_transaction():
+            pytest.fail("it opened")
+        assert one(db.ask("SELECT 1")) == (1,)
+
+
+def test_a_row_becomes_the_models_instance(acme):
+    with signed_transaction(Context(acme.id)) as db:
+        row = one(db.ask(f"SELECT {columns(Customer, 'c')} FROM tenants_customer c ORDER BY key LIMIT 1"))
+
+    assert made(Customer, row).key == "acme-1"
+    assert made(Customer, row) == acme.customers[0]
