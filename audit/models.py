@@ -1,5 +1,8 @@
 """What happened. Insert-only: no role of a running process may change or remove an event."""
 
+import json
+from typing import Any
+
 from django.db import models
 
 from tenants.isolation.models import TenantKey, TenantModel
@@ -25,7 +28,16 @@ class Event(TenantModel):
     body = models.BinaryField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["tenant_id", "kind", "id"], name="audit_event_kind")]
+        indexes = [
+            models.Index(fields=["tenant_id", "kind", "id"], name="audit_event_kind"),
+            models.Index(fields=["tenant_id", "subject_id", "id"], name="audit_event_subject"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.result}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the body says, or nothing once it was erased."""
+        told: dict[str, Any] = json.loads(bytes(self.body)) if self.body else {}
+        return {name: value for name, value in told.items() if name != "salt"}

@@ -9,8 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.actors import Actor
+from audit.selectors import events_about
 from identity import api_keys, openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
+from identity.api_account import AccountViewSet, EventOut
 from identity.api_agents import AgentSessionViewSet
+from identity.api_invitations import InvitationViewSet
 from identity.api_roles import BindingViewSet
 from identity.api_step_up import SecondFactorViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
@@ -22,7 +25,6 @@ from identity.serializers import (
     BindingOut,
     CustomerIn,
     CustomerOut,
-    MemberIn,
     MemberOut,
     RotationIn,
     SecretMade,
@@ -97,21 +99,30 @@ class MemberViewSet(_PrincipalRooms):
     required_permissions = {
         "list": Permission.IDENTITY_MEMBER_READ,
         "retrieve": Permission.IDENTITY_MEMBER_READ,
-        "create": Permission.IDENTITY_MEMBER_MANAGE,
         "bind": Permission.IDENTITY_MEMBER_MANAGE,
         "unbind": Permission.IDENTITY_MEMBER_MANAGE,
         "disable": Permission.IDENTITY_MEMBER_MANAGE,
         "enable": Permission.IDENTITY_MEMBER_MANAGE,
+        "events": Permission.AUDIT_EVENT_READ,
+        "reset_factors": Permission.IDENTITY_MEMBER_MANAGE,
     }
     recent_mfa_actions = frozenset({"create", *_PrincipalRooms.recent_mfa_actions})
 
     def get_queryset(self) -> QuerySet[User]:
         return members()
 
-    @extend_schema(request=MemberIn, responses={201: MemberOut})
-    def create(self, request: Request) -> Response:
-        user = services.create_member(**_input(MemberIn(data=request.data)), by=self.actor)
-        return Response(MemberOut(user).data, status=201)
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["post"], url_path="reset-factors")
+    def reset_factors(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        services.reset_factors(self.get_object(), by=self.actor)
+        return Response(status=204)
+
+    @extend_schema(responses=EventOut(many=True))
+    @action(detail=True, methods=["get"])
+    def events(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        """What was done to this account."""
+        page = self.paginate_queryset(events_about(self.get_object().pk))
+        return self.get_paginated_response(EventOut(page, many=True).data)
 
 
 class ServiceAccountViewSet(_PrincipalRooms):
@@ -214,8 +225,10 @@ class CustomerViewSet(_Rooms):
 
 
 routes = [
+    ("account", AccountViewSet, "account"),
     ("agents", AgentSessionViewSet, "agent"),
     ("members", MemberViewSet, "member"),
+    ("invitations", InvitationViewSet, "invitation"),
     ("service-accounts", ServiceAccountViewSet, "service-account"),
     ("customers", CustomerViewSet, "customer"),
     ("bindings", BindingViewSet, "binding"),

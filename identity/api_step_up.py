@@ -28,7 +28,7 @@ class SecondFactorOut(serializers.Serializer[Session]):
         return step_up.clock() <= session.mfa_at + RECENT
 
 
-class CodeIn(serializers.Serializer[Any]):
+class ConfirmationIn(serializers.Serializer[Any]):
     code = serializers.CharField(max_length=40, write_only=True, help_text="Of the authenticator app, or for recovery.")
 
 
@@ -52,9 +52,9 @@ class SecondFactorViewSet(TenantViewSet):
     def list(self, request: Request) -> Response:  # noqa: ARG002
         return Response(SecondFactorOut(self._session()).data)
 
-    @extend_schema(request=CodeIn, responses=SecondFactorOut)
+    @extend_schema(request=ConfirmationIn, responses=SecondFactorOut)
     def create(self, request: Request) -> Response:
-        given = CodeIn(data=request.data)
+        given = ConfirmationIn(data=request.data)
         session = self._session()
         given.is_valid(raise_exception=True)
         if confirm(session, given.validated_data["code"], request._request.actor):  # type: ignore[attr-defined]

@@ -14,11 +14,18 @@ from django.http import HttpResponseBase
 SESSION_SALT = "identity.session"
 PENDING_SALT = "identity.pending"
 PENDING_SECONDS = 10 * 60
+DEVICE_SALT = "identity.device"
+DEVICE_SECONDS = 180 * 24 * 60 * 60
+DEVICE_KEY_BYTES = 16
 KEY_BYTES = 32
 
 
 def pending_cookie_name() -> str:
     return "__Host-sign-in" if settings.SESSION_COOKIE_SECURE else "msplex_sign_in"
+
+
+def device_cookie_name() -> str:
+    return "__Host-device" if settings.SESSION_COOKIE_SECURE else "msplex_device"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,6 +81,33 @@ class PendingSignIn:
         return cls(UUID(tenant), UUID(user), epoch, workspace, enrolled, identifier)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class KnownDevice:
+    """A browser in which this person has signed in with both factors. It opens nothing: its tries are counted apart."""
+
+    tenant_id: UUID
+    user_id: UUID
+    key: str
+
+    @classmethod
+    def new(cls, tenant_id: UUID, user_id: UUID) -> Self:
+        return cls(tenant_id, user_id, secrets.token_hex(DEVICE_KEY_BYTES))
+
+    def sealed(self) -> str:
+        return signing.dumps([self.tenant_id.hex, self.user_id.hex, self.key], salt=DEVICE_SALT)
+
+    @classmethod
+    def read(cls, sealed: str) -> Self | None:
+        try:
+            tenant, user, key = signing.loads(sealed, salt=DEVICE_SALT, max_age=DEVICE_SECONDS)
+        except signing.BadSignature:
+            return None
+        return cls(UUID(tenant), UUID(user), key)
+
+    def is_of(self, tenant_id: UUID, user_id: UUID) -> bool:
+        return (self.tenant_id, self.user_id) == (tenant_id, user_id)
+
+
 def _set(response: HttpResponseBase, name: str, value: str, *, max_age: int) -> None:
     response.set_cookie(
         name,
@@ -100,3 +134,11 @@ def set_pending_cookie(response: HttpResponseBase, pending: PendingSignIn) -> No
 
 def clear_pending_cookie(response: HttpResponseBase) -> None:
     _set(response, pending_cookie_name(), "", max_age=0)
+
+
+def remember_device(response: HttpResponseBase, pending: PendingSignIn, sealed: str) -> None:
+    """After both factors. A browser that is known keeps its key, and so the count of its tries."""
+    device = KnownDevice.read(sealed)
+    if device is None or not device.is_of(pending.tenant_id, pending.user_id):
+        device = KnownDevice.new(pending.tenant_id, pending.user_id)
+    _set(response, device_cookie_name(), device.sealed(), max_age=DEVICE_SECONDS)

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from tenants.errors import Conflict, DomainError, NotAllowed
+from tenants.errors import Conflict, DomainError, Invalid, NotAllowed
 
 
 class SignInRefused(DomainError):
@@ -156,3 +156,41 @@ class ClientRefused(DomainError):
 
     def __init__(self) -> None:
         super().__init__("The client could not be authenticated.")
+
+
+class InvitationNotValid(DomainError):
+    """One answer for all: never made, used, withdrawn, expired, or not its inviter's to give any more."""
+
+    status: ClassVar[int] = 410
+    default_code: ClassVar[str] = "invitation_not_valid"
+
+    def __init__(self) -> None:
+        super().__init__("This invitation is not valid any more. Ask whoever invited you for a new one.")
+
+
+class LinkNotValid(DomainError):
+    """As with invitations: nobody learns whether the link was ever one of ours."""
+
+    status: ClassVar[int] = 410
+    default_code: ClassVar[str] = "link_not_valid"
+
+    def __init__(self) -> None:
+        super().__init__("This link is not valid any more. It may have been used, or be too old.")
+
+
+class PasswordRefused(Invalid):
+    """The own password, asked for again, was wrong. The try is counted: who renders this keeps the transaction."""
+
+    default_code: ClassVar[str] = "password_refused"
+
+    def __init__(self) -> None:
+        super().__init__("That is not your password. After several failed tries, wait a minute.", field="current")
+
+
+class OwnSessionNeeded(NotAllowed):
+    """A token acts for a person or a program; who they are is changed by the person, in a browser."""
+
+    default_code: ClassVar[str] = "own_session_needed"
+
+    def __init__(self) -> None:
+        super().__init__("Sign in with your own browser for this. A token cannot change an account.")

@@ -50,6 +50,19 @@ def accept_totp(device: TotpDevice, code: str) -> bool:
     return bool(TotpDevice.objects.filter(id=device.pk, last_step__lt=step).update(last_step=step))
 
 
+def accept_next_totp(device: TotpDevice, code: str) -> bool:
+    """The first code of the app that takes this one's place; from here on the old one's are refused."""
+    code = re.sub(r"\s", "", code)
+    if device.next_seed is None or not _DIGITS.fullmatch(code):
+        return False
+    totp = TOTP(open_seed(device.next_seed, tenant=device.tenant_id, user=device.user_id), STEP_SECONDS)
+    totp.time = time.time()
+    if not totp.verify(int(code), tolerance=TOLERANCE):
+        return False
+    waiting = TotpDevice.objects.filter(id=device.pk, next_seed=device.next_seed)
+    return bool(waiting.update(sealed_seed=device.next_seed, next_seed=None, last_step=totp.t()))
+
+
 def new_recovery_codes() -> list[str]:
     codes = [base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode().lower() for _ in range(RECOVERY_CODES)]
     return ["-".join(code[start : start + 4] for start in range(0, 16, 4)) for code in codes]

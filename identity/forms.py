@@ -17,6 +17,7 @@ from identity.services.secrets import DEFAULT_LIFETIME, DEFAULT_OVERLAP
 from tenants.models import Customer
 from tenants.selectors import customers
 
+LONGEST_PASSWORD = 128
 LIFETIMES = [(30, "30 days"), (DEFAULT_LIFETIME.days, "90 days"), (LONGEST_LIFETIME.days - 1, "1 year")]
 
 OVERLAPS = [(0, "Not at all"), (1, "1 hour"), (24, "24 hours"), (72, "3 days"), (168, "7 days")]
@@ -54,6 +55,73 @@ class CodeForm(forms.Form):
     )
 
 
+class NewPasswordForm(forms.Form):
+    """Twice, so that nobody is locked out by a slip. The rules are the services' to apply."""
+
+    password = forms.CharField(
+        label="New password",
+        max_length=LONGEST_PASSWORD,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+        help_text="At least 12 characters, not a common password, and not like your name or e-mail address.",
+    )
+    again = forms.CharField(
+        label="The same again",
+        max_length=LONGEST_PASSWORD,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if given.get("password") and given.get("again") and given["password"] != given["again"]:
+            self.add_error("again", "This is not the same as the password above.")
+        return given
+
+
+class WelcomeForm(NewPasswordForm):
+    name = forms.CharField(label="Your name", max_length=200, widget=forms.TextInput({"autocomplete": "name"}))
+
+    field_order = ("name", "password", "again")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].label = "Password"
+
+    def answer(self) -> dict[str, str]:
+        return {"name": self.cleaned_data["name"], "password": self.cleaned_data["password"]}
+
+
+class OwnPasswordForm(NewPasswordForm):
+    current = forms.CharField(
+        label="Current password",
+        max_length=LONGEST_PASSWORD,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+    )
+
+    field_order = ("current", "password", "again")
+
+
+class OwnEmailForm(forms.Form):
+    email = forms.EmailField(label="New e-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "email"}))
+    current = forms.CharField(
+        label="Current password",
+        max_length=LONGEST_PASSWORD,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+    )
+
+
+class OwnNameForm(forms.Form):
+    name = forms.CharField(label="Your name", max_length=200, widget=forms.TextInput({"autocomplete": "name"}))
+
+
+class ForgottenForm(forms.Form):
+    workspace = forms.CharField(max_length=63, widget=forms.TextInput({"autocomplete": "organization"}))
+    email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "username"}))
+
+
 def _roles(principal: ActingPrincipal, permission: Permission) -> list[tuple[str, str]]:
     """Those that `principal` could give, somewhere."""
     places: list[UUID | None] = [None] if principal.allows_everywhere(permission) else []
@@ -81,10 +149,9 @@ def active_customers() -> Any:
     return customers().filter(status=Customer.Status.ACTIVE)
 
 
-class MemberForm(_RoleForm):
+class InvitationForm(_RoleForm):
     permission = Permission.IDENTITY_MEMBER_MANAGE
 
-    name = forms.CharField(max_length=200, widget=forms.TextInput({"autocomplete": "off"}))
     email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "off"}))
     customer = forms.ModelChoiceField(
         Customer.objects,
@@ -92,19 +159,21 @@ class MemberForm(_RoleForm):
         empty_label="The whole workspace",
         help_text="Customer roles are always for one customer.",
     )
-    password = forms.CharField(
-        label="First password",
-        max_length=128,
-        strip=False,
-        widget=forms.PasswordInput({"autocomplete": "new-password"}),
-        help_text="At least 12 characters. They set up their authenticator app when they first sign in.",
+    reason = forms.CharField(
+        max_length=500,
+        required=False,
+        help_text="Why they get this role. They read it in the invitation, others beside the role.",
+        widget=forms.TextInput({"autocomplete": "off"}),
     )
 
-    field_order = ("name", "email", "role", "customer", "password")
+    field_order = ("email", "role", "customer", "reason")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, principal: ActingPrincipal, **kwargs: Any) -> None:
+        super().__init__(*args, principal=principal, **kwargs)
         self.fields["customer"].queryset = active_customers()  # type: ignore[attr-defined]
+        if principal.scope() is not None:
+            self.fields["customer"].required = True
+            self.fields["customer"].empty_label = "Choose one"  # type: ignore[attr-defined]
 
 
 class ServiceAccountForm(_RoleForm):

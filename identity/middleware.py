@@ -12,7 +12,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.template.response import SimpleTemplateResponse
 
-from identity.cookies import SessionCookie, clear_session_cookie
+from identity.cookies import SessionCookie, clear_session_cookie, device_cookie_name
 from identity.errors import PrincipalRefused, TenantSuspended, TokenRefused
 from identity.models import User
 from identity.principals import ActingPrincipal, PrincipalKind
@@ -27,7 +27,7 @@ from tenants.isolation.context import Context, acting_for
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 API_PREFIX = "/api/"
 # Without a context: nothing of a tenant is there.
-OUTSIDE = ("/static/", "/healthz", "/readyz", "/oauth/", "/.well-known/")
+OUTSIDE = ("/static/", "/healthz", "/readyz", "/oauth/", "/.well-known/", "/links/")
 REQUEST_ID_LENGTH = 64
 
 
@@ -117,6 +117,7 @@ def _client(request: HttpRequest) -> Client:
         address=request.META.get("REMOTE_ADDR", ""),
         user_agent=request.headers.get("User-Agent", ""),
         request_id=given if safe else uuid.uuid4().hex,
+        device=request.COOKIES.get(device_cookie_name(), ""),
     )
 
 

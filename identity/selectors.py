@@ -9,6 +9,7 @@ from django.utils import timezone
 from identity.errors import PrincipalRefused, TenantSuspended
 from identity.models import (
     AgentSession,
+    Invitation,
     Passkey,
     Principal,
     RoleBinding,
@@ -192,6 +193,25 @@ def ending(rows: QuerySet[RoleBinding], when: str) -> QuerySet[RoleBinding]:
     now = timezone.now()
     wanted = {"never": Q(expires_at=None), "later": Q(expires_at__gt=now), "ended": Q(expires_at__lte=now)}
     return rows.filter(wanted[when])
+
+
+def invitations() -> QuerySet[Invitation]:
+    """Newest first, each with its customer and how its message fared."""
+    return Invitation.objects.select_related("customer", "mail").order_by("-id")
+
+
+def invitations_in(rows: QuerySet[Invitation], state: str) -> QuerySet[Invitation]:
+    """Those in that state (Invitation.state)."""
+    waiting = Q(accepted_at=None, withdrawn_at=None)
+    now = timezone.now()
+    return rows.filter(
+        {
+            "pending": waiting & Q(expires_at__gt=now),
+            "expired": waiting & Q(expires_at__lte=now),
+            "accepted": Q(accepted_at__isnull=False),
+            "withdrawn": Q(withdrawn_at__isnull=False),
+        }[state]
+    )
 
 
 def active_bindings() -> QuerySet[RoleBinding]:

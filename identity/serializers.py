@@ -4,7 +4,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from identity.models import RoleBinding, ServiceAccount, ServiceAccountSecret, User
+from identity.models import Invitation, RoleBinding, ServiceAccount, ServiceAccountSecret, User
 from identity.roles import ROLES, Role
 from tenants.models import Customer, key_validator
 from tenants.selectors import customers
@@ -13,7 +13,7 @@ ROLE_CHOICES = [(role.value, definition.label) for role, definition in ROLES.ite
 
 
 @extend_schema_field(OpenApiTypes.UUID)
-class _OfCustomer(serializers.PrimaryKeyRelatedField[Customer]):
+class OfCustomer(serializers.PrimaryKeyRelatedField[Customer]):
     """A customer in scope; any other id is as unknown as one that does not exist."""
 
     def get_queryset(self) -> Any:
@@ -31,7 +31,7 @@ class BindingOut(serializers.ModelSerializer[RoleBinding]):
 
 class BindingIn(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=ROLE_CHOICES)
-    customer = _OfCustomer(allow_null=True, required=False, default=None)
+    customer = OfCustomer(allow_null=True, required=False, default=None)
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
@@ -49,12 +49,27 @@ class MemberOut(serializers.ModelSerializer[User]):
         fields = ("id", "email", "name", "customer", "disabled_at", "bindings")
 
 
-class MemberIn(serializers.Serializer[Any]):
+class InvitationOut(serializers.ModelSerializer[Invitation]):
+    customer = serializers.UUIDField(source="customer_id", allow_null=True)
+    member = serializers.UUIDField(source="member_id", allow_null=True, help_text="Who came.")
+    invited_by = serializers.CharField(source="inviter_label")
+    state = serializers.ChoiceField(choices=["pending", "expired", "accepted", "withdrawn"])
+    email_state = serializers.CharField(source="mail.state", help_text="queued, sent or failed")
+    email_problem = serializers.CharField(source="mail.problem", help_text="Why the message was not sent.")
+
+    class Meta:
+        model = Invitation
+        fields = (
+            "id", "email", "role", "customer", "reason", "invited_by", "state", "email_state", "email_problem",
+            "created_at", "expires_at", "accepted_at", "withdrawn_at", "member",
+        )  # fmt: skip
+
+
+class InvitationIn(serializers.Serializer[Any]):
     email = serializers.EmailField(max_length=254)
-    name = serializers.CharField(max_length=200)
     role = serializers.ChoiceField(choices=ROLE_CHOICES)
-    customer = _OfCustomer(allow_null=True, required=False, default=None)
-    password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+    customer = OfCustomer(allow_null=True, required=False, default=None)
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
 
     def validate_role(self, value: str) -> Role:
         return Role(value)
@@ -129,7 +144,7 @@ class ServiceAccountIn(serializers.Serializer[Any]):
     networks = serializers.ListField(child=serializers.CharField(max_length=50), max_length=16, default=list)
     owner = serializers.UUIDField(required=False, help_text="A member's id; by default whoever asks.")
     role = serializers.ChoiceField(choices=ROLE_CHOICES)
-    customers = _OfCustomer(many=True, required=False, default=list)
+    customers = OfCustomer(many=True, required=False, default=list)
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
     def validate_role(self, value: str) -> Role:

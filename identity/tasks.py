@@ -1,10 +1,20 @@
+from uuid import UUID
+
 from celery import shared_task
 from django.db import transaction
 
 from tenants.directory import active_tenants
-from tenants.isolation.context import Context, acting_for
+from tenants.isolation.context import Context, acting_for, acting_tenant
 from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
+
+
+@shared_task(name="identity.deliver_mail", process=Process.WORKER)  # type: ignore[untyped-decorator]
+def deliver_mail(mail_id: str) -> None:
+    from identity.services import deliver  # noqa: PLC0415 - a leaf: services enqueue it
+
+    with acting_for(Context(acting_tenant())):  # whoever wrote the message may see less than the worker
+        deliver(UUID(mail_id))
 
 
 @shared_task(name="identity.sweep_ended_roles", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -30,3 +40,15 @@ def sweep_sessions() -> None:
         with acting_for(Context(tenant)):
             expire_sessions()
             forget_challenges()
+
+
+@shared_task(name="identity.sweep_mail", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_mail() -> None:
+    """Started by beat: what is due for another try, or whose message to the queue was lost."""
+    from identity.services import enqueue_due_mail  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            enqueue_due_mail()

@@ -39,6 +39,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "identity.sweep_mail": {
+        "task": "identity.sweep_mail",
+        "schedule": 30.0,
+        "options": {"queue": "worker"},
+    },
     "tenants.make_partitions": {
         "task": "tenants.make_partitions",
         "schedule": 6 * 3600.0,

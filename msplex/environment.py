@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from msplex.mail_server import check_email_url
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -20,6 +22,7 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+EmailUrl = Annotated[str, AfterValidator(check_email_url), Field(repr=False)]
 Key = Annotated[bytes, BeforeValidator(_decode_base64), Field(repr=False)]
 Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
@@ -39,6 +42,8 @@ class Environment(BaseSettings):
     msplex_provider_database_url: str = Field(default="", repr=False)
     msplex_public_url: str = "http://127.0.0.1:8000"
     msplex_gateway_url: str = "http://127.0.0.1:8001/mcp"
+    msplex_email_url: EmailUrl = ""
+    msplex_email_from: str = "MSPlex <msplex@localhost>"
     msplex_vendor_networks: Networks = []
     msplex_trusted_origins: Words = []
     msplex_secret_key: str = Field(default="", repr=False)

@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 
 from msplex import databases
 from msplex.environment import read_environment
+from msplex.mail_server import email_settings
 
 env = read_environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -139,6 +140,9 @@ CELERY = {
     "timezone": "UTC",
 }
 
+# The worker alone sends, and is given the server.
+globals().update(email_settings(env.msplex_email_url, env.msplex_email_from, production=PRODUCTION))
+
 AUTH_USER_MODEL = "identity.User"
 AUTHENTICATION_BACKENDS = ["identity.backends.TenantWideBackend", "identity.backends.CustomerBackend"]
 ANONYMOUS_USER_NAME = None
@@ -195,7 +199,10 @@ PASSWORD_HASHERS = [
 if MSPLEX_ENV == "test":
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ["email", "name"]},
+    },
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 12},
@@ -289,7 +296,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"links": {"()": "msplex.logs.MaskLinks"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["links"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "httpx2": {"level": "WARNING"},

@@ -68,4 +68,8 @@ class Migration(migrations.Migration):
             model_name="event",
             index=models.Index(fields=["tenant_id", "kind", "id"], name="audit_event_kind"),
         ),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(fields=["tenant_id", "subject_id", "id"], name="audit_event_subject"),
+        ),
     ]

@@ -2,10 +2,13 @@
 
 from identity.models.bindings import RoleBinding
 from identity.models.factors import RecoveryCode, TotpDevice
+from identity.models.invitations import Invitation
+from identity.models.mail import Mail
 from identity.models.oauth import AgentSession, OAuthApplication, OAuthCode, OAuthRefreshToken
 from identity.models.passkeys import Passkey, SpentChallenge
 from identity.models.people import CustomerPermission, User
 from identity.models.principals import Principal
+from identity.models.recoveries import EmailChange, PasswordReset
 from identity.models.secrets import ServiceAccountSecret
 from identity.models.security import SecurityPolicy
 from identity.models.service_accounts import ServiceAccount
@@ -15,10 +18,14 @@ __all__ = [
     "AgentSession",
     "Attempts",
     "CustomerPermission",
+    "EmailChange",
+    "Invitation",
+    "Mail",
     "OAuthApplication",
     "OAuthCode",
     "OAuthRefreshToken",
     "Passkey",
+    "PasswordReset",
     "Principal",
     "RecoveryCode",
     "RoleBinding",

@@ -14,10 +14,14 @@ class TotpDeviceManager(TenantManager["TotpDevice"], DeviceManager):  # type: ig
 
 
 class TotpDevice(TenantModel, Device):  # type: ignore[misc]
-    """An authenticator app. `last_step` is the last time step whose code was accepted: none is accepted twice."""
+    """An authenticator app. `last_step` is the last time step whose code was accepted: none is accepted twice.
+
+    `next_seed` is that of the app which is to take its place, until the first code of that one.
+    """
 
     user = TenantKey(User, models.DO_NOTHING, related_name="+")
     sealed_seed = models.BinaryField(max_length=128)
+    next_seed = models.BinaryField(max_length=128, null=True)
     last_step = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 

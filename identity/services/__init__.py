@@ -4,9 +4,25 @@ from identity.services.agents import end_agent_session, refuse_agent
 from identity.services.bindings import bind_role, unbind_role
 from identity.services.challenges import forget_challenges
 from identity.services.customers import archive_customer, create_customer
+from identity.services.emails import (
+    confirm_email_change,
+    look_at_email_link,
+    look_at_undo_link,
+    request_email_change,
+    undo_email_change,
+)
 from identity.services.factors import Enrolment, confirm_totp, enrol_totp, make_recovery_codes, reset_factors
+from identity.services.invitations import (
+    accept_invitation,
+    invite,
+    look_at_invitation,
+    resend_invitation,
+    withdraw_invitation,
+)
+from identity.services.mail import deliver, enqueue_due_mail, send_mail_on_commit, tell
 from identity.services.members import create_member
 from identity.services.oauth import TokenAnswer, answer_token_request, connect_agent, revoke_token
+from identity.services.own_account import Own, change_password, rename
 from identity.services.passkey_sign_in import (
     begin_first_passkey,
     begin_passwordless,
@@ -18,9 +34,11 @@ from identity.services.passkey_sign_in import (
     sign_in_passwordless,
 )
 from identity.services.passkeys import begin_registration, register_passkey, remove_passkey, rename_passkey
+from identity.services.passwords import look_at_password_link, request_password_reset, reset_password
 from identity.services.principals import disable_principal, enable_principal
 from identity.services.projection import forget_ended_roles
 from identity.services.provisioning import Provisioned, provision_tenant
+from identity.services.renewal import begin_renewal, confirm_renewal
 from identity.services.revoking import expire_sessions, revoke_session, revoke_sessions
 from identity.services.secrets import revoke_all_secrets, revoke_secret, rotate_secret
 from identity.services.security import set_security_policy
@@ -34,9 +52,11 @@ __all__ = [
     "Client",
     "Enrolment",
     "IssuedToken",
+    "Own",
     "Provisioned",
     "SignedIn",
     "TokenAnswer",
+    "accept_invitation",
     "amend_service_account",
     "answer_token_request",
     "archive_customer",
@@ -44,38 +64,55 @@ __all__ = [
     "begin_first_passkey",
     "begin_passwordless",
     "begin_registration",
+    "begin_renewal",
     "begin_second_factor",
     "bind_role",
+    "change_password",
     "confirm",
+    "confirm_email_change",
+    "confirm_renewal",
     "confirm_totp",
     "confirmed",
     "connect_agent",
     "create_customer",
     "create_member",
     "create_service_account",
+    "deliver",
     "disable_principal",
     "enable_principal",
     "end_agent_session",
+    "enqueue_due_mail",
     "enrol_totp",
     "exchange_secret",
     "expire_sessions",
     "forget_challenges",
     "forget_ended_roles",
     "has_passkeys",
+    "invite",
+    "look_at_email_link",
+    "look_at_invitation",
+    "look_at_password_link",
+    "look_at_undo_link",
     "make_recovery_codes",
     "may_start_with_passkey",
     "provision_tenant",
     "refuse_agent",
     "register_passkey",
     "remove_passkey",
+    "rename",
     "rename_passkey",
+    "request_email_change",
+    "request_password_reset",
+    "resend_invitation",
     "reset_factors",
+    "reset_password",
     "revoke_all_secrets",
     "revoke_secret",
     "revoke_session",
     "revoke_sessions",
     "revoke_token",
     "rotate_secret",
+    "send_mail_on_commit",
     "set_security_policy",
     "sign_in_code",
     "sign_in_first_passkey",
@@ -83,5 +120,8 @@ __all__ = [
     "sign_in_password",
     "sign_in_passwordless",
     "sign_out",
+    "tell",
     "unbind_role",
+    "undo_email_change",
+    "withdraw_invitation",
 ]

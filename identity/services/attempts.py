@@ -18,12 +18,12 @@ def _subject(parts: tuple[str, ...]) -> bytes:
     return hashlib.sha256("\0".join(parts).encode()).digest()
 
 
-def _delay(count: int) -> timedelta:
-    return min(timedelta(seconds=2 ** min(count - FREE, 10)), LONGEST) if count >= FREE else timedelta(0)
+def _delay(count: int, free: int) -> timedelta:
+    return min(timedelta(seconds=2 ** min(count - free, 10)), LONGEST) if count >= free else timedelta(0)
 
 
 @transaction.atomic
-def admit(*parts: str) -> bool:
+def admit(*parts: str, free: int = FREE) -> bool:
     """Count one try at what `parts` name. False, uncounted, while too many have been made too lately.
 
     It is counted before the secret is looked at, so that tries at the same moment cannot slip through together.
@@ -32,7 +32,7 @@ def admit(*parts: str) -> bool:
     row = _locked(_subject(parts), now)
     if now - row.last_at > FORGOTTEN:
         row.count = 0
-    if now < row.last_at + _delay(row.count):
+    if now < row.last_at + _delay(row.count, free):
         return False
     Attempts.objects.filter(id=row.pk).update(count=row.count + 1, last_at=now)
     return True

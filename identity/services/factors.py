@@ -14,7 +14,7 @@ from identity.models import Passkey, RecoveryCode, Session, TotpDevice, User
 from identity.sealing import recovery_digests
 from identity.selectors import passkeys_of
 from identity.services.authority import whole_tenant
-from identity.services.principals import end_credentials, lock_managed
+from identity.services.principals import end_credentials, lock_managed, tell_person
 from tenants.errors import Conflict
 from tenants.selectors import tenant
 
@@ -84,3 +84,4 @@ def reset_factors(user: User, *, by: Actor) -> None:
         subject=("user", user.pk, user.email),
         customer_id=principal.customer_id,
     )
+    tell_person(principal, "factors_reset", by)

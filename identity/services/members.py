@@ -1,5 +1,7 @@
 """People of the tenant, and of its customers."""
 
+import dataclasses
+
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -42,25 +44,45 @@ def check_password(password: str, user: User) -> None:
         raise Invalid(" ".join(error.messages), field="password", code="password_weak") from error
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class NewMember:
+    email: str
+    name: str
+    role: Role
+    customer: Customer | None
+    password: str = dataclasses.field(repr=False)
+    reason: str = ""
+
+
 @transaction.atomic
 def create_member(
     *, email: str, name: str, role: Role, customer: Customer | None = None, password: str, by: Actor
 ) -> User:
-    """A person with one role. With a customer, the person belongs to it and its managers manage the account."""
+    """A person with one role. With a customer, the person belongs to it and its managers manage the account.
+
+    For provisioning: people ask each other in by invitation, and nobody knows another's password.
+    """
     grant = check_grant(role, customer)
     authorise(by, Permission.IDENTITY_MEMBER_MANAGE, grant.customer_id)
     authorise_grant(by, grant)
-    email = normal_email(email)
+    return add_member(NewMember(normal_email(email), name, role, customer, password), by=by)
+
+
+@transaction.atomic
+def add_member(new: NewMember, *, by: Actor) -> User:
+    """The person, without asking whether `by` may: create_member and accept_invitation have asked."""
+    customer_id = new.customer.pk if new.customer else None
+    name = new.name.strip() or new.email
     with conflict_if_taken("Someone with this e-mail address is already here.", code="email_taken"):
-        user = _add_user(email=email, name=name.strip() or email, customer=customer, password=password)
+        user = _add_user(email=new.email, name=name, customer=new.customer, password=new.password)
     record(
         EventKind.MEMBER_CREATED,
         actor=by,
-        subject=("user", user.pk, email),
-        customer_id=grant.customer_id,
-        body={"email": email, "name": user.name, "role": role.value},
+        subject=("user", user.pk, new.email),
+        customer_id=customer_id,
+        body={"email": new.email, "name": user.name, "role": new.role.value},
     )
-    add_binding(user.principal, role, customer, by=by)
+    add_binding(user.principal, new.role, new.customer, by=by, reason=new.reason)
     project(user.pk)
     return user
 

@@ -10,13 +10,15 @@ from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
 from identity.errors import HoldsMore
-from identity.models import Principal, ServiceAccount, Session
+from identity.models import Principal, ServiceAccount, Session, User
 from identity.principals import Grant
 from identity.roles import Role
 from identity.selectors import active_bindings
 from identity.services.authority import authorise, lock_principal, principal_of, refuse_own, whole_tenant
 from identity.services.bindings import keep_an_owner, manage_permission
 from identity.services.ending import end_sessions
+from identity.services.mail import tell
+from identity.services.moments import spoken
 
 
 def _all_grants(principal: Principal) -> list[Grant]:
@@ -58,6 +60,7 @@ def disable_principal(principal_id: UUID, *, by: Actor) -> None:
     Principal.objects.filter(id=principal.pk).update(disabled_at=timezone.now())
     end_credentials(principal, Session.End.DISABLED, by=by.label)
     _record(EventKind.PRINCIPAL_DISABLED, principal, by)
+    tell_person(principal, "account_disabled", by)
 
 
 @transaction.atomic
@@ -69,8 +72,16 @@ def enable_principal(principal_id: UUID, *, by: Actor) -> None:
     ServiceAccount.objects.filter(id=principal.pk).update(locked_at=None)
     end_credentials(principal)
     _record(EventKind.PRINCIPAL_ENABLED, principal, by)
+    tell_person(principal, "account_enabled", by)
 
 
 def _record(kind: EventKind, principal: Principal, by: Actor) -> None:
     subject = ("principal", principal.pk, principal.label)
     record(kind, actor=by, subject=subject, customer_id=principal.customer_id, body={"kind": principal.kind})
+
+
+def tell_person(principal: Principal, template: str, by: Actor) -> None:
+    """By mail, what somebody else did to the account. Automation has no mailbox."""
+    user = User.objects.filter(id=principal.pk).first()
+    if user is not None:
+        tell(user, template, by=by.label, at=spoken(timezone.now()))

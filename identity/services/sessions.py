@@ -21,11 +21,12 @@ USER_AGENT_LENGTH = 300
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request came from."""
+    """Where a request came from. `device`: the cookie of a browser in which somebody has signed in before."""
 
     address: str = ""
     user_agent: str = ""
     request_id: str = ""
+    device: str = dataclasses.field(default="", repr=False)
 
 
 @transaction.atomic

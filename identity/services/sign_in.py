@@ -6,6 +6,7 @@ same and takes as long.
 
 import dataclasses
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from uuid import UUID
 
@@ -21,7 +22,6 @@ from identity.factors import accept_recovery_code, accept_totp
 from identity.models import TotpDevice, User
 from identity.principals import ActingPrincipal
 from identity.selectors import acting_principal, passkeys_of
-from identity.services.attempts import admit, forgive
 from identity.services.factors import (
     Enrolment,
     check_first_factor,
@@ -31,6 +31,7 @@ from identity.services.factors import (
     make_recovery_codes,
 )
 from identity.services.sessions import Client, open_session
+from identity.services.throttling import admit_code, admit_nobody, admit_password, forgive_code, forgive_password
 from tenants.directory import tenant_of
 from tenants.isolation.context import Context, acting_for
 
@@ -69,7 +70,7 @@ def sign_in_password(*, workspace: str, email: str, password: str, client: Clien
     known, admitted = _knock(tenant, email, client) if tenant else (None, False)
     fits = check_password(password[:LONGEST_PASSWORD], known.password if known else _no_password())
     if tenant and known and admitted and fits:
-        _forgive(tenant, "password", email, client.address)
+        _forgive(forgive_password, tenant, known.id, client)
         return PendingSignIn(tenant, known.id, known.epoch, workspace, known.enrolled)
     if tenant and admitted:
         _record_refusal(tenant, known, "password", client)
@@ -81,16 +82,16 @@ def _knock(tenant: UUID, email: str, client: Client) -> tuple[_Known | None, boo
     """Count the try and look who it is. The only look-up by e-mail, in a transaction that does nothing else."""
     with acting_for(Context(tenant)), transaction.atomic():
         user = User.objects.select_related("principal").filter(email=email, principal__disabled_at=None).first()
-        if user is None:  # one count for all of them, so that made-up names fill neither this table nor the log
-            return None, admit("nobody", client.address)
+        if user is None:
+            return None, admit_nobody(client)
         enrolled = confirmed_device(user) is not None or passkeys_of(user.pk).exists()
         known = _Known(user.pk, user.password, user.principal.epoch, enrolled, user.email)
-        return known, admit("password", email, client.address)
+        return known, admit_password(tenant, known.id, client)
 
 
-def _forgive(tenant: UUID, *parts: str) -> None:
+def _forgive(forgive: Callable[[UUID, UUID, Client], None], tenant: UUID, user: UUID, client: Client) -> None:
     with acting_for(Context(tenant)), transaction.atomic():
-        forgive(*parts)
+        forgive(tenant, user, client)
 
 
 def _record_refusal(tenant: UUID, known: _Known | None, step: str, client: Client) -> None:
@@ -111,7 +112,7 @@ def begin_enrolment(pending: PendingSignIn) -> Enrolment:
 def sign_in_code(pending: PendingSignIn, code: str, *, client: Client) -> SignedIn:
     """The second step: a code of the app, or a recovery code. The session exists from here on."""
     with acting_for(Context(pending.tenant_id)), transaction.atomic():
-        admitted = admit("code", pending.user_id.hex)
+        admitted = admit_code(pending.tenant_id, pending.user_id, client)
     if not admitted:
         raise CodeRefused
     try:
@@ -120,7 +121,7 @@ def sign_in_code(pending: PendingSignIn, code: str, *, client: Client) -> Signed
     except CodeRefused:
         _record_code_refusal(pending, client)
         raise
-    _forgive(pending.tenant_id, "code", pending.user_id.hex)
+    _forgive(forgive_code, pending.tenant_id, pending.user_id, client)
     return signed_in
 
 

@@ -13,7 +13,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from tenants.errors import Conflict, Invalid, NotAllowed, NotFound
+from tenants.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound
 
 PAGE_ROWS = 25
 Row = TypeVar("Row", bound=Model)
@@ -33,10 +33,12 @@ def mend(request: HttpRequest, template: str, context: Mapping[str, Any]) -> Htt
 
 
 @contextlib.contextmanager
-def said_beside(form: forms.BaseForm) -> Iterator[None]:
-    """A refusal that the person can mend is shown at the field it is about."""
+def said_beside(form: forms.BaseForm, *, leaving: type[DomainError] | tuple[()] = ()) -> Iterator[None]:
+    """A refusal that the person can mend is shown at the field it is about. `leaving`: what the view answers itself."""
     try:
         yield
+    except leaving:
+        raise
     except Invalid as error:
         form.add_error(error.field if error.field in form.fields else None, error.message)
     except (Conflict, NotAllowed) as error:

@@ -8,8 +8,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from connectors import filters as calls
-from identity.models import RoleBinding, ServiceAccount, User
-from identity.selectors import ENDINGS, ending
+from identity.models import Invitation, RoleBinding, ServiceAccount, User
+from identity.selectors import ENDINGS, ending, invitations_in
 from identity.serializers import ROLE_CHOICES
 from msplex.portal.gates import LABELS
 from tenants.models import Customer
@@ -83,6 +83,26 @@ class PeopleFilter(Narrowing):
 
     def search(self, rows: QuerySet[User], name: str, value: str) -> QuerySet[User]:  # noqa: ARG002
         return rows.filter(Q(name__icontains=value) | Q(email__icontains=value))
+
+
+INVITATION_STATES = (
+    ("pending", "Pending"),
+    ("expired", "Expired"),
+    ("accepted", "Accepted"),
+    ("withdrawn", "Withdrawn"),
+)
+
+
+class InvitationFilter(Narrowing):
+    q = filters.CharFilter(field_name="email", lookup_expr="icontains", label="Search", widget=SEARCH)
+    status = filters.ChoiceFilter(choices=INVITATION_STATES, method="by_state", label="Status", empty_label="Any")
+
+    class Meta:
+        model = Invitation
+        fields: tuple[str, ...] = ()
+
+    def by_state(self, rows: QuerySet[Invitation], name: str, value: str) -> QuerySet[Invitation]:  # noqa: ARG002
+        return invitations_in(rows, value)
 
 
 class ServiceAccountFilter(Narrowing):

@@ -73,7 +73,7 @@ class BindingForm(forms.Form):
         return datetime.combine(last, time(23, 59, 59), UTC) if last else None
 
 
-class MemberForm(identity.MemberForm):
+class InvitationForm(identity.InvitationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choose_a_role(self)

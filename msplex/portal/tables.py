@@ -37,6 +37,14 @@ class PeopleTable(tables.Table):  # type: ignore[misc]  # the package has no typ
     last_sign_in = _cell("Last sign-in", "last_sign_in", css="cell-tight")
 
 
+class InvitationsTable(tables.Table):  # type: ignore[misc]  # the package has no types
+    email = _cell("E-mail", "invitation_email")
+    role = _cell("Role", "invitation_role", orderable=False)
+    status = _cell("Status", "invitation_status", orderable=False)
+    expires_at = _cell("Expires", "expires_at", css="cell-tight")
+    actions = _cell("Actions", "invitation_actions", orderable=False)
+
+
 class ServiceAccountsTable(tables.Table):  # type: ignore[misc]  # the package has no types
     name = _cell("Name", "service_account_name")
     roles = _cell("Roles", "roles", orderable=False)

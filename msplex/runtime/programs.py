@@ -16,6 +16,8 @@ from tenants.process import Process
 # What a process may see of whoever started it: how to speak, and which certificates to trust.
 _INHERITED = ("LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _MAINTENANCE_DATABASES = {"", "postgres", "template1"}
+# The mail server and its password are the business of the process that sends.
+MAIL = ("MSPLEX_EMAIL_URL", "MSPLEX_EMAIL_URL_FILE", "MSPLEX_EMAIL_FROM")
 VENDOR, TASKS, DOORS = 1, 2, 3
 
 
@@ -96,6 +98,8 @@ class Installation:
         values = self._common() | {"MSPLEX_PROCESS": process, "REDIS_URL": self.redis_url}
         if role := ROLES.get(process):
             values["DATABASE_URL"] = self.database_url(role)
+        if process is Process.WORKER:
+            values |= {name: self.overrides[name] for name in MAIL if name in self.overrides}
         return values | self._key_files(KEYS[process])
 
     def setup_environment(self) -> dict[str, str]:
@@ -138,7 +142,7 @@ class Installation:
         }
         if self.is_demo:
             values["MSPLEX_VENDOR_NETWORKS"] = "127.0.0.0/8"
-        return inherited | values | dict(self.overrides)
+        return inherited | values | {name: value for name, value in self.overrides.items() if name not in MAIL}
 
     def _key_files(self, names: set[str]) -> dict[str, str]:
         variables = [f"MSPLEX_{name}" for name in sorted(names)]

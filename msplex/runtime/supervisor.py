@@ -14,7 +14,7 @@ from msplex.runtime.console import Console
 from msplex.runtime.home import ROOT, Home, Unusable
 from msplex.runtime.keys import Keys
 from msplex.runtime.processes import Start, end, marked_with, send_to_group, start, wait_until
-from msplex.runtime.programs import MANAGE, Installation, Ports, Program
+from msplex.runtime.programs import MAIL, MANAGE, Installation, Ports, Program
 from msplex.runtime.servers import Servers
 
 _READY_SECONDS = 120
@@ -26,6 +26,7 @@ _PASSED_ON = (
     "MSPLEX_PUBLIC_URL",
     "MSPLEX_GATEWAY_URL",
     "MSPLEX_HOST",
+    *MAIL,
     "MSPLEX_TRUSTED_ORIGINS",
     "MSPLEX_VENDOR_NETWORKS",
     "MSPLEX_WEBAUTHN_RP_ID",

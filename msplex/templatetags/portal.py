@@ -9,11 +9,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from audit.models import Event
 from connectors.catalogue import find
 from identity.models import Principal, ServiceAccount, ServiceAccountSecret
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from msplex.portal.gates import LABELS
+from msplex.portal.history import WORDS
 from msplex.portal.places import Group, places_of
 from msplex.portal.requests import PortalRequest
 from tenants.selectors import tenant
@@ -22,12 +24,14 @@ register = template.Library()
 TEN_SECONDS = 10
 
 TONES = {
+    "accepted": "good",
     "active": "good",
     "approved": "good",
     "healthy": "good",
     "passed": "good",
     "succeeded": "good",
     "degraded": "warn",
+    "expired": "warn",
     "unknown": "warn",
     "trialing": "warn",
     "past_due": "warn",
@@ -36,6 +40,7 @@ TONES = {
     "refused": "bad",
     "disabled": "quiet",
     "draft": "note",
+    "pending": "note",
     "queued": "note",
     "running": "note",
 }
@@ -196,3 +201,24 @@ def secret_state(secret: ServiceAccountSecret) -> SafeString:
             else state("disabled", "ended")
         )
     return state("disabled", secret.state)
+
+
+@register.filter
+def said(event: Event) -> str:
+    """What was done, in a person's words."""
+    return WORDS.get(event.kind, event.kind)
+
+
+@register.filter
+def details(event: Event) -> str:
+    """From what to what, which role, and why."""
+    told = event.facts
+    before, after = told.get("before") or {}, told.get("after") or {}
+    parts = [f"{name} from {before.get(name) or 'nothing'} to {value}" for name, value in after.items()]
+    if role := told.get("role"):
+        parts.append(role_label(role))
+    if method := told.get("method"):
+        parts.append(str(method))
+    if reason := told.get("reason"):
+        parts.append(f"reason: {reason}")
+    return ", ".join(parts)

@@ -141,7 +141,7 @@ def test_tries_while_it_is_slow_do_not_make_it_slower():
             _password(alice, "wrong")
 
     with alice.world.acting():
-        assert Attempts.objects.get().count <= 7
+        assert max(Attempts.objects.values_list("count", flat=True)) <= 7
 
 
 def test_a_code_is_accepted_once():

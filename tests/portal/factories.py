@@ -6,7 +6,9 @@ from uuid import uuid4
 
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.services import map_customer, start_instance
+from identity.models import Invitation
 from identity.roles import Role
+from identity.services import invite
 from msplex.decision.verdicts import Gate
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Machine, Person, make_machine, make_member
@@ -54,6 +56,7 @@ class Furnished:
     machine: Machine
     call: ToolCall
     refusal: ToolCall
+    invitation: Invitation
 
 
 def furnish(name: str = "acme", *, customers: int = 3) -> Furnished:
@@ -62,6 +65,8 @@ def furnish(name: str = "acme", *, customers: int = 3) -> Furnished:
     with world.acting():
         instance = start_instance("halopsa", by=SETUP)
         map_customer(instance, customer=world.customers[0], external_id="11", by=SETUP)
+        invitation = invite(email="guest@x.example", role=Role.VIEWER, reason="To have one", by=SETUP)
     machine = make_machine(world, owner=owner)
     McpClient.registered().tokens(owner, world.customers[0])
-    return Furnished(world, owner, instance, machine, make_call(world, instance=instance), make_refusal(world))
+    call, refusal = make_call(world, instance=instance), make_refusal(world)
+    return Furnished(world, owner, instance, machine, call, refusal, invitation)

@@ -11,6 +11,8 @@ from tests.routes import Route, routes
 Find = Callable[[Furnished], UUID]
 # Their parameter is a key of the catalogue, which is code and the same for all.
 CATALOGUE = {"portal:connector_start", "api:connector-detail"}
+# Their parameter is a token that names no object: it is the credential (tests/portal/test_own_account.py).
+LINKS = {"portal:link_email", "portal:link_email_undo", "portal:link_password", "portal:welcome"}
 
 
 def binding_of(principal: Callable[[Furnished], UUID]) -> Find:
@@ -59,6 +61,10 @@ def instance_of(it: Furnished) -> UUID:
     return it.instance.pk
 
 
+def invitation_of(it: Furnished) -> UUID:
+    return it.invitation.pk
+
+
 # (the noun that an address is about, its parameter) -> an id of such an object
 IDS: dict[tuple[str, str], Find] = {
     ("call", "pk"): lambda it: it.call.pk,
@@ -70,13 +76,19 @@ IDS: dict[tuple[str, str], Find] = {
     ("connector", "pk"): instance_of,
     ("connector", "mapping"): mapping_of,
     ("customer", "pk"): customer_of,
+    ("people", "pk"): invitation_of,
     ("person", "pk"): owner_of,
     ("person", "binding"): binding_of(owner_of),
     ("service_account", "pk"): machine_of,
     ("service_account", "binding"): binding_of(machine_of),
     ("service_account", "secret"): secret_of,
 }
-NOUNS = {"tool_call": "call", "connector_instance": "connector", "member": "person"}  # of the API, where they differ
+NOUNS = {
+    "tool_call": "call",
+    "connector_instance": "connector",
+    "member": "person",
+    "invitation": "people",
+}  # of the API, where they differ
 
 
 def noun(route: Route) -> str:
@@ -88,7 +100,7 @@ def noun(route: Route) -> str:
 
 
 def with_ids(namespace: str) -> list[Route]:
-    found = [route for route in routes(namespace) if route.parameters and route.name not in CATALOGUE]
+    found = [route for route in routes(namespace) if route.parameters and route.name not in CATALOGUE | LINKS]
     assert len(found) > 10
     return found
 

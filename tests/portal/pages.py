@@ -11,9 +11,11 @@ def every_page(it: Furnished) -> dict[str, str]:
     pages = {
         name: reverse(f"portal:{name}")
         for name in (
-            "dashboard", "calls", "connectors", "customers", "customer_new", "people", "person_new", "roles",
-            "bindings", "service_accounts", "service_account_new", "account", "step_up",
-            "account_sessions", "security", "sign_in_methods",
+            "dashboard", "calls", "connectors", "customers", "customer_new", "people", "people_invitations",
+            "people_invite", "roles",
+            "service_accounts", "service_account_new", "account", "account_name", "account_password", "account_email",
+            "account_authenticator", "account_history",
+            "bindings", "step_up", "account_sessions", "security", "sign_in_methods",
         )
     }  # fmt: skip
     return pages | {

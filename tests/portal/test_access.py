@@ -7,11 +7,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from identity.matrix import SURFACES
-from identity.models import ServiceAccount, User
+from identity.models import ServiceAccount
 from identity.roles import ROLES, Role
 from tenants.models import Customer
 from tests.factories import make_tenant
-from tests.identity.factories import PASSWORD, Person, make_machine, make_member, make_person
+from tests.identity.factories import Person, make_machine, make_member, make_person
 
 
 @pytest.fixture
@@ -121,38 +121,6 @@ def test_what_a_person_must_look_at_is_said_in_the_list(alice: Person) -> None:
     assert "Owner disabled" in page
     assert "Locked" in page
     assert "Locked on" in detail
-
-
-def test_person_is_added_with_a_role(alice: Person) -> None:
-    given = {"name": "Bob", "email": "Bob@Acme.example", "role": "operator", "password": PASSWORD}
-
-    page = press(alice, "person_new", given).content.decode()
-
-    assert "bob@acme.example" in page
-    assert ROLES[Role.OPERATOR].label in page
-
-
-@pytest.mark.parametrize(
-    ("changed", "field"),
-    [({"password": "short"}, "password"), ({"role": "customer_viewer"}, "customer"), ({"email": "bob"}, "email")],
-)
-def test_person_form_says_what_to_mend(alice: Person, changed: dict[str, str], field: str) -> None:
-    given = {"name": "Bob", "email": "bob@acme.example", "role": "operator", "password": PASSWORD} | changed
-
-    response = press(alice, "person_new", given)
-
-    assert response.status_code == 422
-    assert field in response.context["form"].errors
-    assert PASSWORD not in response.content.decode()
-    with alice.world.acting():
-        assert not User.objects.filter(email="bob@acme.example").exists()
-
-
-def test_admin_cannot_give_the_owner_role() -> None:
-    admin = make_person(make_tenant(), Role.ADMIN)
-    given = {"name": "Bob", "email": "bob@acme.example", "role": "owner", "password": PASSWORD}
-
-    assert press(admin, "person_new", given).status_code == 422
 
 
 def test_disabled_person_is_out_on_the_next_request(alice: Person) -> None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from connectors.services import start_instance
 from identity.models import Passkey
 from identity.roles import Role
-from identity.services import create_customer
+from identity.services import create_customer, invite
 from msplex.decision.verdicts import Gate
 from msplex.portal import paging
 from tests.factories import TenantWorld, make_tenant
@@ -38,12 +38,18 @@ def _passkey(world: TenantWorld, owner: Person, number: int) -> None:
         Passkey.objects.create(user=owner.user, name=f"Key {number}", credential_id=bytes([number]))
 
 
+def _invitation(world: TenantWorld, owner: Person, number: int) -> None:
+    with world.acting():
+        invite(email=f"guest{number}@x.example", role=Role.VIEWER, by=SETUP)
+
+
 ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "dashboard": lambda world, _, number: make_call(world) if number % 2 else make_refusal(world),
     "calls": lambda world, _, number: make_call(world, principal_label=f"agent {number}"),
     "customers": _customer,
     "connectors": _instance,
     "people": lambda world, _, number: make_person(world, Role.VIEWER, name=f"bob{number}"),
+    "people_invitations": _invitation,
     "service_accounts": lambda world, owner, _: make_machine(world, owner=owner),
     "account_sessions": _session,
     "sign_in_methods": _passkey,
@@ -53,7 +59,8 @@ QUERIES = {
     "calls": 8,
     "customers": 8,
     "connectors": 9,
-    "people": 9,
+    "people": 10,
+    "people_invitations": 8,
     "service_accounts": 9,
     "account_sessions": 7,
     "sign_in_methods": 9,

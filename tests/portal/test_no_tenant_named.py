@@ -10,7 +10,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from connectors.catalogue import all_connectors
 from connectors.models import ConnectorInstance
-from identity.forms import SignInForm
+from identity.forms import ForgottenForm, SignInForm
 from msplex.decision.snapshot import OfferedTool
 from msplex.gateway import answers
 from tests.routes import routes
@@ -18,7 +18,7 @@ from tests.routes import routes
 NAMES_ONE = re.compile(r"tenant|workspace|(^|[_-])(msp|org|organi[sz]ation|provider|realm)s?([_-]|$)", re.IGNORECASE)
 OURS = ("tenants.", "audit.", "identity.", "billing.", "connectors.", "approvals.", "msplex.")
 # Where nobody is known yet: the name says at which MSP somebody signs in, and opens nothing by itself.
-AT_THE_DOOR = {(SignInForm, "workspace")}
+AT_THE_DOOR = {(SignInForm, "workspace"), (ForgottenForm, "workspace")}
 
 
 def _names(schema: Any) -> Iterator[str]:

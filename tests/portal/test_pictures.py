@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
@@ -12,13 +13,21 @@ from playwright.sync_api import Page
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
-from identity.models import Passkey, Session
+from identity.models import Invitation, Passkey, Session
 from identity.roles import Role
-from identity.services import create_customer, create_service_account, set_security_policy
+from identity.services import (
+    Client,
+    create_customer,
+    create_service_account,
+    invite,
+    request_password_reset,
+    set_security_policy,
+)
 from msplex.decision.verdicts import Gate
 from tests.conftest import as_role
 from tests.factories import make_tenant
 from tests.identity.factories import PASSWORD, SETUP, Person, make_machine, make_member, make_person
+from tests.identity.post import link_in, post
 from tests.oauth.flow import McpClient
 from tests.portal.factories import PASSED, Furnished, make_call, refused_at
 from tests.portal.pages import every_page
@@ -73,8 +82,13 @@ def northwind(_database: None) -> Furnished:
         create_service_account(name=LONG_NAME, purpose=LONG_NAME, owner=owner.user, role=Role.VIEWER, by=SETUP)
     make_call(world, tool="x" * 128, principal_label=LONG_NAME, customer=None, rows_returned=None, rows_dropped=None)
     make_call(world, tool="", state=ToolCall.State.UNKNOWN, rows_returned=None, rows_dropped=None)
+    with world.acting():
+        invite(email="dora@northwind.example", role=Role.OPERATOR, reason="Night shift from May on", by=owner.actor)
+        customer = world.customers[0]
+        late = invite(email="emil@riverside.example", role=Role.CUSTOMER_VIEWER, customer=customer, by=owner.actor)
+        Invitation.objects.filter(id=late.pk).update(expires_at=timezone.now() - timedelta(days=1))
     calls = [_call(world, instance, number) for number in range(12)]
-    return Furnished(world, owner, instance, machine, calls[0], calls[4])
+    return Furnished(world, owner, instance, machine, calls[0], calls[4], late)
 
 
 AGENTS = (
@@ -129,7 +143,8 @@ def _call(world, instance, number: int) -> ToolCall:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_pictures_of_the_door(page: Page, northwind: Furnished, look: str) -> None:
+def test_pictures_of_the_door(page: Page, watched: Watched, northwind: Furnished, look: str) -> None:
+    watched.expected |= {410}
     _dress(page, look)
     page.goto(reverse("portal:sign_in"))
     _picture(page, "sign_in", look)
@@ -148,6 +163,23 @@ def test_pictures_of_the_door(page: Page, northwind: Furnished, look: str) -> No
     _picture(page, "no_passkeys", look)
     with newcomer.world.acting():
         set_security_policy(idle_minutes=60, session_minutes=720, passkey_sign_in=False, by=SETUP)
+    page.goto(reverse("portal:forgotten"))
+    _picture(page, "forgotten", look)
+    for name, url in _links(northwind, look).items():
+        page.goto(url)
+        _picture(page, name, look)
+
+
+def _links(northwind: Furnished, look: str) -> dict[str, str]:
+    """As they stand in the mailbox."""
+    post(northwind.world)
+    with northwind.world.acting():
+        invite(email=f"{look}@x.example", role=Role.CUSTOMER_VIEWER, customer=northwind.world.customers[2], by=SETUP)
+    request_password_reset(
+        workspace=northwind.world.workspace, email=northwind.owner.user.email, client=Client("192.0.2.9")
+    )
+    (welcome, password) = (link_in(letter).removeprefix(settings.PUBLIC_URL) for letter in post(northwind.world))
+    return {"welcome": welcome, "password": password, "gone": reverse("portal:welcome", args=["x"])}
 
 
 @pytest.mark.parametrize("look", LOOKS)

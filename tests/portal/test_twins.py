@@ -21,6 +21,13 @@ from tests.routes import routes
 
 # room of the portal -> (name of the API's route, method)
 TWINS = {
+    "account": ("account-list", "get"),
+    "account_name": ("account-rename", "post"),
+    "account_password": ("account-password", "post"),
+    "account_email": ("account-email", "post"),
+    "account_authenticator": ("account-authenticator", "post"),
+    "account_history": ("account-events", "get"),
+    "recovery_codes": ("account-recovery-codes", "post"),
     "dashboard": ("dashboard-list", "get"),
     "calls": ("tool-call-list", "get"),
     "call": ("tool-call-detail", "get"),
@@ -39,10 +46,14 @@ TWINS = {
     "customer": ("customer-detail", "get"),
     "customer_archive": ("customer-archive", "post"),
     "people": ("member-list", "get"),
-    "person_new": ("member-list", "post"),
+    "people_invitations": ("invitation-list", "get"),
+    "people_invite": ("invitation-list", "post"),
+    "people_resend": ("invitation-resend", "post"),
+    "people_withdraw": ("invitation-withdraw", "post"),
     "person": ("member-detail", "get"),
     "person_disable": ("member-disable", "post"),
     "person_enable": ("member-enable", "post"),
+    "person_reset": ("member-reset-factors", "post"),
     "person_bind": ("member-bind", "post"),
     "person_unbind": ("member-unbind", "delete"),
     "roles": ("role-list", "get"),
@@ -69,7 +80,6 @@ TWINS = {
     "service_account_unbind": ("service-account-unbind", "delete"),
 }
 BY_ITSELF = {
-    "account": "what a person has in this browser: the theme, the session's own roles, recovery codes left",
     "theme": "a cookie of this browser",
     "recovery_codes": "a person's own way in, shown once to eyes and never to a program",
     "person_sessions": "the API has one list of sessions: everyone's own, and theirs for those who see people",

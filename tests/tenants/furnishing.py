@@ -19,9 +19,13 @@ from identity.models import (
     AgentSession,
     Attempts,
     CustomerPermission,
+    EmailChange,
+    Invitation,
+    Mail,
     OAuthApplication,
     OAuthCode,
     OAuthRefreshToken,
+    PasswordReset,
     Principal,
     RecoveryCode,
     RoleBinding,
@@ -118,6 +122,7 @@ def _person(customer: Customer) -> User:
         principal=principal, key_hash=secrets.token_bytes(32), epoch=1, last_seen_at=NOW, expires_at=LATER,
         mfa_at=NOW, mfa_method="totp",
     )  # fmt: skip
+    _mailbox(user, customer)
     _machine(user, customer)
     _agent(user, customer)
     return user
@@ -132,6 +137,18 @@ def _agent(user: User, customer: Customer) -> None:
     held = {"user": user, "application": application, "agent_session": session, "expires": LATER}
     OAuthCode.objects.create(code=name, redirect_uri="https://client.example/cb", **held)
     OAuthRefreshToken.objects.create(token_checksum=name, **held)
+
+
+def _mailbox(user: User, customer: Customer) -> None:
+    mail = Mail.objects.create(template="invitation", recipient=user.email, customer=customer)
+    Invitation.objects.create(
+        email=f"{secrets.token_hex(6)}@x.example", role="customer_viewer", customer=customer, mail=mail,
+        token_hash=secrets.token_bytes(32), inviter_label="tests", expires_at=LATER,
+    )  # fmt: skip
+    PasswordReset.objects.create(user=user, token_hash=secrets.token_bytes(32), expires_at=LATER)
+    EmailChange.objects.create(
+        user=user, old_email=user.email, new_email="x@x.example", token_hash=secrets.token_bytes(32), expires_at=LATER
+    )
 
 
 def _machine(owner: User, customer: Customer) -> None:

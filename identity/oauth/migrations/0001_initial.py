@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = [("identity", "0003_oauth"), migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
+    dependencies = [("identity", "0004_oauth"), migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
 
     operations = [
         migrations.SeparateDatabaseAndState(

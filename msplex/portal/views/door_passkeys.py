@@ -57,7 +57,7 @@ def passkey(request: PortalRequest) -> HttpResponseBase:
         signed_in = services.sign_in_passwordless(**form.cleaned_data, browser=_browser(request), client=request.client)
     except (PasskeyRefused, PasskeyNotEnough) as refused:
         return _refused(request, "sign_in", refused)
-    return enter(HttpResponseRedirect(onward(request)), signed_in)
+    return enter(request, HttpResponseRedirect(onward(request)), signed_in, None)
 
 
 @public("the second step of signing in")
@@ -84,7 +84,7 @@ def code_passkey(request: PortalRequest) -> HttpResponseBase:
         signed_in = services.sign_in_passkey(pending, **form.cleaned_data, client=request.client)
     except PasskeyRefused as refused:
         return _refused(request, "code", refused)
-    return enter(HttpResponseRedirect(onward(request)), signed_in)
+    return enter(request, HttpResponseRedirect(onward(request)), signed_in, pending)
 
 
 @public("setting up the second factor at the first sign-in")
@@ -112,7 +112,7 @@ def enrol_passkey(request: PortalRequest) -> HttpResponseBase:
     except (PasskeyRefused, PasskeyNotEnough, Conflict) as refused:
         return _refused(request, "enrol", refused)
     codes = {"codes": signed_in.recovery_codes, "onward": onward(request)}
-    return enter(render(request, "portal/sign_in/recovery.html", codes), signed_in)
+    return enter(request, render(request, "portal/sign_in/recovery.html", codes), signed_in, pending)
 
 
 paths = [

@@ -2,21 +2,24 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 from django_tables2 import RequestConfig
 
+from audit.selectors import events_about
 from identity import services
 from identity.models import User
 from identity.permissions import Permission
-from identity.selectors import bindings
+from identity.selectors import bindings, invitations, invitations_in
 from identity.web import requires
 from msplex.portal import selectors
 from msplex.portal.answers import PAGE_ROWS, carry_out, mend, one, said_beside
 from msplex.portal.filters import PeopleFilter
-from msplex.portal.forms import BindingForm, MemberForm
+from msplex.portal.forms import BindingForm
+from msplex.portal.paging import stretch
 from msplex.portal.requests import PortalRequest
 from msplex.portal.tables import PeopleTable
+
+SHOWN_INVITATIONS = 5
 
 
 @requires(Permission.IDENTITY_MEMBER_READ)
@@ -25,20 +28,9 @@ def people(request: PortalRequest) -> HttpResponse:
     table = PeopleTable(narrowed.qs)
     RequestConfig(request, paginate={"per_page": PAGE_ROWS}).configure(table)
     filtered = any(request.GET.get(name) for name in narrowed.filters)
-    return render(request, "portal/people/list.html", {"filter": narrowed, "table": table, "filtered": filtered})
-
-
-@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
-@sensitive_post_parameters("password")
-def person_new(request: PortalRequest) -> HttpResponse:
-    form = MemberForm(request.POST or None, principal=request.principal)
-    if request.method != "POST":
-        return render(request, "portal/people/form.html", {"form": form})
-    if form.is_valid():
-        with said_beside(form):
-            made = services.create_member(**form.cleaned_data, by=request.actor)
-            return redirect("portal:person", made.pk)
-    return mend(request, "portal/people/form.html", {"form": form})
+    waiting = invitations_in(invitations(), "pending")[:SHOWN_INVITATIONS]
+    context = {"filter": narrowed, "table": table, "filtered": filtered, "waiting": waiting}
+    return render(request, "portal/people/list.html", context)
 
 
 @requires(Permission.IDENTITY_MEMBER_READ)
@@ -48,7 +40,9 @@ def person(request: PortalRequest, pk: UUID) -> HttpResponse:
 
 def _about(request: PortalRequest, found: User) -> dict[str, object]:
     may_manage = request.principal.allows(Permission.IDENTITY_MEMBER_MANAGE)
+    may_know = request.principal.allows(Permission.AUDIT_EVENT_READ)
     return {
+        "page": stretch(events_about(found.pk), request.GET) if may_know else None,
         "person": found,
         "principal": found.principal,
         "bindings": found.principal.bindings.all(),

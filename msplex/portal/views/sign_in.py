@@ -14,6 +14,7 @@ from identity.cookies import (
     clear_pending_cookie,
     clear_session_cookie,
     pending_cookie_name,
+    remember_device,
     set_pending_cookie,
     set_session_cookie,
 )
@@ -62,7 +63,7 @@ def code(request: PortalRequest) -> HttpResponseBase:
     signed_in = _verified(request, pending, form)
     if signed_in is None:
         return mend(request, "portal/sign_in/code.html", context)
-    return enter(HttpResponseRedirect(onward(request)), signed_in)
+    return enter(request, HttpResponseRedirect(onward(request)), signed_in, pending)
 
 
 @public("setting up the second factor at the first sign-in")
@@ -76,7 +77,7 @@ def enrol(request: PortalRequest) -> HttpResponseBase:
     signed_in = _verified(request, pending, form) if request.method == "POST" else None
     if signed_in is not None:
         codes = {"codes": signed_in.recovery_codes, "onward": onward(request)}
-        return enter(render(request, "portal/sign_in/recovery.html", codes), signed_in)
+        return enter(request, render(request, "portal/sign_in/recovery.html", codes), signed_in, pending)
     form.fields["code"].help_text = "The six digits that the app shows now."
     enrolment = services.begin_enrolment(pending)
     qr = segno.make(enrolment.url, error="m").svg_data_uri(scale=QR_SCALE, border=1)
@@ -111,8 +112,12 @@ def _verified(request: PortalRequest, pending: PendingSignIn, form: CodeForm) ->
         return None
 
 
-def enter(response: HttpResponseBase, signed_in: services.SignedIn) -> HttpResponseBase:
+def enter(
+    request: PortalRequest, response: HttpResponseBase, signed_in: services.SignedIn, pending: PendingSignIn | None
+) -> HttpResponseBase:
     set_session_cookie(response, signed_in.cookie)
+    if pending is not None:
+        remember_device(response, pending, request.client.device)
     clear_pending_cookie(response)
     response.delete_cookie(NEXT_COOKIE)
     return response

@@ -13,7 +13,7 @@ APP = {"app": "SELECT, INSERT, UPDATE, DELETE"}
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("identity", "0002_permissions"),
+        ("identity", "0003_rights"),
         ("tenants", "0002_tables"),
     ]
 

@@ -21,7 +21,7 @@ SESSION_POLICY = [
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("identity", "0002_permissions"),
+        ("identity", "0004_oauth"),
         ("tenants", "0002_tables"),
     ]
 
