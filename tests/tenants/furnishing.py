@@ -93,6 +93,7 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
 
 def _rooms_of_a_customer(customer: Customer) -> UUID:
     user = _person(customer)
+    _person(customer)  # a colleague: what is the customer's and not one's own
     principal = {"principal_id": user.id, "connector": "halopsa", "tool": "list_tickets"}
     who = {"principal_kind": "user", "principal_label": "tests"}
     UsageEvent.objects.create(customer=customer, occurred_at=NOW, **principal)
