@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from connectors.models import CustomerMapping
-from identity.models import RoleBinding
+from identity.models import AgentSession, RoleBinding
 from tests.portal.factories import Furnished
 from tests.routes import Route, routes
 
@@ -42,8 +42,14 @@ def instance_of(it: Furnished) -> UUID:
     return it.instance.pk
 
 
+def agent_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        return AgentSession.objects.earliest("id").pk
+
+
 # (the noun that an address is about, its parameter) -> an id of such an object
 IDS: dict[tuple[str, str], Find] = {
+    ("agent", "pk"): agent_of,
     ("call", "pk"): lambda it: it.call.pk,
     ("connector", "pk"): instance_of,
     ("connector", "mapping"): mapping_of,

@@ -21,6 +21,8 @@ from tests.routes import routes
 # room of the portal -> (name of the API's route, method)
 TWINS = {
     "dashboard": ("dashboard-list", "get"),
+    "agents": ("agent-list", "get"),
+    "agent_end": ("agent-end", "post"),
     "calls": ("tool-call-list", "get"),
     "call": ("tool-call-detail", "get"),
     "connectors": ("connector-list", "get"),
@@ -54,6 +56,7 @@ TWINS = {
     "service_account_unbind": ("service-account-unbind", "delete"),
 }
 BY_ITSELF = {
+    "agent_connect": "a person's consent, in the browser that a client has opened; its answer is the client's",
     "account": "what a person has in this browser: the theme, the session's own roles, recovery codes left",
     "theme": "a cookie of this browser",
     "recovery_codes": "a person's own way in, shown once to eyes and never to a program",
