@@ -11,10 +11,13 @@ from audit.models import Event
 from identity import services
 from identity.errors import TokenRefused
 from identity.models import AgentSession, OAuthApplication, OAuthCode, OAuthRefreshToken
+from identity.oauth import clients
 from identity.principals import PrincipalKind
 from identity.roles import Role
+from identity.selectors import acting_principal
+from identity.services.agents import Wish, start_agent_session
 from identity.tokens import load_principal, read_access_token
-from tenants.errors import NotAllowed
+from tenants.errors import Invalid, NotAllowed
 from tests.factories import make_tenant
 from tests.identity.factories import SETUP, Person, make_member
 from tests.oauth.flow import CALLBACK, McpClient, answer_of, bob
@@ -395,3 +398,12 @@ def test_an_agent_may_change_nothing_of_identity():
         Browser(headers={"Authorization": f"Bearer {tokens['access_token']}"}).get("/api/v1/members/").status_code
         == 401
     )
+
+
+def test_the_service_itself_keeps_the_narrow_from_crossing():
+    narrow = bob()
+    narrow = make_member(narrow.world, Role.OPERATOR, name="carol", customer=narrow.world.customers[0])
+    client = clients.find_client(McpClient.registered().client_id)
+
+    with narrow.world.acting(principal=narrow.id), pytest.raises(Invalid, match="Choose one customer"):
+        start_agent_session(acting_principal(narrow.id), Wish(client, ("gateway:tool:read",), None), by=narrow.actor)

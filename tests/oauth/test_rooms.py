@@ -6,7 +6,9 @@ from django.test.utils import CaptureQueriesContext
 
 from identity.models import AgentSession
 from identity.roles import Role
+from identity.services import reset_factors
 from tests.factories import make_tenant
+from tests.identity.factories import SETUP
 from tests.oauth.flow import McpClient, bob
 
 
@@ -84,3 +86,12 @@ def test_the_api_says_for_whom_and_for_which_customer():
     assert row["scope"] == "gateway:tool:read gateway:tool:write"
     assert row["published_by"] == ""
     assert row["last_used_at"]
+
+
+def test_what_a_withdrawal_has_ended_is_not_shown_as_connected():
+    person = bob()
+    connected(person)
+    with person.world.acting():
+        reset_factors(person.user, by=SETUP)
+
+    assert listed(person.browser()) == []

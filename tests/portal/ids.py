@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from connectors.models import CustomerMapping
-from identity.models import Passkey, RoleBinding, ServiceAccountSecret, Session
+from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountSecret, Session
 from tests.portal.factories import Furnished
 from tests.routes import Route, routes
 
@@ -65,8 +65,14 @@ def invitation_of(it: Furnished) -> UUID:
     return it.invitation.pk
 
 
+def agent_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        return AgentSession.objects.earliest("id").pk
+
+
 # (the noun that an address is about, its parameter) -> an id of such an object
 IDS: dict[tuple[str, str], Find] = {
+    ("agent", "pk"): agent_of,
     ("call", "pk"): lambda it: it.call.pk,
     ("account_session", "pk"): session_of,
     ("session", "pk"): session_of,

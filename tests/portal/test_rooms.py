@@ -14,6 +14,7 @@ from tests.portal.ids import of, with_ids
 
 # room -> a role that may not enter it
 LISTS = {
+    "agents": None,
     "dashboard": None,
     "customers": None,
     "customer_new": Role.OPERATOR,
@@ -51,6 +52,7 @@ BUTTONS = {
     "own_passkey_rename": None,
     "people_resend": Role.OPERATOR,
     "people_withdraw": Role.OPERATOR,
+    "agent_end": None,  # everybody's own
     "customer_archive": Role.OPERATOR,
     "connector_configure": Role.VIEWER,
     "connector_check": Role.VIEWER,

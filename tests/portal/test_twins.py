@@ -29,6 +29,8 @@ TWINS = {
     "account_history": ("account-events", "get"),
     "recovery_codes": ("account-recovery-codes", "post"),
     "dashboard": ("dashboard-list", "get"),
+    "agents": ("agent-list", "get"),
+    "agent_end": ("agent-end", "post"),
     "calls": ("tool-call-list", "get"),
     "call": ("tool-call-detail", "get"),
     "connectors": ("connector-list", "get"),
@@ -80,6 +82,7 @@ TWINS = {
     "service_account_unbind": ("service-account-unbind", "delete"),
 }
 BY_ITSELF = {
+    "agent_connect": "a person's consent, in the browser that a client has opened; its answer is the client's",
     "theme": "a cookie of this browser",
     "recovery_codes": "a person's own way in, shown once to eyes and never to a program",
     "person_sessions": "the API has one list of sessions: everyone's own, and theirs for those who see people",
