@@ -25,7 +25,7 @@ class BindingsTable(tables.Table):  # type: ignore[misc]  # the package has no t
 class CustomersTable(tables.Table):  # type: ignore[misc]  # the package has no types
     name = _cell("Name", "customer_name")
     key = _cell("Key", "customer_key")
-    systems = _cell("Connected systems", "customer_systems", orderable=False)
+    systems = _cell("Systems", "customer_systems", orderable=False)
     status = _cell("Status", "status")
     created_at = _cell("Added", "created_at", css="cell-tight")
 

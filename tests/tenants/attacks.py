@@ -86,12 +86,15 @@ def row_of(table: str, tenant: UUID, condition: str = "true") -> dict[str, Any]:
     return found
 
 
+def put_in(table: str, row: dict[str, Any]) -> None:
+    rows(f"INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, %s::jsonb)", json.dumps(row))
+
+
 def insert(table: str, row: dict[str, Any]) -> DatabaseError | None:
-    """Put in the very row, and take it out again; what the database said to it."""
+    """Put it in and take it out again; what the database said to it."""
     try:
         with undone():
-            rows("SET CONSTRAINTS ALL IMMEDIATE")
-            rows(f"INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, %s::jsonb)", json.dumps(row))
+            put_in(table, row)
     except DatabaseError as error:
         return error
     return None

@@ -24,9 +24,10 @@ def rows(sql: str, *args: Any) -> list[tuple[Any, ...]]:
 
 def relations() -> list[tuple[int, str, str]]:
     """Whatever holds or shows rows, anywhere: id, schema and name, kind (pg_class.relkind)."""
+    columns = "c.oid, n.nspname || '.' || c.relname, c.relkind"
+    kinds = "c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition"
     return rows(
-        "SELECT c.oid, n.nspname || '.' || c.relname, c.relkind FROM pg_class c"
-        f" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {OURS} AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition ORDER BY 2"
+        f"SELECT {columns} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {OURS} AND {kinds}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connection, transaction
 
 from tenants.ids import uuid7
 from tenants.isolation.context import Context, acting_for
@@ -130,6 +130,17 @@ def test_somebody_without_customers_reaches_none_of_theirs(worlds, role):
 
     closed = {table for table, kind in KINDS.items() if kind not in {kinds.SHARED, kinds.READ_ONLY, kinds.OPEN}}
     assert {place: count for place, count in found.items() if place[0] in closed and count} == {}
+
+
+@pytest.mark.parametrize("role", [*ROLES, "migrator"])
+def test_without_a_context_every_command_on_every_table_is_loud(worlds, role):
+    """For the owner too, which the migrator becomes: an error, never an empty result."""
+    with as_role(role), connection.cursor() as cursor:
+        cursor.execute("SET ROLE msplex_owner" if role == "migrator" else "SELECT 1")
+        for table in TABLES:
+            for sql in f"SELECT count(*) FROM {table}", f"UPDATE {table} SET id = id", f"DELETE FROM {table}":
+                with transaction.atomic(), pytest.raises(DatabaseError, match=f"{NO_RIGHT}|no tenant context"):
+                    cursor.execute(sql)
 
 
 @pytest.mark.parametrize("table", TABLES)

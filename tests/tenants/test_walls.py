@@ -44,45 +44,6 @@ def test_a_context_outside_a_transaction_does_not_count(acme):
 
 
 @pytest.mark.parametrize(
-    "token",
-    ["", "x", "1:9999999999:{other}:*::deadbeef", "{mine}x", "9:{mine}", "1:0:{other}:*::00", "::::::"],
-)
-def test_a_forged_context_is_refused(acme, globex, token):
-    with acme.acting():
-        mine = run("SELECT current_setting('msplex.context')")[0][0]
-        run("SELECT set_config('msplex.context', %s, true)", token.format(mine=mine, other=globex.id))
-        with pytest.raises(DatabaseError, match="tenant context"):
-            Customer._base_manager.count()
-
-
-def test_swapping_the_tenant_inside_a_signed_context_is_refused(acme, globex):
-    with acme.acting():
-        mine = run("SELECT current_setting('msplex.context')")[0][0]
-        run("SELECT set_config('msplex.context', %s, true)", mine.replace(str(acme.id), str(globex.id)))
-        with pytest.raises(DatabaseError, match="bad tenant context"), transaction.atomic():
-            Customer._base_manager.count()
-        run("SELECT set_config('msplex.context', %s, true)", mine)
-
-
-def test_widening_the_customers_inside_a_signed_context_is_refused(acme):
-    with acme.acting(acme.customers[0]):
-        mine = run("SELECT current_setting('msplex.context')")[0][0]
-        run("SELECT set_config('msplex.context', %s, true)", mine.replace(acme.customers[0].id.hex, "*"))
-        with pytest.raises(DatabaseError, match="bad tenant context"), transaction.atomic():
-            Customer._base_manager.count()
-        run("SELECT set_config('msplex.context', %s, true)", mine)
-
-
-def test_a_context_stolen_from_another_session_is_refused(acme, globex):
-    """The signature covers the backend's pid: the same bytes are worth nothing in another session."""
-    stolen = Context(globex.id).token(backend_pid=1)
-    with acme.acting():
-        run("SELECT set_config('msplex.context', %s, true)", stolen)
-        with pytest.raises(DatabaseError, match="bad tenant context"):
-            Customer._base_manager.count()
-
-
-@pytest.mark.parametrize(
     "attack",
     [
         "SELECT id FROM tenants_customer WHERE true OR tenant_id = '{other}'",
@@ -147,8 +108,11 @@ def test_a_statement_with_parameters_cannot_be_stacked(acme):
     ],
 )
 def test_the_application_may_not(acme, statement):
-    with acme.acting(), pytest.raises(DatabaseError, match=r"permission denied|must be owner"), transaction.atomic():
+    """By code, not by words: 15 and 18 do not say all of it alike."""
+    with acme.acting(), pytest.raises(DatabaseError) as refused, transaction.atomic():
         run(statement)
+
+    assert refused.value.__cause__.sqlstate == "42501"  # insufficient privilege
 
 
 def test_turning_row_security_off_makes_queries_fail_not_open(acme):
@@ -171,12 +135,6 @@ def test_resetting_everything_loses_the_context(acme):
         run("RESET msplex.context")
         with pytest.raises(DatabaseError, match="no tenant context"):
             Customer._base_manager.count()
-
-
-def test_a_shadowed_search_path_does_not_change_the_functions(acme, globex):
-    with acme.acting():
-        run("SET LOCAL search_path = pg_temp, content, pg_catalog")
-        assert Customer._base_manager.count() == len(acme.customers)
 
 
 def test_rows_cannot_be_made_for_or_moved_to_another_tenant(acme, globex):
