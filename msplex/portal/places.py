@@ -15,7 +15,7 @@ class Place:
     icon: str
     name: str
     permission: Permission
-    rooms: str  # the beginning of the names of its rooms, for "you are here"
+    rooms: str | tuple[str, ...]  # the beginnings of the names of its rooms, for "you are here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
                 Permission.IDENTITY_SERVICE_ACCOUNT_READ,
                 "service_account",
             ),
-            Place("Roles", "shield-check", "roles", Permission.PORTAL_DASHBOARD_READ, "roles"),
+            Place("Roles", "shield-check", "roles", Permission.PORTAL_DASHBOARD_READ, ("roles", "bindings")),
         ),
     ),
 )
