@@ -15,7 +15,7 @@ class Place:
     icon: str
     name: str
     permission: Permission
-    rooms: str  # the beginning of the names of its rooms, for "you are here"
+    rooms: str | tuple[str, ...]  # the beginnings of the names of its rooms, for "you are here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
                 "service_account",
             ),
             Place("Agents", "plug-zap", "agents", Permission.PORTAL_DASHBOARD_READ, "agent"),
-            Place("Roles", "shield-check", "roles", Permission.PORTAL_DASHBOARD_READ, "roles"),
+            Place("Roles", "shield-check", "roles", Permission.PORTAL_DASHBOARD_READ, ("roles", "bindings")),
             Place("Security", "lock-keyhole", "security", Permission.TENANT_SETTINGS_MANAGE, "security"),
         ),
     ),

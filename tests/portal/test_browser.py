@@ -84,6 +84,7 @@ def test_from_the_door_to_a_working_connection_and_a_secret(page: Page, vendor: 
     page.get_by_role("link", name="Service accounts").click()
     page.get_by_role("link", name="New service account").click()
     page.get_by_label("Name").fill("triage-agent")
+    page.get_by_label("Purpose").fill("Sorts the tickets of the night")
     page.get_by_label("Role").select_option("operator")
     page.get_by_label(alice.world.customers[0].name).check()
     page.get_by_role("button", name="Create and show the secret").click()
