@@ -103,3 +103,6 @@ class MappingForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["customer"].queryset = choices  # type: ignore[attr-defined]
         self.fields["external_id"].label = external_id_label
+
+    def has_choices(self) -> bool:
+        return bool(self.fields["customer"].queryset.exists())  # type: ignore[attr-defined]

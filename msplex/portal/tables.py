@@ -17,7 +17,7 @@ def _cell(label: str, template: str, **kwargs: Any) -> tables.TemplateColumn:
 class CustomersTable(tables.Table):  # type: ignore[misc]  # the package has no types
     name = _cell("Name", "customer_name")
     key = _cell("Key", "customer_key")
-    systems = _cell("Connected systems", "customer_systems", orderable=False)
+    systems = _cell("Systems", "customer_systems", orderable=False)
     status = _cell("Status", "status")
     created_at = _cell("Added", "created_at", css="cell-tight")
 

@@ -138,6 +138,12 @@ def ago(value: datetime | None) -> str | SafeString:
 
 
 @register.filter
+def words(value: str) -> str:
+    """A name of the code, as people write it."""
+    return value.replace("_", " ").capitalize()
+
+
+@register.filter
 def grouped(value: int) -> str:
     return f"{value:,}"
 
@@ -147,7 +153,7 @@ def took(call: object) -> str:
     """How long a call ran, from being recorded to its end."""
     started, finished = getattr(call, "created_at", None), getattr(call, "finished_at", None)
     if started is None or finished is None:
-        return "-"
+        return ""
     seconds = (finished - started).total_seconds()
     return f"{seconds * 1000:,.0f} ms" if seconds < TEN_SECONDS else f"{seconds:,.1f} s"
 

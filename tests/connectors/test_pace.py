@@ -189,11 +189,16 @@ def test_a_hold_is_never_longer_than_a_quarter_of_an_hour() -> None:
         ("soon", 30),
         ("-5", 30),
         ("²", 30),
-        ("9" * 5000, 900),
-        (format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True), 900),
-        (format_datetime(datetime.now(UTC) - timedelta(days=2), usegmt=True), 1),
+        pytest.param("9" * 5000, 900, id="endless"),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1),
         ("Wed, 21 Oct 2015 07:28:00", 30),
     ],
 )
 def test_retry_after_is_read_however_it_is_said(header: str, seconds: int) -> None:
     assert seconds_to_wait(Answer(429, {"retry-after": header}, b"")) == seconds
+
+
+def test_retry_after_may_be_a_date_to_come() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+
+    assert 80 <= seconds_to_wait(Answer(429, {"retry-after": soon}, b"")) <= 100

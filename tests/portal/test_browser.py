@@ -15,7 +15,7 @@ from tests.conftest import as_role
 from tests.connectors.vendor import StubVendor
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import PASSWORD, SETUP, Person, fresh_step, make_member, make_person
-from tests.portal.factories import Furnished, furnish
+from tests.portal.factories import Furnished, furnish, make_call
 from tests.portal.pages import every_page
 from tests.portal.watch import Watched, barriers, overflow
 
@@ -134,6 +134,23 @@ def test_no_page_is_wider_than_its_window(acme: Furnished, page: Page, as_person
         wide[name] = overflow(page)
 
     assert {name: pixels for name, pixels in wide.items() if pixels} == {}
+
+
+def test_calls_on_a_phone_hold_together(page: Page, as_person) -> None:
+    """Nothing empty is shown, and what belongs together stands in one line."""
+    it = furnish("globex")
+    make_call(it.world, state="unknown", rows_returned=None, rows_dropped=None, tool="halopsa_slow")
+    as_person(it.owner)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(reverse("portal:calls"))
+    cells = page.locator("#calls tbody td:visible")
+    call = page.get_by_role("row", name="halopsa_list_tickets Succeeded")
+    rows, state = call.locator("[data-label=Rows]"), call.locator(".badge")
+
+    assert [text for text in cells.all_inner_texts() if text.strip() in {"", "-"}] == []
+    assert rows.inner_text() == "7 (2 withheld)"
+    assert rows.bounding_box()["height"] < 1.5 * state.bounding_box()["height"]
+    assert abs(state.bounding_box()["y"] - call.get_by_role("link").bounding_box()["y"]) < 8
 
 
 def test_menu_opens_and_closes_on_a_phone(acme: Furnished, page: Page, as_person) -> None:

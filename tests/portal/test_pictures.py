@@ -11,15 +11,15 @@ from django.utils import timezone
 from playwright.sync_api import Page
 
 from connectors.health import Checkup
-from connectors.models import ToolCall
+from connectors.models import ConnectorInstance, ToolCall
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
 from identity.models import Invitation
 from identity.roles import Role
-from identity.services import Client, create_customer, invite, request_password_reset
+from identity.services import Client, create_customer, create_service_account, invite, request_password_reset
 from msplex.decision.verdicts import Gate
 from tests.conftest import as_role
 from tests.factories import make_tenant
-from tests.identity.factories import PASSWORD, SETUP, make_machine, make_member, make_person
+from tests.identity.factories import PASSWORD, SETUP, Person, make_machine, make_member, make_person
 from tests.identity.post import link_in, post
 from tests.portal.factories import PASSED, Furnished, make_call, refused_at
 from tests.portal.pages import every_page
@@ -32,6 +32,7 @@ NAMES = (
     "Oakfield Legal",
     "Bright Harbour Accounting and Bookkeeping Partnership of the North East",
 )
+LONG_NAME = "Automation for the onboarding of clients taken over in the North East and neighbouring counties"
 REFUSALS = (
     (Gate.EVALUATE_POLICY, "policy_denied"),
     (Gate.RESOLVE_CUSTOMER, "customer_required"),
@@ -61,8 +62,9 @@ def northwind(_database: None) -> Furnished:
             map_customer(
                 instance, customer=customer, external_id=str(11 + number), external_name=customer.name, by=SETUP
             )
-        start_instance("halopsa", name="HaloPSA (sandbox)", by=SETUP)
+        start_instance("halopsa", name=f"HaloPSA ({LONG_NAME})", by=SETUP)
     make_person(world, Role.OPERATOR, name="bob")
+    make_person(world, Role.VIEWER, name="with-a-very-long-name-that-does-not-fit-a-phone")
     make_person(world, Role.CUSTOMER_MANAGER, name="carol", customer=world.customers[0])
     machine = make_machine(world, customers=(world.customers[0],), owner=owner)
     with world.acting():
@@ -70,8 +72,17 @@ def northwind(_database: None) -> Furnished:
         customer = world.customers[0]
         late = invite(email="emil@riverside.example", role=Role.CUSTOMER_VIEWER, customer=customer, by=owner.actor)
         Invitation.objects.filter(id=late.pk).update(expires_at=timezone.now() - timedelta(days=1))
+        create_service_account(name=LONG_NAME, purpose=LONG_NAME, owner=owner.user, role=Role.VIEWER, by=SETUP)
+    make_call(world, tool="x" * 128, principal_label=LONG_NAME, customer=None, rows_returned=None, rows_dropped=None)
+    make_call(world, tool="", state=ToolCall.State.UNKNOWN, rows_returned=None, rows_dropped=None)
     calls = [_call(world, instance, number) for number in range(12)]
     return Furnished(world, owner, instance, machine, calls[0], calls[4], late)
+
+
+@pytest.fixture
+def tailspin() -> Person:
+    """The owner of a tenant that has nothing yet."""
+    return make_person(make_tenant("tailspin", customers=0), Role.OWNER)
 
 
 def _call(world, instance, number: int) -> ToolCall:
@@ -131,11 +142,99 @@ def test_pictures_of_every_page(page: Page, northwind: Furnished, as_person, loo
         _picture(page, name, look)
 
 
+EMPTY = ("dashboard", "calls", "connectors", "customers", "people", "service_accounts")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_a_tenant_with_nothing(page: Page, tailspin: Person, as_person, look: str) -> None:
+    as_person(tailspin)
+    _dress(page, look)
+    for name in EMPTY:
+        page.goto(reverse(f"portal:{name}"))
+        _picture(page, f"empty-{name}", look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("role", [Role.BILLING, Role.CUSTOMER_VIEWER])
+def test_pictures_for_those_who_see_less(page: Page, northwind: Furnished, as_person, look: str, role: Role) -> None:
+    customer = northwind.world.customers[0] if role is Role.CUSTOMER_VIEWER else None
+    as_person(make_person(northwind.world, role, name=role.value, customer=customer))
+    _dress(page, look)
+    for name in ("dashboard", "customers") if role is Role.BILLING else ("dashboard", "calls", "connectors"):
+        page.goto(reverse(f"portal:{name}"))
+        _picture(page, f"{role.value}-{name}", look)
+    if role is Role.CUSTOMER_VIEWER:
+        page.goto(reverse("portal:call", args=[northwind.call.pk]))
+        _picture(page, f"{role.value}-call", look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_what_goes_wrong(page: Page, watched: Watched, northwind: Furnished, as_person, look: str) -> None:
+    as_person(northwind.owner)
+    watched.expected |= {404, 422}
+    _dress(page, look)
+    for name, path in (
+        ("no-call-fits", f"{reverse('portal:calls')}?tool=nothing"),
+        ("strange-filter", f"{reverse('portal:calls')}?customer=nobody&instance={northwind.instance.pk}"),
+        ("not-found", "/nothing-here/"),
+    ):
+        page.goto(path)
+        _picture(page, name, look)
+    page.goto(reverse("portal:customer_new"))
+    page.get_by_label("Name", exact=True).fill("Riverside")
+    page.get_by_label("Short name").fill("River Side")
+    page.get_by_role("button", name="Add customer").click()
+    _picture(page, "mend-customer", look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_what_opens(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    as_person(northwind.owner)
+    _dress(page, look)
+    page.goto(reverse("portal:service_account", args=[northwind.machine.id]))
+    page.get_by_role("button", name="Disable").click()
+    _picture(page, "confirm", look, whole=False)
+    page.goto(reverse("portal:account"))
+    page.get_by_role("button", name="Make 10 new codes").click()
+    _picture(page, "codes", look)
+    if look == "narrow":
+        page.goto("/")
+        page.get_by_role("button", name="Menu").click()
+        _picture(page, "menu", look, whole=False)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_a_connection_on_its_way(page: Page, tailspin: Person, as_person, look: str) -> None:
+    as_person(tailspin)
+    _dress(page, look)
+    with tailspin.world.acting():
+        instance = start_instance("halopsa", name=f"Service desk {look}", by=SETUP)
+    url = reverse("portal:connector_instance", args=[instance.pk])
+    page.goto(url)
+    _picture(page, "connection-draft", look)
+    with tailspin.world.acting():
+        settings = {"base_url": "https://tailspin.halopsa.example", "client_id": "msplex"}
+        instance = configure_instance(
+            instance, settings=settings, secret={"client_secret": "not-a-real-secret-0000"}, by=SETUP
+        )
+    page.goto(url)
+    _picture(page, "connection-waiting", look)
+    with tailspin.world.acting():
+        ConnectorInstance.objects.filter(id=instance.id).update(check_asked_at=timezone.now() - timedelta(minutes=2))
+    page.goto(url)
+    _picture(page, "connection-late", look)
+    with tailspin.world.acting():
+        refused = "The vendor did not accept the configured credential."
+        record_health(instance, Checkup("vendor_unauthorized", refused, permanent=True))
+    page.goto(url)
+    _picture(page, "connection-failing", look)
+
+
 def _dress(page: Page, look: str) -> None:
     scheme, width = LOOKS[look]
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
 
 
-def _picture(page: Page, name: str, look: str) -> None:
-    page.screenshot(path=Path(FOLDER) / f"{name}-{look}.png", full_page=True)
+def _picture(page: Page, name: str, look: str, *, whole: bool = True) -> None:
+    page.screenshot(path=Path(FOLDER) / f"{name}-{look}.png", full_page=whole)

@@ -145,6 +145,14 @@ def test_place_that_may_not_be_entered_is_not_shown(acme: Furnished) -> None:
     assert reverse("portal:people") not in page
 
 
+def test_dashboard_says_when_a_role_has_nothing_to_see_there(acme: Furnished) -> None:
+    ben = make_person(acme.world, Role.BILLING, name="ben")
+    bob = make_person(acme.world, Role.VIEWER, name="bob")
+
+    assert "Calls and connections are not part of your role" in text(ben, "/")
+    assert "not part of your role" not in text(bob, "/")
+
+
 def test_withheld_rows_are_counted_for_those_who_see_every_customer(acme: Furnished) -> None:
     """Their number says something of other customers."""
     call = make_call(acme.world, rows_dropped=8765)

@@ -164,6 +164,20 @@ def test_customers_are_mapped_and_unmapped(alice: Person) -> None:
         assert not CustomerMapping.objects.exists()
 
 
+def test_a_connection_without_anyone_left_to_map_says_so() -> None:
+    alice = make_person(make_tenant(customers=1), Role.ADMIN)
+    start(alice)
+    page = reverse("portal:connector_instance", args=[saved(alice).pk])
+    before = alice.browser().get(page).content.decode()
+
+    press(alice, "connector_map", {"customer": alice.world.customers[0].pk, "external_id": "11"})
+    after = alice.browser().get(page).content.decode()
+
+    assert "Map customer" in before
+    assert "Map customer" not in after
+    assert "Every active customer is mapped." in after
+
+
 def test_one_client_of_the_vendor_is_one_customer(alice: Person) -> None:
     start(alice)
     first, second = alice.world.customers[:2]

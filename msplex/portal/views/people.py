@@ -109,6 +109,10 @@ class MatrixRow:
     permission: Permission
     cells: list[bool]
 
+    @property
+    def parts(self) -> list[str]:
+        return self.permission.split(":")
+
 
 @requires(Permission.PORTAL_DASHBOARD_READ)
 def roles(request: PortalRequest) -> HttpResponse:
