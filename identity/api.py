@@ -112,7 +112,7 @@ class MemberViewSet(_PrincipalRooms):
         return members()
 
     @extend_schema(request=None, responses={204: None})
-    @action(detail=True, methods=["post"], url_path="reset-factors")
+    @action(detail=True, methods=["post"], url_path="reset-factors", url_name="reset")
     def reset_factors(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
         services.reset_factors(self.get_object(), by=self.actor)
         return Response(status=204)

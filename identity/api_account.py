@@ -112,13 +112,13 @@ class AccountViewSet(TenantViewSet):
         return Response({"secret": enrolment.secret, "url": enrolment.url}, headers={"Cache-Control": "no-store"})
 
     @extend_schema(request=CodeIn, responses={204: None})
-    @action(detail=False, methods=["post"], url_path="authenticator/confirm")
+    @action(detail=False, methods=["post"], url_path="authenticator/confirm", url_name="confirm")
     def confirm_authenticator(self, request: Request) -> Response:
         services.confirm_renewal(self.own, _valid(CodeIn(data=request.data))["code"])
         return Response(status=204)
 
     @extend_schema(request=None, responses={201: CodesOut})
-    @action(detail=False, methods=["post"], url_path="recovery-codes")
+    @action(detail=False, methods=["post"], url_path="recovery-codes", url_name="codes")
     def recovery_codes(self, request: Request) -> Response:  # noqa: ARG002
         own = self.own
         codes = services.make_recovery_codes(own.user, by=own.actor)

@@ -75,6 +75,7 @@ def _invitation(world: TenantWorld) -> Ids:
 
 
 OBJECTS: dict[str, Callable[[TenantWorld], Ids]] = {
+    "account": lambda _: {},
     "customer": _customer,
     "invitation": _invitation,
     "member": _member,

@@ -140,16 +140,16 @@ ACCOUNT = {"name": "New", "purpose": "New", "role": "viewer", "lifetime": "90"}
 # (room, field) -> what is to be sent beside it
 FORM_FIELDS: dict[tuple[str, str], dict[str, str]] = {
     ("connector_map", "customer"): {"external_id": "77"},
+    ("people_invite", "customer"): PERSON,
     ("person_bind", "customer"): ROLE,
-    ("person_new", "customer"): PERSON,
     ("service_account_bind", "customer"): ROLE,
     ("service_account_new", "customers"): ACCOUNT,
     ("service_account_new", "owner"): ACCOUNT,
 }
 FORMS = {
     "BindingForm": ("person_bind", "service_account_bind"),
+    "InvitationForm": ("people_invite",),
     "MappingForm": ("connector_map",),
-    "MemberForm": ("person_new",),
     "ServiceAccountForm": ("service_account_new",),
 }
 VALUES: dict[str, Find] = {"customer": customer_of, "customers": customer_of, "owner": owner_of, "principal": owner_of}
@@ -185,8 +185,8 @@ def test_another_tenants_id_in_a_form_is_like_an_unknown_one(
 # (route, field) -> what is to be sent beside it
 BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("api:connector-instance-mappings", "customer"): {"external_id": "77"},
+    ("api:invitation-list", "customer"): PERSON,
     ("api:member-bind", "customer"): ROLE,
-    ("api:member-list", "customer"): PERSON,
     ("api:service-account-bind", "customer"): ROLE,
     ("api:service-account-detail", "owner"): {},
     ("api:service-account-list", "customers"): {"name": "New", "purpose": "New", "role": "viewer"},

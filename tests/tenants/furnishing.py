@@ -144,7 +144,8 @@ def _mailbox(user: User, customer: Customer) -> None:
     mail = Mail.objects.create(template="invitation", recipient=user.email, customer=customer)
     Invitation.objects.create(
         email=f"{secrets.token_hex(6)}@x.example", role="customer_viewer", customer=customer, mail=mail,
-        token_hash=secrets.token_bytes(32), inviter_label="tests", expires_at=LATER,
+        token_hash=secrets.token_bytes(32), inviter_id=user.id, inviter_label="tests", expires_at=LATER,
+        accepted_at=NOW, member=user,
     )  # fmt: skip
     PasswordReset.objects.create(user=user, token_hash=secrets.token_bytes(32), expires_at=LATER)
     EmailChange.objects.create(
