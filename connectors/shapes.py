@@ -85,12 +85,12 @@ def text(value: Any, limit: int) -> str | None:
 
 
 def integer(value: Any, _limit: int = 0) -> int | None:
-    """Vendors give the same number as 12 and as "12"."""
+    """Vendors give the same number as 12, as "12" and as " 12"."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return value if abs(value) < 10**15 else None
-    return int(value) if isinstance(value, str) and _INTEGER.match(value) else None
+    return int(value) if isinstance(value, str) and _INTEGER.match(value.strip()) else None
 
 
 def _number(value: Any, _limit: int) -> float | int | None:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -59,6 +59,7 @@ def _tool(*, many: bool) -> Tool:
 
 
 @given(st.lists(objects() | scalars, max_size=6))
+@example([{"id": " 1", "client_id": " 11", "text": "ours"}])  # a number is read however it is spelled, as owners are
 def test_no_text_of_another_customer_comes_out_of_any_list(rows: list[Any]) -> None:
     tool = _tool(many=True)
     try:

@@ -59,7 +59,7 @@ class Place:
 
     def kill_when(self, reached: Callable[[], bool]) -> None:
         process = self.seeding()
-        assert wait_until(reached, 30, pause=0.002), "that point was never reached"
+        assert wait_until(reached, 120, pause=0.002), "that point was never reached"
         assert process.poll() is None, "it was over before"
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -115,7 +115,7 @@ def test_a_start_that_was_interrupted_is_taken_up_by_the_next(place: Place) -> N
     place.kill_when(lambda: place.count("content.identity_user") == 1)
     place.kill_when(lambda: "northwind" in place.draft()["tenants"])
     given_up = place.seeding(patience=1)
-    _, said = given_up.communicate(timeout=60)
+    _, said = given_up.communicate(timeout=240)
     place.kill_when(lambda: place.count("content.connectors_connectorinstance") == 2)
     assert not place.installation.credentials.exists()
 

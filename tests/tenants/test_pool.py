@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -113,7 +114,8 @@ def a_cancelled_request(acme: TenantWorld) -> None:
             await task
         left.set()
 
-    asyncio.run(request())  # and waits for its threads
+    with ThreadPoolExecutor(1) as elsewhere:  # a browser's event loop may be running in this thread
+        elsewhere.submit(asyncio.run, request()).result()
 
 
 def a_context_for_the_whole_session(acme: TenantWorld) -> None:
