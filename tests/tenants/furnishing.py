@@ -18,11 +18,14 @@ from connectors.models import ConnectorInstance, Credential, CustomerMapping, Se
 from identity.models import (
     Attempts,
     CustomerPermission,
+    Passkey,
     Principal,
     RecoveryCode,
     RoleBinding,
+    SecurityPolicy,
     ServiceAccount,
     Session,
+    SpentChallenge,
     TotpDevice,
     User,
 )
@@ -74,6 +77,8 @@ def furnish(name: str, database: str | None = None) -> Furnished:
 
 
 def _rooms_of_the_tenant(world: TenantWorld) -> None:
+    SecurityPolicy.objects.create()
+    SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
     ApprovalPolicy.objects.create(tool=f"{world.workspace}_tool", required=True)
     QuotaCounter.objects.create(connector=world.workspace, month=NOW.date().replace(day=1))
@@ -109,8 +114,9 @@ def _person(customer: Customer) -> User:
     CustomerPermission.objects.create(user=user, content_object=customer, permission=Permission.objects.earliest("id"))
     TotpDevice.objects.create(user=user, name="tests", sealed_seed=secrets.token_bytes(32))
     RecoveryCode.objects.create(user=user, code_hash=secrets.token_bytes(32))
+    Passkey.objects.create(user=user, name="tests", credential_id=secrets.token_bytes(32), public_key=bytes(32))
     Session.objects.create(
-        principal=principal, key_hash=secrets.token_bytes(32), epoch=1, last_seen_at=NOW, expires_at=LATER,
+        principal=principal, customer=customer, key_hash=secrets.token_bytes(32), epoch=1, last_seen_at=NOW, expires_at=LATER,
         mfa_at=NOW, mfa_method="totp",
     )  # fmt: skip
     _machine(user, customer)
@@ -120,6 +126,7 @@ def _person(customer: Customer) -> User:
 def _machine(owner: User, customer: Customer) -> None:
     name = secrets.token_hex(6)
     principal = Principal.objects.create(kind="service_account", label=name, customer=customer)
+    RoleBinding.objects.create(principal=principal, role="operator", customer=customer, created_by="tests")
     ServiceAccount.objects.create(
         id=principal.id, principal=principal, name=name, owner=owner, client_id=name, secret_hash=bytes(32),
         secret_prefix=name, expires_at=LATER,

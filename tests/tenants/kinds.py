@@ -42,6 +42,11 @@ def own(column: str) -> Kind:
     return Kind(f"its own in {column}", ((ANY, f"({ALL} OR ({column} = {SELF}))"),))
 
 
+def own_or_of_customer(column: str) -> Kind:
+    seen = f"({ALL} OR (customer_id = {SCOPE}) OR ({column} = {SELF}))"
+    return Kind(f"its own in {column}, or the customer's", ((ANY, seen),))
+
+
 def log(column: str) -> Kind:
     seen = f"({ALL} OR ({column} = {SCOPE}))"
     added = f"(({column} IS NULL) OR {ALL} OR ({column} = {SCOPE}))"
@@ -50,7 +55,7 @@ def log(column: str) -> Kind:
 
 def own_or_in_scope(column: str, *, own_written: bool) -> Kind:
     seen = f"({ALL} OR (customer_id = {SCOPE}) OR ({column} = {SELF}))"
-    written = seen if own_written else f"({ALL} OR (customer_id = {SCOPE}))"
+    written = seen if own_written else f"({ALL} OR ((customer_id = {SCOPE}) AND ({column} <> {SELF})))"
     name = f"its own in {column}, and the customer's"
     return Kind(name, ((SELECT, seen), (INSERT, written), (UPDATE, written), (DELETE, written)))
 
@@ -68,11 +73,14 @@ KINDS: dict[str, Kind] = {
     "connectors_toolcall": log("customer_id"),
     "identity_attempts": STAFF,
     "identity_customerpermission": of_customer("customer_id"),
+    "identity_passkey": own("user_id"),
     "identity_principal": own_or_in_scope("id", own_written=False),
     "identity_recoverycode": own("user_id"),
     "identity_rolebinding": own_or_in_scope("principal_id", own_written=False),
+    "identity_securitypolicy": SHARED,
     "identity_serviceaccount": own("id"),
-    "identity_session": own("principal_id"),
+    "identity_session": own_or_of_customer("principal_id"),
+    "identity_spentchallenge": OPEN,
     "identity_totpdevice": own("user_id"),
     "identity_user": own_or_in_scope("id", own_written=True),
     "tenants_customer": of_customer("id"),
