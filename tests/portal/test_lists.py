@@ -55,8 +55,8 @@ QUERIES = {
     "connectors": 9,
     "people": 9,
     "service_accounts": 9,
-    "account_sessions": 7,
-    "sign_in_methods": 9,
+    "account_sessions": 8,
+    "sign_in_methods": 10,
 }
 
 

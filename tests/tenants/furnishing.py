@@ -116,8 +116,8 @@ def _person(customer: Customer) -> User:
     RecoveryCode.objects.create(user=user, code_hash=secrets.token_bytes(32))
     Passkey.objects.create(user=user, name="tests", credential_id=secrets.token_bytes(32), public_key=bytes(32))
     Session.objects.create(
-        principal=principal, customer=customer, key_hash=secrets.token_bytes(32), epoch=1, last_seen_at=NOW, expires_at=LATER,
-        mfa_at=NOW, mfa_method="totp",
+        principal=principal, customer=customer, key_hash=secrets.token_bytes(32), epoch=1, last_seen_at=NOW,
+        expires_at=LATER, mfa_at=NOW, mfa_method="totp",
     )  # fmt: skip
     _machine(user, customer)
     return user
