@@ -89,6 +89,7 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
 
 def _rooms_of_a_customer(customer: Customer) -> UUID:
     user = _person(customer)
+    _person(customer)  # a colleague: what is the customer's and not one's own
     principal = {"principal_id": user.id, "connector": "halopsa", "tool": "list_tickets"}
     who = {"principal_kind": "user", "principal_label": "tests"}
     UsageEvent.objects.create(customer=customer, occurred_at=NOW, **principal)
@@ -126,7 +127,6 @@ def _person(customer: Customer) -> User:
 def _machine(owner: User, customer: Customer) -> None:
     name = secrets.token_hex(6)
     principal = Principal.objects.create(kind="service_account", label=name, customer=customer)
-    RoleBinding.objects.create(principal=principal, role="operator", customer=customer, created_by="tests")
     ServiceAccount.objects.create(
         id=principal.id, principal=principal, name=name, owner=owner, client_id=name, secret_hash=bytes(32),
         secret_prefix=name, expires_at=LATER,

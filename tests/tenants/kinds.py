@@ -55,7 +55,8 @@ def log(column: str) -> Kind:
 
 def own_or_in_scope(column: str, *, own_written: bool) -> Kind:
     seen = f"({ALL} OR (customer_id = {SCOPE}) OR ({column} = {SELF}))"
-    written = seen if own_written else f"({ALL} OR ((customer_id = {SCOPE}) AND ({column} <> {SELF})))"
+    others = f"({ALL} OR ((customer_id = {SCOPE}) AND ({column} <> {SELF})))"
+    written = seen if own_written else others
     name = f"its own in {column}, and the customer's"
     return Kind(name, ((SELECT, seen), (INSERT, written), (UPDATE, written), (DELETE, written)))
 
