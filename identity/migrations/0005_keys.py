@@ -12,6 +12,8 @@ SEEN = (
     "(SELECT msplex.all_customers()) OR customer_id = ANY ((SELECT msplex.customers())::uuid[])"
     " OR principal_id = (SELECT msplex.principal())"
 )
+# A session stays its person's, with its key and its beginning: only what happens to it is written.
+WRITTEN = "epoch, data, last_seen_at, expires_at, mfa_at, mfa_method, ended_at, end_reason, ended_by"
 # One's own sessions, and for a customer's managers those of the customer's people.
 SESSION_POLICY = [
     "DROP POLICY customer ON identity_session",
@@ -203,7 +205,11 @@ class Migration(migrations.Migration):
         tenant_fk("identity_session", "customer_id", "tenants_customer"),
         migrations.RunSQL(SESSION_POLICY, migrations.RunSQL.noop),
         migrations.RunSQL(
-            "GRANT SELECT, UPDATE (ended_at, end_reason, ended_by) ON identity_session TO msplex_worker",
+            [
+                "REVOKE UPDATE ON identity_session FROM msplex_app",
+                f"GRANT UPDATE ({WRITTEN}) ON identity_session TO msplex_app",
+                "GRANT SELECT, UPDATE (ended_at, end_reason, ended_by) ON identity_session TO msplex_worker",
+            ],
             migrations.RunSQL.noop,
         ),
     ]

@@ -26,6 +26,7 @@ from tenants.errors import Invalid, NotAllowed, NotFound
 from tests.conftest import as_role
 from tests.factories import make_tenant
 from tests.identity.factories import SETUP, make_member, make_person
+from tests.tenants.furnishing import as_administrator
 
 
 def policy(world, *, by=SETUP, idle=60, session=720, passkeys=False):
@@ -41,7 +42,8 @@ def signed_in(person):
 
 
 def age(person, **changed):
-    with person.world.acting():
+    """As the administrator: no process may write when a session began."""
+    with as_administrator(), person.world.acting():
         Session.objects.filter(principal_id=person.id).update(**changed)
 
 

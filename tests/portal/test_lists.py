@@ -62,8 +62,8 @@ QUERIES = {
     "people": 10,
     "people_invitations": 8,
     "service_accounts": 9,
-    "account_sessions": 7,
-    "sign_in_methods": 9,
+    "account_sessions": 8,
+    "sign_in_methods": 10,
 }
 
 

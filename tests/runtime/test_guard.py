@@ -34,7 +34,9 @@ def become(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     def put_on(process: Process, **changes: object) -> None:
         settings.MSPLEX_PROCESS = process.value
         given = {name: getattr(settings, name) if name in KEYS[process] else "" for name in ALL_KEYS}
-        monkeypatch.setattr(guard, "settings", SimpleNamespace(**{"COMMAND_URLS_GIVEN": [], **given, **changes}))
+        monkeypatch.setattr(
+            guard, "settings", SimpleNamespace(**{"COMMAND_URLS_GIVEN": [], "PRODUCTION": False, **given, **changes})
+        )
 
     return put_on
 

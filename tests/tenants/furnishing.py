@@ -25,13 +25,16 @@ from identity.models import (
     OAuthApplication,
     OAuthCode,
     OAuthRefreshToken,
+    Passkey,
     PasswordReset,
     Principal,
     RecoveryCode,
     RoleBinding,
+    SecurityPolicy,
     ServiceAccount,
     ServiceAccountSecret,
     Session,
+    SpentChallenge,
     TotpDevice,
     User,
 )
@@ -83,6 +86,8 @@ def furnish(name: str, database: str | None = None) -> Furnished:
 
 
 def _rooms_of_the_tenant(world: TenantWorld) -> None:
+    SecurityPolicy.objects.create()
+    SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
     ApprovalPolicy.objects.create(tool=f"{world.workspace}_tool", required=True)
     QuotaCounter.objects.create(connector=world.workspace, month=NOW.date().replace(day=1))
@@ -119,9 +124,10 @@ def _person(customer: Customer) -> User:
     CustomerPermission.objects.create(user=user, content_object=customer, permission=Permission.objects.earliest("id"))
     TotpDevice.objects.create(user=user, name="tests", sealed_seed=secrets.token_bytes(32))
     RecoveryCode.objects.create(user=user, code_hash=secrets.token_bytes(32))
+    Passkey.objects.create(user=user, name="tests", credential_id=secrets.token_bytes(32), public_key=bytes(32))
     Session.objects.create(
-        principal=principal, key_hash=secrets.token_bytes(32), epoch=1, last_seen_at=NOW, expires_at=LATER,
-        mfa_at=NOW, mfa_method="totp",
+        principal=principal, customer=customer, key_hash=secrets.token_bytes(32), epoch=1, last_seen_at=NOW,
+        expires_at=LATER, mfa_at=NOW, mfa_method="totp",
     )  # fmt: skip
     _mailbox(user, customer)
     _machine(user, customer)

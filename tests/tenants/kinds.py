@@ -42,6 +42,11 @@ def own(column: str) -> Kind:
     return Kind(f"its own in {column}", ((ANY, f"({ALL} OR ({column} = {SELF}))"),))
 
 
+def own_or_of_customer(column: str) -> Kind:
+    seen = f"({ALL} OR (customer_id = {SCOPE}) OR ({column} = {SELF}))"
+    return Kind(f"its own in {column}, or the customer's", ((ANY, seen),))
+
+
 def log(column: str) -> Kind:
     seen = f"({ALL} OR ({column} = {SCOPE}))"
     added = f"(({column} IS NULL) OR {ALL} OR ({column} = {SCOPE}))"
@@ -76,13 +81,16 @@ KINDS: dict[str, Kind] = {
     "identity_oauthapplication": OPEN,
     "identity_oauthcode": own("user_id"),
     "identity_oauthrefreshtoken": own("user_id"),
+    "identity_passkey": own("user_id"),
     "identity_passwordreset": own("user_id"),
     "identity_principal": own_or_in_scope("id", own_written=False),
     "identity_recoverycode": own("user_id"),
     "identity_rolebinding": own_or_in_scope("principal_id", own_written=False),
+    "identity_securitypolicy": SHARED,
     "identity_serviceaccount": own("id"),
     "identity_serviceaccountsecret": own("account_id"),
-    "identity_session": own("principal_id"),
+    "identity_session": own_or_of_customer("principal_id"),
+    "identity_spentchallenge": OPEN,
     "identity_totpdevice": own("user_id"),
     "identity_user": own_or_in_scope("id", own_written=True),
     "tenants_customer": of_customer("id"),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from identity import services
-from identity.models import Session
+from identity.models import SecurityPolicy, Session
 from identity.permissions import Permission
 from identity.selectors import security_policy, sessions_in_sight
 from identity.sessions import ends_by_itself
@@ -25,9 +25,9 @@ def _sessions(request: PortalRequest, principal_id: UUID) -> QuerySet[Session]:
     return sessions_in_sight(request.principal).filter(principal_id=principal_id)
 
 
-def _page(request: PortalRequest, principal_id: UUID) -> Stretch[Session]:
+def _page(request: PortalRequest, principal_id: UUID, policy: SecurityPolicy) -> Stretch[Session]:
     """Those that ended by themselves say so at once, also before the sweep has written it."""
-    page, policy, now = stretch(_sessions(request, principal_id), request.GET), security_policy(), timezone.now()
+    page, now = stretch(_sessions(request, principal_id), request.GET), timezone.now()
     for row in page.rows:
         ended_at, reason = ends_by_itself(row, policy)
         if row.ended_at is None and ended_at <= now:
@@ -37,7 +37,8 @@ def _page(request: PortalRequest, principal_id: UUID) -> Stretch[Session]:
 
 @requires(Permission.PORTAL_DASHBOARD_READ)
 def account_sessions(request: PortalRequest) -> HttpResponse:
-    context = {"page": _page(request, request.principal.id), "policy": security_policy()}
+    policy = security_policy()
+    context = {"page": _page(request, request.principal.id, policy), "policy": policy}
     return render(request, "portal/sessions/own.html", context)
 
 
@@ -62,7 +63,7 @@ def account_sessions_revoke(request: PortalRequest) -> HttpResponse:
 def person_sessions(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(selectors.people(), pk)
     may_manage = request.principal.allows(Permission.IDENTITY_MEMBER_MANAGE)
-    context = {"person": found, "page": _page(request, pk), "may_manage": may_manage}
+    context = {"person": found, "page": _page(request, pk, security_policy()), "may_manage": may_manage}
     return render(request, "portal/sessions/person.html", context)
 
 
