@@ -106,7 +106,7 @@ class MemberViewSet(_PrincipalRooms):
         "events": Permission.AUDIT_EVENT_READ,
         "reset_factors": Permission.IDENTITY_MEMBER_MANAGE,
     }
-    recent_mfa_actions = frozenset({"create", *_PrincipalRooms.recent_mfa_actions})
+    recent_mfa_actions = frozenset({"reset_factors", *_PrincipalRooms.recent_mfa_actions})
 
     def get_queryset(self) -> QuerySet[User]:
         return members()

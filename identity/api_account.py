@@ -71,6 +71,7 @@ class AccountViewSet(TenantViewSet):
         ("list", "rename", "password", "email", "authenticator", "confirm_authenticator", "recovery_codes", "events"),
         Permission.PORTAL_DASHBOARD_READ,
     )
+    recent_mfa_actions = frozenset({"email", "authenticator", "confirm_authenticator", "recovery_codes"})
 
     @property
     def own(self) -> services.Own:

@@ -25,6 +25,7 @@ class InvitationViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         "resend": Permission.IDENTITY_MEMBER_MANAGE,
         "withdraw": Permission.IDENTITY_MEMBER_MANAGE,
     }
+    recent_mfa_actions = frozenset({"create", "resend", "withdraw"})
 
     @property
     def actor(self) -> Actor:

@@ -121,6 +121,7 @@ class PasskeyViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     required_permissions = dict.fromkeys(
         ("list", "retrieve", "options_for_new", "create", "partial_update", "destroy"), Permission.PORTAL_DASHBOARD_READ
     )
+    recent_mfa_actions = frozenset({"create", "destroy"})
 
     def get_queryset(self) -> QuerySet[Passkey]:
         return passkeys_of(self.acting.id)
@@ -187,6 +188,7 @@ class SecurityPolicyViewSet(_Rooms):
     serializer_class = SecurityPolicyBody
     pagination_class = None  # type: ignore[assignment]
     required_permissions = dict.fromkeys(("list", "create"), Permission.TENANT_SETTINGS_MANAGE)
+    recent_mfa_actions = frozenset({"create"})
 
     @extend_schema(responses=SecurityPolicyBody, operation_id="security_policy_retrieve")
     def list(self, request: Request) -> Response:  # noqa: ARG002

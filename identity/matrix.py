@@ -39,6 +39,7 @@ ALL_BUT_BILLING = EVERYBODY - {BILLING}
 ADMINS = frozenset({OWNER, ADMIN})
 SETS_UP = ADMINS | {OPERATOR}
 MANAGES_PEOPLE = ADMINS | {CUSTOMER_MANAGER}
+READS_EVENTS = MANAGES_PEOPLE | {VIEWER, VIEWER_OF_ONE, CUSTOMER_VIEWER}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,15 +105,29 @@ SURFACES = (
         reads=("people", "person", "member.list", "member.retrieve"),
     ),
     Surface(
-        "People", "Add people", MANAGES_PEOPLE,
-        reads=("person_new",), confirmed=("person_new", "member.create"),
+        "People", "See invitations", MANAGES_PEOPLE,
+        reads=("people_invitations", "invitation.list", "invitation.retrieve"),
+    ),
+    Surface(
+        "People", "Invite people, send again and withdraw invitations", MANAGES_PEOPLE,
+        reads=("people_invite",),
+        confirmed=(
+            "people_invite", "people_resend", "people_withdraw",
+            "invitation.create", "invitation.resend", "invitation.withdraw",
+        ),
     ),
     Surface(
         "People", "Give and take roles, disable, enable, reset factors", MANAGES_PEOPLE,
         confirmed=(
             "person_bind", "person_unbind", "person_disable", "person_enable", "person_reset",
-            "member.bind", "member.unbind", "member.disable", "member.enable",
+            "member.bind", "member.unbind", "member.disable", "member.enable", "member.reset_factors",
         ),
+    ),
+    Surface("People", "See what was done to an account", READS_EVENTS, reads=("member.events",)),
+    Surface("People", "See people's sessions", MANAGES_PEOPLE, reads=("person_sessions",)),
+    Surface(
+        "People", "End people's sessions", MANAGES_PEOPLE, changes=("person_session_revoke", "person_sessions_revoke"),
+        why_unconfirmed="It takes away and never gives: whoever is signed out signs in again.",
     ),
     Surface("People", "Look up who has which role", MANAGES_PEOPLE, reads=("bindings", "binding.list")),
     Surface(
@@ -141,16 +156,72 @@ SURFACES = (
             "service-account.bind", "service-account.unbind", "service-account.disable", "service-account.enable",
         ),
     ),
+    Surface("Security", "See how strict signing in is", frozenset({OWNER}), reads=("security", "security-policy.list")),
+    Surface(
+        "Security", "Change how strict signing in is", frozenset({OWNER}),
+        confirmed=("security", "security-policy.create"),
+    ),
     Surface(
         "Your account", "See and dress your account", EVERYBODY,
-        reads=("account",), changes=("theme",), why_unconfirmed="Colours.",
+        reads=("account", "account_history", "account.list", "account.events"), changes=("theme",),
+        why_unconfirmed="Colours.",
     ),
     Surface(
         "Your account", "Confirm your second factor", EVERYBODY,
         reads=("step_up", "second-factor.list"), changes=("step_up", "second-factor.create"),
         why_unconfirmed="It takes the second factor itself.",
     ),
-    Surface("Your account", "Make new recovery codes", EVERYBODY, confirmed=("recovery_codes",)),
+    Surface(
+        "Your account", "Change your name", EVERYBODY,
+        reads=("account_name",), changes=("account_name", "account.rename"),
+        why_unconfirmed="A name opens nothing.",
+    ),
+    Surface(
+        "Your account", "Change your password", EVERYBODY,
+        reads=("account_password",), changes=("account_password", "account.password"),
+        why_unconfirmed="It asks for the current password itself, and the second factor stays as it is.",
+    ),
+    Surface(
+        "Your account", "Change your email address", EVERYBODY,
+        reads=("account_email",), confirmed=("account_email", "account.email"),
+    ),
+    Surface(
+        "Your account", "Change your authenticator app", EVERYBODY,
+        reads=("account_authenticator",),
+        confirmed=("account_authenticator", "account.authenticator", "account.confirm_authenticator"),
+    ),
+    Surface(
+        "Your account", "Make new recovery codes", EVERYBODY, confirmed=("recovery_codes", "account.recovery_codes"),
+    ),
+    Surface(
+        "Your account", "See your ways to sign in", EVERYBODY,
+        reads=("sign_in_methods", "passkey.list", "passkey.retrieve"),
+    ),
+    Surface(
+        "Your account", "Add and remove passkeys", EVERYBODY,
+        confirmed=("own_passkey_new", "own_passkey_remove", "passkey.create", "passkey.destroy"),
+    ),
+    Surface(
+        "Your account", "Name passkeys, and begin to add one", EVERYBODY,
+        changes=("own_passkey_rename", "passkey.partial_update", "passkey.options_for_new"),
+        why_unconfirmed="A name opens nothing, and a passkey that was begun lets nobody in before it is added.",
+    ),
+    Surface(
+        "Your account", "See sessions", EVERYBODY, reads=("account_sessions", "session.list", "session.retrieve"),
+    ),
+    Surface(
+        "Your account", "End sessions", EVERYBODY,
+        changes=("account_session_revoke", "account_sessions_revoke", "session.revoke", "session.revoke_all"),
+        why_unconfirmed="It takes away and never gives: whoever is signed out signs in again.",
+    ),
+    Surface("Your account", "See agents", EVERYBODY, reads=("agents", "agent.list", "agent.retrieve")),
+    Surface(
+        "Your account", "Connect an agent", EVERYBODY, reads=("agent_connect",), confirmed=("agent_connect",),
+    ),
+    Surface(
+        "Your account", "Disconnect agents", EVERYBODY, changes=("agent_end", "agent.end"),
+        why_unconfirmed="It takes away and never gives: an agent comes back by a person's consent only.",
+    ),
 )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def undo_email_change(token: str, *, client: Client) -> EmailChange:
         _move(change.user, change.old_email)
         change.user.set_unusable_password()  # whoever changed the address knew it
         change.user.save(update_fields=["password"])
-        end_credentials(change.user.principal)
+        end_credentials(change.user.principal, by=change.old_email)
         _forget_later(change)
         context = {"name": change.user.name, "email": change.old_email}
         send_mail_on_commit("email_restored", change.old_email, context, customer_id=change.user.customer_id)

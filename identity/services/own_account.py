@@ -17,6 +17,7 @@ from identity.models import Principal, Session, User
 from identity.principals import ActingPrincipal, PrincipalKind
 from identity.services.attempts import admit, forgive
 from identity.services.authority import whole_tenant
+from identity.services.ending import end_other_sessions
 from identity.services.mail import tell
 from identity.services.members import check_password
 from identity.services.moments import spoken
@@ -73,7 +74,7 @@ def change_password(own: Own, *, current: str, new: str) -> None:
         if fits(new[:LONGEST_PASSWORD], own.user.password):
             raise Invalid("This is your password already. Choose another one.", field="password", code="password_same")
         set_password(own.user, new)
-        end_others(own)
+        end_others(own, Session.End.PASSWORD_CHANGED)
         own.record(EventKind.PASSWORD_CHANGED)
         tell(own.user, "password_changed", at=spoken(timezone.now()), address=own.actor.address)
 
@@ -88,14 +89,13 @@ def _lock(own: Own) -> None:
     User.objects.select_for_update().get(id=own.user.pk)
 
 
-def end_others(own: Own) -> None:
+def end_others(own: Own, reason: Session.End) -> None:
     """Sessions and tokens carry the old epoch and stop working; this session goes on with the new one."""
     with whole_tenant():
         Principal.objects.filter(id=own.user.pk).update(epoch=F("epoch") + 1)
         epoch = Principal.objects.values_list("epoch", flat=True).get(id=own.user.pk)
-        live = Session.objects.filter(principal_id=own.user.pk, ended_at=None)
-        live.exclude(id=own.session_id).update(ended_at=timezone.now())
-        live.filter(id=own.session_id).update(epoch=epoch)
+        end_other_sessions(own.user.pk, reason, by=own.actor.label, keep=own.session_id)
+        Session.objects.filter(id=own.session_id, ended_at=None).update(epoch=epoch)
 
 
 @transaction.atomic

@@ -13,7 +13,7 @@ from audit.services import record
 from identity.cookies import PendingSignIn
 from identity.errors import LinkNotValid
 from identity.links import Link, Purpose
-from identity.models import PasswordReset, User
+from identity.models import PasswordReset, Session, User
 from identity.services.attempts import admit
 from identity.services.factors import confirmed_device
 from identity.services.mail import enqueue_nothing_on_commit, send_mail_on_commit, tell
@@ -81,7 +81,7 @@ def reset_password(token: str, *, password: str, client: Client) -> PendingSignI
         user = _valid(link, lock=True).user
         set_password(user, password)
         PasswordReset.objects.filter(user=user).delete()
-        end_credentials(user.principal)
+        end_credentials(user.principal, Session.End.PASSWORD_CHANGED, by=user.email)
         _record(EventKind.PASSWORD_RESET, user, user_actor(user, client))
         tell(user, "password_changed", at=spoken(timezone.now()), address=client.address)
         return _pending(user, link.tenant_id)

@@ -6,7 +6,7 @@ from django.utils import timezone
 from audit.kinds import EventKind
 from identity.errors import CodeRefused
 from identity.factors import accept_next_totp, new_seed, otpauth_url, seed_text
-from identity.models import TotpDevice
+from identity.models import Session, TotpDevice
 from identity.services.factors import Enrolment
 from identity.services.mail import tell
 from identity.services.moments import spoken
@@ -34,7 +34,7 @@ def confirm_renewal(own: Own, code: str) -> None:
     with transaction.atomic():
         if not accept_next_totp(_lock(own), code):
             raise CodeRefused
-        end_others(own)
+        end_others(own, Session.End.FACTOR_CHANGED)
         own.record(EventKind.MFA_REPLACED, body={"method": "totp"})
         tell(own.user, "factor_replaced", at=spoken(timezone.now()), address=own.actor.address)
 

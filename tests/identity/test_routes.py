@@ -27,6 +27,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from rest_framework import serializers as drf
 
 from identity import forms, serializers
+from identity.models import AgentSession, Passkey, Session, User
 from identity.roles import Role
 from identity.selectors import acting_principal
 from identity.services import create_customer, invite
@@ -34,7 +35,8 @@ from identity.tokens import read_access_token
 from msplex import settings as product
 from tenants.ids import uuid7
 from tests.factories import TenantWorld, make_tenant
-from tests.identity.factories import SETUP, make_machine, make_person
+from tests.identity.factories import SETUP, make_machine, make_member, make_person
+from tests.oauth.flow import McpClient
 
 pytestmark = pytest.mark.usefixtures("whole_portal")
 Ids = dict[str, Any]
@@ -74,18 +76,50 @@ def _invitation(world: TenantWorld) -> Ids:
         return {"pk": invite(email=f"{uuid7().hex}@x.example", role=Role.VIEWER, by=SETUP).pk}
 
 
+def _agent(world: TenantWorld) -> Ids:
+    McpClient.registered().tokens(make_member(world, Role.OPERATOR, name="routed"), world.customers[0])
+    with world.acting():
+        return {"pk": AgentSession.objects.latest("id").pk}
+
+
+def _passkey(world: TenantWorld) -> Ids:
+    """Of who asks, for others have none to see; and a second one, for the last factor stays."""
+    with world.acting():
+        asking = User.objects.filter(name="Alice").first()
+    user = asking or make_person(world).user
+    with world.acting():
+        for name in ("Phone", "Laptop"):
+            made = Passkey.objects.create(user=user, name=name, credential_id=uuid7().bytes)
+    return {"pk": made.pk}
+
+
+def _session(world: TenantWorld) -> Ids:
+    person = make_person(world, Role.VIEWER, name="routed")
+    person.browser()
+    with world.acting():
+        return {"pk": Session.objects.get(principal_id=person.id).pk}
+
+
 OBJECTS: dict[str, Callable[[TenantWorld], Ids]] = {
     "account": lambda _: {},
+    "agent": _agent,
+    "binding": lambda _: {},
     "customer": _customer,
     "invitation": _invitation,
     "member": _member,
+    "passkey": _passkey,
+    "second-factor": lambda _: {},
+    "security-policy": lambda _: {},
     "service-account": _service_account,
+    "session": _session,
+    "session-revoke": lambda _: {},
 }
 BODIES: dict[str, Body] = {
     "bind": {"role": "operator"},
     "partial_update": {},
+    "passkey-partial_update": {"name": "Routed"},
     "rotate": {},
-}  # by action; the others take none
+}  # by action, or by room and action; the others take none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +135,8 @@ class Route:
         return self.ask_path(api, path)
 
     def ask_path(self, api: Browser, path: str) -> HttpResponse:
-        return getattr(api, self.method)(path, BODIES.get(self.action), content_type="application/json")
+        body = BODIES.get(str(self), BODIES.get(self.action))
+        return getattr(api, self.method)(path, body, content_type="application/json")
 
     def objects(self, world: TenantWorld) -> Ids:
         make = OBJECTS.get(self.room)

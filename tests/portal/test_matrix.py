@@ -33,7 +33,7 @@ def is_open(bearer: Bearer, action: Action) -> bool:
 
 def is_refused(response) -> bool:
     if response.status_code != 403:
-        assert response.status_code in {200, 204, 302, 400, 401, 404, 409, 422}, response.status_code
+        assert response.status_code in {200, 201, 204, 302, 400, 401, 404, 409, 422}, response.status_code
         assert not response.headers.get("Location", "").startswith("/sign-in/")
         return False
     assert "This needs the permission" in response.content.decode()

@@ -137,15 +137,28 @@ def test_what_waits_is_shown_once(alice: Person) -> None:
 def test_passwords_do_not_wait_in_the_session(alice: Person) -> None:
     browser = alice.browser()
     alice.confirmed(ago=LATE)
-    given = {"name": "Bob", "email": "bob@acme.example", "role": "operator", "password": PASSWORD}
     fresh_step()
 
-    browser.post(reverse("portal:person_new"), given)
+    browser.post(reverse("portal:account_email"), {"email": "alice@new.example", "current": PASSWORD})
     shown = browser.post(PAGE, {"code": alice.code()})
 
-    assert shown.context["waiting"].missing == ("password",)
+    assert shown.context["waiting"].fields == (("email", "alice@new.example"),)
+    assert shown.context["waiting"].missing == ("current",)
     assert PASSWORD not in shown.content.decode()
     assert 'type="password"' in shown.content.decode()
+
+
+@pytest.mark.parametrize("room", ["agent_connect", "own_passkey_new"])
+def test_what_belongs_to_its_page_starts_over_there(alice: Person, room: str) -> None:
+    browser = alice.browser()
+    alice.confirmed(ago=LATE)
+    here = reverse("portal:agent_connect") + "?request=sealed"
+
+    asked = browser.post(reverse(f"portal:{room}"), {"customer": "*"}, headers={"Referer": f"http://testserver{here}"})
+    confirmed = browser.post(PAGE, {"code": alice.recovery_codes[0]})
+
+    assert asked["Location"] == PAGE
+    assert (confirmed.status_code, confirmed["Location"]) == (302, here)
 
 
 def test_vendor_credentials_do_not_wait_in_the_session(alice: Person, monkeypatch) -> None:

@@ -84,11 +84,9 @@ TWINS = {
 BY_ITSELF = {
     "agent_connect": "a person's consent, in the browser that a client has opened; its answer is the client's",
     "theme": "a cookie of this browser",
-    "recovery_codes": "a person's own way in, shown once to eyes and never to a program",
     "person_sessions": "the API has one list of sessions: everyone's own, and theirs for those who see people",
     "person_session_revoke": "as person_sessions; the service asks who may manage whom",
     "person_sessions_revoke": "as person_sessions; the service asks who may manage whom",
-    "person_reset": "a second factor is taken away by a person who looks at whose it is",
 }
 
 

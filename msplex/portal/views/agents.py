@@ -57,7 +57,7 @@ def _away(uri: str) -> HttpResponse:
     return response
 
 
-@requires(Permission.PORTAL_DASHBOARD_READ)
+@requires(Permission.PORTAL_DASHBOARD_READ, recent_mfa=True)
 @never_cache
 def agent_connect(request: PortalRequest) -> HttpResponseBase:
     asked = AuthorizationRequest.read(request.GET.get("request", ""))

@@ -33,7 +33,7 @@ def invitations(request: PortalRequest) -> HttpResponse:
     return render(request, "portal/invitations/list.html", context)
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 def invite(request: PortalRequest) -> HttpResponse:
     form = InvitationForm(request.POST or None, principal=request.principal)
     if request.method != "POST":
@@ -45,7 +45,7 @@ def invite(request: PortalRequest) -> HttpResponse:
     return mend(request, "portal/invitations/form.html", {"form": form})
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def resend(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(all_invitations(), pk)
@@ -54,7 +54,7 @@ def resend(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:people_invitations")
 
 
-@requires(Permission.IDENTITY_MEMBER_MANAGE)
+@requires(Permission.IDENTITY_MEMBER_MANAGE, recent_mfa=True)
 @require_POST
 def withdraw(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(all_invitations(), pk)

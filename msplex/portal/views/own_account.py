@@ -58,7 +58,7 @@ def account_password(request: PortalRequest) -> HttpResponse:
     return mend(request, "portal/account/password.html", {"form": form})
 
 
-@requires(Permission.PORTAL_DASHBOARD_READ)
+@requires(Permission.PORTAL_DASHBOARD_READ, recent_mfa=True, unkept=frozenset({"current"}))
 @never_cache
 @sensitive_post_parameters("current")
 def account_email(request: PortalRequest) -> HttpResponse:
@@ -77,7 +77,7 @@ def account_email(request: PortalRequest) -> HttpResponse:
     return mend(request, "portal/account/email.html", {"form": form})
 
 
-@requires(Permission.PORTAL_DASHBOARD_READ)
+@requires(Permission.PORTAL_DASHBOARD_READ, recent_mfa=True, unkept=frozenset({"code"}))
 @never_cache
 @sensitive_post_parameters("code")
 def account_authenticator(request: PortalRequest) -> HttpResponse:

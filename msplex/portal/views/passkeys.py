@@ -36,7 +36,7 @@ def sign_in_methods(request: PortalRequest) -> HttpResponse:
     return render(request, PAGE, _about(request))
 
 
-@requires(Permission.PORTAL_DASHBOARD_READ)
+@requires(Permission.PORTAL_DASHBOARD_READ, recent_mfa=True)
 @require_POST
 def own_passkey_new(request: PortalRequest) -> HttpResponse:
     form = NewPasskeyForm(request.POST)
@@ -62,7 +62,7 @@ def own_passkey_rename(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:sign_in_methods")
 
 
-@requires(Permission.PORTAL_DASHBOARD_READ)
+@requires(Permission.PORTAL_DASHBOARD_READ, recent_mfa=True)
 @require_POST
 def own_passkey_remove(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(passkeys_of(request.user.pk), pk)

@@ -15,7 +15,7 @@ from msplex.portal.security_forms import SecurityForm
 PAGE = "portal/security/security.html"
 
 
-@requires(Permission.TENANT_SETTINGS_MANAGE)
+@requires(Permission.TENANT_SETTINGS_MANAGE, recent_mfa=True)
 def security(request: PortalRequest) -> HttpResponse:
     form = SecurityForm(request.POST or None, initial=security_policy().values())
     if request.method != "POST":

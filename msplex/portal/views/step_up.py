@@ -23,13 +23,21 @@ from msplex.portal.answers import mend
 from msplex.portal.requests import PortalRequest
 
 VERBS = {
+    "authenticator": "Change the authenticator app",
     "bind": "Give a role",
+    "codes": "Make new recovery codes",
     "disable": "Disable",
+    "email": "Change the email address",
     "enable": "Enable",
     "new": "Create",
+    "resend": "Send the invitation again",
     "reset": "Reset the second factor",
+    "security": "Change the security settings",
     "unbind": "Take a role away",
+    "withdraw": "Withdraw the invitation",
 }
+# What they send belongs to the page it was on, the request of a client or the answer of a device: it starts over there.
+STARTS_OVER = {"agent_connect", "own_passkey_new"}
 PAGE = "portal/step_up/code.html"
 
 
@@ -65,9 +73,19 @@ def _go_on(request: PortalRequest) -> HttpResponseBase:
     if waiting is None:
         messages.success(request, "Confirmed. What needs a recent second factor is open for 15 minutes.")
         return redirect("portal:dashboard")
+    if _room(waiting.path) in STARTS_OVER:
+        messages.success(request, "Confirmed. Nothing was done yet: do it again here.")
+        return redirect(waiting.origin)
     verb, about = _what(waiting.path)
     context = {"waiting": waiting, "verb": verb, "about": about, "shown": _shown(waiting)}
     return render(request, "portal/step_up/go_on.html", context)
+
+
+def _room(path: str) -> str:
+    try:
+        return resolve(path).url_name or ""
+    except Resolver404:
+        return ""
 
 
 def _what(path: str) -> tuple[str, str]:
