@@ -6,7 +6,7 @@ import pytest
 
 from identity.roles import Role
 from tests.factories import make_tenant
-from tests.identity.factories import make_machine
+from tests.identity.factories import make_person
 from tests.identity.post import post, token_in
 
 PATH = "/api/v1/invitations/"
@@ -19,7 +19,7 @@ def _post(browser, path, body=None):
 
 def test_an_invitations_life() -> None:
     acme = make_tenant()
-    api = make_machine(acme, Role.ADMIN).api()
+    api = make_person(acme, Role.ADMIN).browser()
 
     made = _post(api, PATH, GUEST)
     path = f"{PATH}{made.json()['id']}/"
@@ -40,8 +40,8 @@ def test_an_invitations_life() -> None:
 
 def test_an_answer_does_not_depend_on_another_tenants_invitation() -> None:
     acme, globex = make_tenant("acme"), make_tenant("globex")
-    foreign = _post(make_machine(globex, Role.ADMIN).api(), PATH, GUEST).json()["id"]
-    api = make_machine(acme, Role.ADMIN).api()
+    foreign = _post(make_person(globex, Role.ADMIN).browser(), PATH, GUEST).json()["id"]
+    api = make_person(acme, Role.ADMIN).browser()
 
     for action in ("", "resend/", "withdraw/"):
         ask = api.get if not action else api.post
@@ -54,7 +54,7 @@ def test_an_answer_does_not_depend_on_another_tenants_invitation() -> None:
     [({"email": "x"}, "email"), ({"role": "king"}, "role"), ({"role": "customer_viewer"}, "customer")],
 )
 def test_wrong_input_names_its_field(body: dict[str, str], field: str) -> None:
-    response = _post(make_machine(make_tenant(), Role.ADMIN).api(), PATH, GUEST | body)
+    response = _post(make_person(make_tenant(), Role.ADMIN).browser(), PATH, GUEST | body)
 
     assert response.status_code == 400
     assert list(response.json()["fields"]) == [field]
@@ -62,7 +62,7 @@ def test_wrong_input_names_its_field(body: dict[str, str], field: str) -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_list_costs_the_same_for_any_length(count: int, django_assert_num_queries) -> None:
-    api = make_machine(make_tenant(), Role.ADMIN).api()
+    api = make_person(make_tenant(), Role.ADMIN).browser()
     for number in range(count):
         _post(api, PATH, GUEST | {"email": f"p{number}@x.example"})
 
