@@ -66,5 +66,5 @@ def test_the_list_costs_the_same_for_any_length(count: int, django_assert_num_qu
     for number in range(count):
         _post(api, PATH, GUEST | {"email": f"p{number}@x.example"})
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(6):
         assert len(api.get(PATH).json()["results"]) == count
