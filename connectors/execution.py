@@ -80,7 +80,7 @@ def _validator(key: str, name: str) -> Draft202012Validator:
 
 
 def _purpose(call: ToolCall) -> Purpose:
-    return Purpose(call.actor(), f"{call.connector}.{call.tool}", call.customer_id, call.id)
+    return Purpose(call.actor(), f"{call.connector}.{call.tool}", call.ref, call.customer_id)
 
 
 def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Connection) -> ExecutionResult:

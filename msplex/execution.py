@@ -202,6 +202,7 @@ def _record(db: Signed, call: ToolCall, outcome: Outcome) -> Queued:
             "state": outcome.state.value,
             "vendor_requests": outcome.vendor_requests,
         },
+        call=call.ref,
     )
 
 

@@ -231,7 +231,7 @@ def _end_as_stolen(session: AgentSession, because: str, origin: Client) -> None:
         agent_label(session),
         origin.address,
         origin.request_id,
-        on_behalf_of=session.user_id,
+        on_behalf_of=Actor(ActorKind.USER, session.user_id, session.user.email),
     )
     _end(session, because)
     _record(EventKind.AGENT_CREDENTIAL_REUSED, session, actor, body={"alert": True, "what": because}, result="refused")
@@ -254,7 +254,7 @@ def revoke_by_client(session_id: UUID, application: OAuthApplication, origin: Cl
         agent_label(session),
         origin.address,
         origin.request_id,
-        on_behalf_of=session.user_id,
+        on_behalf_of=Actor(ActorKind.USER, session.user_id, session.user.email),
     )
     _record(EventKind.AGENT_ENDED, session, actor, body={"because": "client"})
 
