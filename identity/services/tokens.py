@@ -113,10 +113,12 @@ def _lock(account: ServiceAccount) -> None:
 
 
 def _touch(account: ServiceAccount, secret: ServiceAccountSecret, address: str) -> None:
-    """Never waits: another exchange of the same account is writing the same."""
+    """Never waits: another exchange of the same account is writing the same. As the tenant: nobody writes their own."""
     now = timezone.now()
     used = {"last_used_at": now, "last_used_address": address}
-    if account.last_used_at is None or account.last_used_at + USED_EVERY <= now or secret.last_used_at is None:
+    if account.last_used_at is not None and account.last_used_at + USED_EVERY > now and secret.last_used_at is not None:
+        return
+    with whole_tenant():
         free = ServiceAccount.objects.select_for_update(skip_locked=True).filter(id=account.pk)
         if free.values_list("id").first():
             ServiceAccount.objects.filter(id=account.pk).update(**used)
