@@ -209,7 +209,15 @@ def keep_alive(presented: Presented) -> None:
     session.save(update_fields=["expires_at", "first_used_at", "last_used_at"])
 
 
-def save_refresh_token(presented: Presented, token: Hinted, *, seconds: int, origin: Client) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Issued:
+    """The access token that goes out with a refresh token."""
+
+    token_id: str
+    seconds: int
+
+
+def save_refresh_token(presented: Presented, token: Hinted, *, issued: Issued, origin: Client) -> None:
     """The new one takes the place of the one that was presented."""
     now, session = timezone.now(), presented.session
     OAuthRefreshToken.objects.filter(id=presented.row.pk).update(revoked=now)
@@ -221,7 +229,8 @@ def save_refresh_token(presented: Presented, token: Hinted, *, seconds: int, ori
         expires=min(now + IDLE_LIFETIME, session.expires_at),
     )
     actor = presented.principal.actor(origin.address, origin.request_id)
-    _record(EventKind.TOKEN_ISSUED, session, actor, body={"scope": session.scope, "seconds": seconds})
+    body = {"scope": session.scope, "seconds": issued.seconds, "token": issued.token_id}
+    _record(EventKind.TOKEN_ISSUED, session, actor, body=body)
 
 
 def _end_as_stolen(session: AgentSession, because: str, origin: Client) -> None:

@@ -18,7 +18,7 @@ from identity.principals import ActingPrincipal
 from identity.selectors import acting_principal, secrets_of
 from identity.services.authority import whole_tenant
 from identity.services.sessions import Client
-from identity.tokens import issue_access_token
+from identity.tokens import issue_access_token, token_id_of
 from tenants.directory import tenant_of
 from tenants.isolation.context import Context, acting_for
 
@@ -60,6 +60,7 @@ def _exchange(principal_id: UUID, secret: str, resource: str, client: Client) ->
     _touch(account, row, client.address)
     actor = principal.actor(client.address, client.request_id)
     body: dict[str, object] = {"resource": resource, "seconds": expires_in, "secret_prefix": row.prefix}
+    body["token"] = token_id_of(token)
     _record(EventKind.TOKEN_ISSUED, account, actor, body=body)
     scope = " ".join(sorted(principal.permissions()))
     return IssuedToken(token, expires_in, scope)
