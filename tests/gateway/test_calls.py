@@ -100,6 +100,22 @@ def test_the_intent_is_on_record_before_the_outcome(door, world):
     assert kinds == [EventKind.CALL_INTENDED, EventKind.CALL_FINISHED]
 
 
+def test_every_request_to_the_vendor_is_on_record_without_what_was_in_it(door, vendor, world):
+    """Down to the single call of the vendor's API: which one, with which parameters narrowed, and how it went."""
+    door.call(LIST, limit=1)
+    vendor.behave("forbidden")
+    door.call(LIST, limit=1)
+
+    with world.tenant.acting():
+        answered, failed = Event.objects.filter(kind=EventKind.CALL_FINISHED).order_by("id")
+    last = answered.facts["requests"][-1]
+    assert (last["method"], last["status"]) == ("GET", 200)
+    assert last["path"].startswith("/api/Tickets?client_id,")
+    assert len(answered.facts["requests"]) == answered.facts["vendor_requests"]
+    assert failed.facts["requests"][-1]["status"] == 403
+    assert "rows_dropped" not in answered.facts  # of other customers: not for the pack of this one
+
+
 @pytest.mark.parametrize("mode", ["ignore_filter", "mix", "injection"])
 def test_a_vendor_that_mixes_clients_shows_no_foreign_row(door, vendor, mode):
     vendor.behave(mode)
