@@ -15,7 +15,7 @@ from identity.models import Principal, ServiceAccount, ServiceAccountSecret
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from msplex.portal.gates import LABELS
-from msplex.portal.history import WORDS
+from msplex.portal.event_words import words_of
 from msplex.portal.places import Group, places_of
 from msplex.portal.requests import PortalRequest
 from tenants.selectors import tenant
@@ -206,7 +206,7 @@ def secret_state(secret: ServiceAccountSecret) -> SafeString:
 @register.filter
 def said(event: Event) -> str:
     """What was done, in a person's words."""
-    return WORDS.get(event.kind, event.kind)
+    return words_of(event.kind)
 
 
 @register.filter
