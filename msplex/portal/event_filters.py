@@ -1,4 +1,4 @@
-"""What the audit log can be narrowed by. Each of these is an index; an id that is unknown, or out of sight, fits nothing."""
+"""What the audit log can be narrowed by. Each is an index; an id that is unknown, or out of sight, fits nothing."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -33,7 +33,7 @@ class EventFilter(filters.FilterSet):  # type: ignore[misc]  # the package has n
     kind = filters.ChoiceFilter(choices=KINDS, label="Event", empty_label="Any")
     result = filters.ChoiceFilter(choices=RESULTS, label="Result", empty_label="Any")
     who = filters.CharFilter(method="by_name", label="Part of the actor's name")
-    actor = filters.UUIDFilter(field_name="actor_id", label="One actor")
+    actor = filters.UUIDFilter(method="by_actor", label="One actor, also through agents")
     customer = filters.UUIDFilter(field_name="customer_id", label="One customer")
     instance = filters.UUIDFilter(field_name="instance_id", label="One connection")
     tool = filters.CharFilter(label="Tool, by its whole name", max_length=128)
@@ -53,6 +53,10 @@ class EventFilter(filters.FilterSet):  # type: ignore[misc]  # the package has n
 
     def by_family(self, rows: QuerySet[Event], name: str, value: str) -> QuerySet[Event]:  # noqa: ARG002
         return selectors.of_family(rows, Family(value))
+
+    def by_actor(self, rows: QuerySet[Event], name: str, value: UUID) -> QuerySet[Event]:  # noqa: ARG002
+        agents = AgentSession.objects.filter(user_id=value).order_by("-id").values_list("id", flat=True)
+        return rows.filter(actor_id__in=[value, *agents[:NAMED]])
 
     def by_name(self, rows: QuerySet[Event], name: str, value: str) -> QuerySet[Event]:  # noqa: ARG002
         return rows.filter(actor_id__in=actors_named(value))
@@ -77,7 +81,7 @@ class AuditFilter(Narrowing, EventFilter):
     )
     tool = filters.CharFilter(label="Tool", max_length=128, widget=SEARCH)
     request = filters.CharFilter(field_name="request_id", label="Request id", max_length=64, widget=SEARCH)
-    actor = filters.UUIDFilter(field_name="actor_id", label="One actor", widget=forms.HiddenInput)
+    actor = filters.UUIDFilter(method="by_actor", label="One actor", widget=forms.HiddenInput)
     call = filters.UUIDFilter(field_name="call_id", label="One call", widget=forms.HiddenInput)
     subject = filters.UUIDFilter(field_name="subject_id", label="One thing", widget=forms.HiddenInput)
 

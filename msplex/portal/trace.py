@@ -1,14 +1,11 @@
-"""The way of a call through the log: who signed in, which token, each gate, which credential, each request to the vendor,
-the outcome, and whether it was counted."""
+"""The way of a call through the log: who signed in, which token, each gate, which credential, each request to the
+vendor, the outcome, and whether it was counted."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
-
-from django.db.models import QuerySet
 
 from audit.kinds import EventKind
 from audit.models import Event
@@ -35,8 +32,15 @@ class Stage(StrEnum):
     OTHER = "other"
 
 
-_DECISIONS = {EventKind.CALL_INTENDED, EventKind.CALL_REFUSED}
-_OUTCOMES = {EventKind.CALL_FINISHED, EventKind.CALL_UNKNOWN}
+_STAGES: dict[str, Stage] = {
+    EventKind.AGENT_CONNECTED: Stage.SIGN_IN,
+    EventKind.CALL_FINISHED: Stage.OUTCOME,
+    EventKind.CALL_INTENDED: Stage.DECISION,
+    EventKind.CALL_REFUSED: Stage.DECISION,
+    EventKind.CALL_UNKNOWN: Stage.OUTCOME,
+    EventKind.SIGNED_IN: Stage.SIGN_IN,
+    EventKind.TOKEN_ISSUED: Stage.TOKEN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,9 @@ class Trace:
 
 
 def stage_of(event: Event) -> Stage:
-    match event.kind:
-        case EventKind.SIGNED_IN | EventKind.AGENT_CONNECTED:
-            return Stage.SIGN_IN
-        case EventKind.TOKEN_ISSUED:
-            return Stage.TOKEN
-        case kind if kind in _DECISIONS:
-            return Stage.DECISION
-        case kind if kind in _OUTCOMES:
-            return Stage.OUTCOME
-        case kind if kind.startswith("approvals:"):
-            return Stage.APPROVAL
-        case kind if kind.startswith("connectors:credential:"):
-            return Stage.CREDENTIAL
-    return Stage.OTHER
+    area, thing, _ = event.kind.split(":")
+    by_thing = {"approvals": Stage.APPROVAL, "connectors:credential": Stage.CREDENTIAL}
+    return _STAGES.get(event.kind) or by_thing.get(area) or by_thing.get(f"{area}:{thing}") or Stage.OTHER
 
 
 def gates_of(event: Event) -> list[Step]:
@@ -100,40 +93,42 @@ def requests_of(event: Event) -> list[dict[str, Any]]:
 
 def trace(*, call: UUID | None = None, request: str = "") -> Trace:
     """By a call, or by a request. Empty when there is no such thing within reach."""
-    found = _newest(events_in_sight().filter(call_id=call)) if call else _newest(_of_request(request))
-    request = request or next((event.request_id for event in found if event.request_id), "")
-    if call and request:
-        found |= _newest(_of_request(request).filter(call_id=None))
-    calls = sorted({event.call_id for event in found.values() if event.call_id})
-    chosen = call or (calls[0] if calls else None)
-    more = len(found) > MOST
-    found |= {event.pk: event for event in _before(found.values(), chosen)}
+    found = _by_call(call) if call else _of_request(request)
+    calls = sorted({event.call_id for event in found if event.call_id})
+    chosen = call or next(iter(calls), None)
+    every = {event.pk: event for event in [*found[:MOST], *_origin(found, chosen)]}
     return Trace(
-        request_id=request,
-        call=ToolCall.objects.select_related("customer", "instance").filter(id=chosen).first() if chosen else None,
+        request_id=next((event.request_id for event in found if event.request_id), request),
+        call=_call(chosen),
         calls=calls,
-        events=[found[key] for key in sorted(found)][-MOST:],
-        counted=bool(chosen) and UsageEvent.objects.filter(id=chosen).exists(),
-        more=more,
+        events=[every[key] for key in sorted(every)],
+        counted=UsageEvent.objects.filter(id=chosen).exists() if chosen else False,
+        more=len(found) > MOST,
     )
 
 
-def _of_request(request: str) -> QuerySet[Event]:
-    return events_in_sight().filter(request_id=request) if request else events_in_sight().none()
+def _by_call(call: UUID) -> list[Event]:
+    """With what its request did beside it: of other calls, nothing."""
+    own = list(events_in_sight().filter(call_id=call)[: MOST + 1])
+    request = next((event.request_id for event in own if event.request_id), "")
+    return own + [event for event in _of_request(request) if event.call_id is None]
 
 
-def _newest(rows: QuerySet[Event]) -> dict[UUID, Event]:
-    return {event.pk: event for event in rows[: MOST + 1]}
+def _of_request(request: str) -> list[Event]:
+    return list(events_in_sight().filter(request_id=request)[: MOST + 1]) if request else []
 
 
-def _before(found: Iterable[Event], call: UUID | None) -> list[Event]:
+def _call(call: UUID | None) -> ToolCall | None:
+    return ToolCall.objects.select_related("customer", "instance").filter(id=call).first() if call else None
+
+
+def _origin(found: list[Event], call: UUID | None) -> list[Event]:
     """The token that the call came with, and how its holder came by it."""
-    decision = next((event for event in found if event.kind in _DECISIONS and event.call_id == call), None)
-    if decision is None:
+    decisions = [each for each in found if stage_of(each) is Stage.DECISION and each.call_id == call]
+    if not decisions:
         return []
-    token = _token(decision)
-    consent = _latest(EventKind.AGENT_CONNECTED, decision, subject_id=decision.actor_id)
-    sign_in = _latest(EventKind.SIGNED_IN, consent, actor_id=consent.actor_id) if consent else None
+    token, consent = _token(decisions[0]), _latest(EventKind.AGENT_CONNECTED, decisions[0], decisions[0].actor_id)
+    sign_in = _signed_in(consent) if consent else None
     return [event for event in (token, consent, sign_in) if event]
 
 
@@ -144,5 +139,10 @@ def _token(decision: Event) -> Event | None:
     return next((event for event in lately if name and event.facts.get("token") == name), None)
 
 
-def _latest(kind: EventKind, before: Event, **about: Any) -> Event | None:
-    return events_in_sight().filter(kind=kind, id__lt=before.pk, **about).first()
+def _latest(kind: EventKind, before: Event, subject_id: UUID | None) -> Event | None:
+    return events_in_sight().filter(kind=kind, subject_id=subject_id, id__lt=before.pk).first()
+
+
+def _signed_in(consent: Event) -> Event | None:
+    """The person's last sign-in before it."""
+    return events_in_sight().filter(kind=EventKind.SIGNED_IN, actor_id=consent.actor_id, id__lt=consent.pk).first()

@@ -1,3 +1,4 @@
+import json
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -38,6 +39,7 @@ def audit_event(request: PortalRequest, pk: UUID) -> HttpResponse:
     context = {
         "event": event,
         "facts": event.facts,
+        "header": json.dumps(json.loads(bytes(event.header)), indent=2, ensure_ascii=False),
         "told": told_by(event),
         "steps": gates_of(event),
         "requests": requests_of(event),
