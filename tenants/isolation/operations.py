@@ -1,7 +1,7 @@
 """Migration operations that put a table behind both walls. Written right after CreateModel; docs/isolation.md explains.
 
 Every table is one of these kinds, by its `customer` argument:
-STAFF (the default), SHARED, READ_ONLY, OPEN, the name of the column with the customer, own(column) or log(column).
+STAFF (the default), SHARED, NOTED, READ_ONLY, OPEN, the name of the column with the customer, own(column) or log(column).
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from tenants.isolation.context import Context, bind
 STAFF = "staff"  # seen by contexts with every customer of the tenant
 SHARED = "shared"  # read by every context of the tenant, written by those with every customer
 READ_ONLY = "read only"  # read by every context, written by no role of ours (only by functions of the owner)
+NOTED = "noted"  # added and read by every context, changed and removed by those with every customer; as OPEN otherwise
 OPEN = (
     "open"  # read and written by every context: mechanics of the tenant, such as counters, with nothing of a customer
 )
@@ -69,6 +70,9 @@ def _customer_policies(kind: Kind) -> Iterator[tuple[str, str, str]]:
             yield "customer", "ALL USING", _ALL
         case "shared":
             yield from _WRITTEN_BY_TENANT
+        case "noted":
+            for command in "UPDATE", "DELETE":
+                yield f"customer_{command.lower()}", f"{command} USING", _ALL
         case "read only":
             return
         case "open":
@@ -111,6 +115,7 @@ def tenant_table(table: str, *, customer: Kind = STAFF, grants: Mapping[str, str
     if isinstance(customer, str) and customer not in {
         STAFF,
         SHARED,
+        NOTED,
         READ_ONLY,
         OPEN,
         "id",
