@@ -17,6 +17,7 @@ from connectors.canary import leaks
 from connectors.catalogue import find
 from connectors.contract import UNTRUSTED, Connection, Connector, Fetched, Narrowing, Parent, Tool
 from connectors.errors import ArgumentsInvalid, ExecutionError, OutputBlocked, ScopeViolation, VendorError
+from connectors.exchanges import Exchange
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from connectors.narrowing import Owner, Owning, Parents, narrow, pick
 from connectors.network import VendorHttp
@@ -35,6 +36,7 @@ class ExecutionResult:
     rows: list[dict[str, Any]]
     rows_dropped: int
     vendor_requests: int
+    exchanges: tuple[Exchange, ...] = ()
 
     @property
     def rows_returned(self) -> int:
@@ -57,7 +59,7 @@ def execute(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMappin
         try:
             return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")
         except ExecutionError as error:
-            error.vendor_requests = http.requests
+            error.vendor_requests, error.exchanges = http.requests, tuple(http.exchanges)
             error.uncertain = http.may_have_changed
             raise
 
@@ -82,7 +84,7 @@ def _validator(key: str, name: str) -> Draft202012Validator:
 
 
 def _purpose(call: ToolCall) -> Purpose:
-    return Purpose(call.actor(), f"{call.connector}.{call.tool}", call.customer_id, call.id)
+    return Purpose(call.actor(), f"{call.connector}.{call.tool}", call.ref, call.customer_id)
 
 
 def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Connection) -> ExecutionResult:
@@ -96,7 +98,8 @@ def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Conne
     structured, rows, dropped = answer(tool, fetched, owner)
     if leaks(structured, connection.secrets):
         raise OutputBlocked
-    return ExecutionResult(structured, rows, dropped, connection.http.requests)
+    http = connection.http
+    return ExecutionResult(structured, rows, dropped, http.requests, tuple(http.exchanges))
 
 
 def _parents(guard: Parent, call: ToolCall, connection: Connection, customer: Owner) -> Parents:

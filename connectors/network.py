@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpcore2
 
 from connectors.errors import VendorError
+from connectors.exchanges import MOST, Exchange, template
 from connectors.pace import LONGEST_HOLD, Pace
 from connectors.secret import Secret
 from tenants.network import AddressRefused, GuardedBackend, Network
@@ -141,6 +142,7 @@ class VendorHttp:
         self._deadline = time.monotonic() + self._limits.total_seconds
         self.requests = 0
         self.may_have_changed = False
+        self.exchanges: list[Exchange] = []  # the first of them, for the record
 
     def send(self, request: Request) -> Answer:
         """VendorError, raised here and not below: the frames that saw the bytes are gone by then."""
@@ -158,7 +160,11 @@ class VendorHttp:
     def _paced(self, request: Request) -> Answer | str:
         if self._pace:
             self._pace.take()
-        return self._attempt(request)
+        began, sent = time.monotonic(), self.requests
+        outcome = self._attempt(request)
+        if self.requests > sent and len(self.exchanges) < MOST:
+            self.exchanges.append(_exchange(request, outcome, time.monotonic() - began))
+        return outcome
 
     def _attempt(self, request: Request) -> Answer | str:
         try:
@@ -219,6 +225,11 @@ def _may_be_done(outcome: Answer | str) -> bool:
     if isinstance(outcome, str):
         return outcome not in _UNSENT
     return outcome.status not in _REFUSED or outcome.status in _UNDECIDED
+
+
+def _exchange(request: Request, outcome: Answer | str, seconds: float) -> Exchange:
+    status, trouble = (0, outcome) if isinstance(outcome, str) else (outcome.status, "")
+    return Exchange(request.method, template(request.url), status, round(seconds * 1000), trouble)
 
 
 def _headers(request: Request) -> list[tuple[str, str]]:

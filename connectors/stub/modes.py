@@ -116,7 +116,8 @@ def _drift_owner(row: dict[str, Any], route: Route, _number: int) -> dict[str, A
 
 def _inject(row: dict[str, Any], route: Route, _number: int) -> dict[str, Any]:
     head = route.owner.partition(".")[0]
-    return {key: _injected(value) if key not in {head, "id"} else value for key, value in row.items()}
+    kept = {head, "id", "site_name"}
+    return {key: value if key in kept else _injected(value) for key, value in row.items()}
 
 
 def _injected(value: Any) -> Any:

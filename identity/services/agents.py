@@ -209,7 +209,15 @@ def keep_alive(presented: Presented) -> None:
     session.save(update_fields=["expires_at", "first_used_at", "last_used_at"])
 
 
-def save_refresh_token(presented: Presented, token: Hinted, *, seconds: int, origin: Client) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Issued:
+    """The access token that goes out with a refresh token."""
+
+    token_id: str
+    seconds: int
+
+
+def save_refresh_token(presented: Presented, token: Hinted, *, issued: Issued, origin: Client) -> None:
     """The new one takes the place of the one that was presented."""
     now, session = timezone.now(), presented.session
     OAuthRefreshToken.objects.filter(id=presented.row.pk).update(revoked=now)
@@ -221,7 +229,8 @@ def save_refresh_token(presented: Presented, token: Hinted, *, seconds: int, ori
         expires=min(now + IDLE_LIFETIME, session.expires_at),
     )
     actor = presented.principal.actor(origin.address, origin.request_id)
-    _record(EventKind.TOKEN_ISSUED, session, actor, body={"scope": session.scope, "seconds": seconds})
+    body = {"scope": session.scope, "seconds": issued.seconds, "token": issued.token_id}
+    _record(EventKind.TOKEN_ISSUED, session, actor, body=body)
 
 
 def _end_as_stolen(session: AgentSession, because: str, origin: Client) -> None:
@@ -231,7 +240,7 @@ def _end_as_stolen(session: AgentSession, because: str, origin: Client) -> None:
         agent_label(session),
         origin.address,
         origin.request_id,
-        on_behalf_of=session.user_id,
+        on_behalf_of=Actor(ActorKind.USER, session.user_id, session.user.email),
     )
     _end(session, because)
     _record(EventKind.AGENT_CREDENTIAL_REUSED, session, actor, body={"alert": True, "what": because}, result="refused")
@@ -254,7 +263,7 @@ def revoke_by_client(session_id: UUID, application: OAuthApplication, origin: Cl
         agent_label(session),
         origin.address,
         origin.request_id,
-        on_behalf_of=session.user_id,
+        on_behalf_of=Actor(ActorKind.USER, session.user_id, session.user.email),
     )
     _record(EventKind.AGENT_ENDED, session, actor, body={"because": "client"})
 

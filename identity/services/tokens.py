@@ -18,7 +18,7 @@ from identity.principals import ActingPrincipal
 from identity.selectors import acting_principal, secrets_of
 from identity.services.authority import whole_tenant
 from identity.services.sessions import Client
-from identity.tokens import issue_access_token
+from identity.tokens import issue_access_token, token_id_of
 from tenants.directory import tenant_of
 from tenants.isolation.context import Context, acting_for
 
@@ -60,6 +60,7 @@ def _exchange(principal_id: UUID, secret: str, resource: str, client: Client) ->
     _touch(account, row, client.address)
     actor = principal.actor(client.address, client.request_id)
     body: dict[str, object] = {"resource": resource, "seconds": expires_in, "secret_prefix": row.prefix}
+    body["token"] = token_id_of(token)
     _record(EventKind.TOKEN_ISSUED, account, actor, body=body)
     scope = " ".join(sorted(principal.permissions()))
     return IssuedToken(token, expires_in, scope)
@@ -113,10 +114,12 @@ def _lock(account: ServiceAccount) -> None:
 
 
 def _touch(account: ServiceAccount, secret: ServiceAccountSecret, address: str) -> None:
-    """Never waits: another exchange of the same account is writing the same."""
+    """Never waits: another exchange of the same account is writing the same. As the tenant: nobody writes their own."""
     now = timezone.now()
     used = {"last_used_at": now, "last_used_address": address}
-    if account.last_used_at is None or account.last_used_at + USED_EVERY <= now or secret.last_used_at is None:
+    if account.last_used_at is not None and account.last_used_at + USED_EVERY > now and secret.last_used_at is not None:
+        return
+    with whole_tenant():
         free = ServiceAccount.objects.select_for_update(skip_locked=True).filter(id=account.pk)
         if free.values_list("id").first():
             ServiceAccount.objects.filter(id=account.pk).update(**used)

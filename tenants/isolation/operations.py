@@ -37,13 +37,25 @@ class own:  # noqa: N801 - reads as a word in a migration
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class own_read:  # noqa: N801
+    """Rows that a principal reads, its own, and never writes: only a context with every customer does."""
+
+    column: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class log:  # noqa: N801
     """Rows may be added without a customer or with one in scope, and are read when theirs is in scope."""
 
     column: str
 
 
-Kind = str | own | log
+Kind = str | own | own_read | log
+
+_WRITTEN_BY_TENANT = tuple(
+    (f"customer_{command.lower()}", f"{command} {clause}", _ALL)
+    for command, clause in (("INSERT", "WITH CHECK"), ("UPDATE", "USING"), ("DELETE", "USING"))
+)
 
 
 def _customer_policies(kind: Kind) -> Iterator[tuple[str, str, str]]:
@@ -52,12 +64,7 @@ def _customer_policies(kind: Kind) -> Iterator[tuple[str, str, str]]:
         case "staff":
             yield "customer", "ALL USING", _ALL
         case "shared":
-            for command, clause in (
-                ("INSERT", "WITH CHECK"),
-                ("UPDATE", "USING"),
-                ("DELETE", "USING"),
-            ):
-                yield f"customer_{command.lower()}", f"{command} {clause}", _ALL
+            yield from _WRITTEN_BY_TENANT
         case "read only":
             return
         case "open":
@@ -68,6 +75,9 @@ def _customer_policies(kind: Kind) -> Iterator[tuple[str, str, str]]:
                 "ALL USING",
                 f'{_ALL} OR "{column}" = (SELECT msplex.principal())',
             )
+        case own_read(column):
+            yield "customer_select", "SELECT USING", f'{_ALL} OR "{column}" = (SELECT msplex.principal())'
+            yield from _WRITTEN_BY_TENANT
         case log(column):
             seen = f'{_ALL} OR "{column}" = {_SCOPE}'
             for command in "SELECT", "UPDATE", "DELETE":
