@@ -58,6 +58,12 @@ class Event(TenantModel):
         return f"{self.kind} {self.result}"
 
     @property
+    def second(self) -> dict[str, Any] | None:
+        """Id and kind of whom the actor acted for."""
+        acted_for: dict[str, Any] | None = json.loads(bytes(self.header))["actor"].get("on_behalf_of")
+        return acted_for
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What the body says, or nothing once it was erased."""
         told: dict[str, Any] = json.loads(bytes(self.body)) if self.body else {}

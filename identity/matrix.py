@@ -105,6 +105,13 @@ SURFACES = (
         reads=("calls", "call", "tool-call.list", "tool-call.retrieve"),
     ),
     Surface(
+        "Audit", "Search the log, and trace calls through it", READS_EVENTS,
+        reads=(
+            "audit", "audit_event", "audit_trace",
+            "audit-event.list", "audit-event.retrieve", "audit-event.trace",
+        ),
+    ),
+    Surface(
         "People", "See people and their roles", MANAGES_PEOPLE,
         reads=("people", "person", "member.list", "member.retrieve"),
     ),

@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
         partitioned_table("audit_event"),
         tenant_table(
             "audit_event",
-            customer=log("customer_id"),
+            customer=log("customer_id", beside="kind"),
             grants={
                 "app": "SELECT, INSERT",
                 "worker": "SELECT, INSERT",

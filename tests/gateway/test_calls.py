@@ -14,6 +14,7 @@ from connectors.services import deactivate_instance, unmap_customer
 from connectors.vendors.halopsa.connector import HALOPSA
 from identity.roles import Role
 from identity.services import disable_principal
+from msplex.portal.trace import Stage, stage_of, trace
 from msplex.tasks import run_call
 from tenants.isolation.context import Context, acting_for
 from tenants.models import Entitlement, Subscription, Tenant
@@ -366,3 +367,16 @@ def test_a_call_runs_once_however_often_its_message_comes(door, world, vendor):
     assert vendor.seen()["by_path"]["/api/Tickets"] == 1  # the second call's
     with as_role("worker"), world.tenant.acting():
         assert UsageEvent.objects.count() == 2
+
+
+def test_a_call_is_traced_from_its_token_to_the_vendor(door, world):
+    door.call(LIST, limit=1)
+
+    with world.tenant.acting():
+        found = trace(call=ToolCall.objects.get().id)
+    assert [stage_of(event) for event in found.events] == [
+        Stage.TOKEN, Stage.DECISION, Stage.CREDENTIAL, Stage.OUTCOME,
+    ]  # fmt: skip
+    assert found.counted
+    assert found.requests[-1]["path"].startswith("/api/Tickets")
+    assert all(step.outcome == "passed" for step in found.gates[:11])
