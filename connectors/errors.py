@@ -38,6 +38,8 @@ class ExecutionError(Exception):
         self.retry_after = retry_after
         self.rows_dropped = 0
         self.vendor_requests = 0
+        # Something that changes was sent, and the vendor did not say that it refused: it may have been done.
+        self.uncertain = False
         self.exchanges: tuple[Exchange, ...] = ()
 
     def without_frames(self) -> Self:

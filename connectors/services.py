@@ -121,8 +121,8 @@ def map_customer(
 ) -> CustomerMapping:
     """Say which client of the vendor's system a customer is; again with another id moves it."""
     external = normalised(external_id)
-    if external is None:
-        raise Invalid("Give the client's number in the vendor's system.", field="external_id")
+    if external is None or not catalogue_entry(instance.connector).external_ids.fits(external):
+        raise Invalid("Give the client's id in the vendor's system.", field="external_id")
     instance = _locked(instance)
     taken = CustomerMapping.objects.filter(instance=instance, external_id=external).exclude(customer=customer)
     if taken.exists():

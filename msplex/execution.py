@@ -113,6 +113,9 @@ def _execute(job: CallToRun | None) -> Outcome:
     try:
         return _succeeded(job)
     except ExecutionError as error:
+        if error.uncertain:
+            logger.error("alert: call %s may have changed something: %s", job.call.id, error.code)  # noqa: TRY400
+            return dataclasses.replace(LOST, vendor_requests=error.vendor_requests, exchanges=error.exchanges)
         return Outcome(
             ToolCall.State.FAILED,
             error.code,

@@ -17,13 +17,14 @@ from audit.actors import Actor, ActorKind
 from audit.kinds import EventKind
 from audit.services import record
 from identity.errors import PermissionMissing, PrincipalRefused
-from identity.models import AgentSession, OAuthApplication, OAuthCode, OAuthRefreshToken
+from identity.models import AgentSession, OAuthApplication, OAuthCode, OAuthRefreshToken, User
 from identity.oauth.clients import ClientMetadata
 from identity.oauth.hints import CODE, REFRESH, Hinted
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal, PrincipalKind
 from identity.selectors import agent_label, known_agent
 from identity.services.authority import authorise
+from identity.services.notices import ADMINS, holders, person, tell_all
 from identity.services.sessions import Client
 from tenants.errors import Invalid, NotAllowed, NotFound
 from tenants.isolation.context import acting_for, current
@@ -93,6 +94,8 @@ def start_agent_session(principal: ActingPrincipal, wish: Wish, *, by: Actor) ->
         "verified": wish.client.has_document,
     }
     _record(EventKind.AGENT_CONNECTED, session, by, body=body)
+    reach = f"for {wish.customer.name} only" if wish.customer else "for every customer"
+    _tell([person(session.user_id)], "agent_connected", session, reach=reach, address=by.address)
     return session
 
 
@@ -242,7 +245,9 @@ def _end_as_stolen(session: AgentSession, because: str, origin: Client) -> None:
         origin.request_id,
         on_behalf_of=Actor(ActorKind.USER, session.user_id, session.user.email),
     )
-    _end(session, because)
+    if _end(session, because):  # later tries end nothing, and are only recorded
+        user = person(session.user_id)
+        _tell([user, *holders(ADMINS)], "agent_reused", session, person=user.email, address=origin.address)
     _record(EventKind.AGENT_CREDENTIAL_REUSED, session, actor, body={"alert": True, "what": because}, result="refused")
 
 
@@ -283,6 +288,12 @@ def end_agent_session(session_id: UUID, *, by: Actor) -> None:
     because = "person" if session.user_id == by.id else "admin"
     if _end(session, because):
         _record(EventKind.AGENT_ENDED, session, by, body={"because": because})
+        if because == "admin":
+            _tell([session.user], "agent_ended", session, by=by.label)
+
+
+def _tell(people: list[User], template: str, session: AgentSession, **context: str) -> None:
+    tell_all(people, template, agent=session.application.name, **context)
 
 
 def _record(

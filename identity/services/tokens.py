@@ -17,6 +17,7 @@ from identity.models import Principal, ServiceAccount, ServiceAccountSecret
 from identity.principals import ActingPrincipal
 from identity.selectors import acting_principal, secrets_of
 from identity.services.authority import whole_tenant
+from identity.services.notices import ADMINS, holders, person, tell_all
 from identity.services.sessions import Client
 from identity.tokens import issue_access_token, token_id_of
 from tenants.directory import tenant_of
@@ -101,6 +102,8 @@ def _refused(account: ServiceAccount, secret: ServiceAccountSecret | None, reaso
     if reason == SUPERSEDED and account.locked_at is None:
         _lock(account)
         _record(EventKind.SERVICE_ACCOUNT_LOCKED, account, actor, result="refused", body=body | {"alert": True})
+        told = [person(account.owner_id), *holders(ADMINS)]
+        tell_all(told, "service_account_locked", account=account.name, address=client.address)
     _record(EventKind.TOKEN_REFUSED, account, actor, result="refused", body=body)
 
 

@@ -45,6 +45,7 @@ _rooms = [
     path("agents/connect/", agents.agent_connect, name="agent_connect"),
     path("agents/<uuid:pk>/end/", agents.agent_end, name="agent_end"),
     path("confirm/", step_up.step_up, name="step_up"),
+    path("confirm/passkey/", step_up.step_up_passkey, name="step_up_passkey"),
     *audit.paths,
     *passkeys.paths,
     *sessions.paths,

@@ -64,6 +64,7 @@ TWINS = {
     "roles": ("role-list", "get"),
     "bindings": ("binding-list", "get"),
     "step_up": ("second-factor-list", "post"),
+    "step_up_passkey": ("second-factor-passkey", "post"),
     "security": ("security-policy-list", "get"),
     "account_sessions": ("session-list", "get"),
     "account_session_revoke": ("session-revoke", "post"),
