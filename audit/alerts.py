@@ -87,3 +87,31 @@ def key_of(rule: Rule, customer: UUID | None, about: Mapping[Per, object]) -> by
     """The same for what is one alert. Opaque, because whoever records one may not see whom others are about."""
     parts = [rule.alert.value, str(customer or ""), *(f"{per}={about[per]}" for per in rule.per)]
     return hashlib.sha256(LABEL + "\0".join(parts).encode()).digest()
+
+
+HEADLINES = {
+    AlertKind.AGENT_CREDENTIAL_REUSED: "An agent's credential was used twice",
+    AlertKind.AUDIT_LAG: "The audit log is not sealed in time",
+    AlertKind.AUDIT_VERIFICATION: "The audit log does not verify",
+    AlertKind.OUTCOME_UNKNOWN: "The outcome of a call is unknown",
+    AlertKind.REPEATED_DENIALS: "Calls are refused again and again",
+    AlertKind.SECRET_REFUSED: "The opening of a credential was refused",
+    AlertKind.SERVICE_ACCOUNT_LOCKED: "A service account was locked",
+    AlertKind.WRONG_CREDENTIALS: "Wrong credentials are given again and again",
+}
+REMEDIES = {
+    AlertKind.AGENT_CREDENTIAL_REUSED: "Somebody else may have a copy. The agent was disconnected: ask its person, and"
+    " let them connect it again.",
+    AlertKind.AUDIT_LAG: "Risky actions wait until it is. Look at the sealer process and its log.",
+    AlertKind.AUDIT_VERIFICATION: "Records may have been changed or removed outside of MSPlex. Keep the database as it"
+    " is, run the check of the log, and ask whoever has access to the database.",
+    AlertKind.OUTCOME_UNKNOWN: "It may or may not have reached the vendor. Look there, then resume the connection's"
+    " risky tools.",
+    AlertKind.REPEATED_DENIALS: "An agent is set up wrongly, or tries what it may not. The refusals name the gate.",
+    AlertKind.SECRET_REFUSED: "The stored credential is not what was stored, or not for this place. Enter it again, and"
+    " ask who changed it.",
+    AlertKind.SERVICE_ACCOUNT_LOCKED: "A secret that had been replaced was used. Find out who still has it, then enable"
+    " the account.",
+    AlertKind.WRONG_CREDENTIALS: "An automation has an old secret, or somebody is guessing. The events name the"
+    " address.",
+}

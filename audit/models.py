@@ -1,6 +1,7 @@
 """What happened. Insert-only: no role of a running process may change or remove an event."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -108,6 +109,16 @@ class Alert(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.state}"
+
+    @property
+    def count(self) -> int:
+        """How often it happened, as audit.selectors.alerts reads it."""
+        return self.counted + int(getattr(self, "hits", 0))
+
+    @property
+    def latest_at(self) -> datetime:
+        hit_at: datetime | None = getattr(self, "hit_at", None)
+        return max(self.last_at, hit_at) if hit_at else self.last_at
 
 
 class AlertHit(TenantModel):

@@ -31,7 +31,7 @@ OPEN_ALERT = (
     " %s::text, %s::uuid, %s::text, '', ''"
 )
 RAISING = (
-    "WITH hit AS (INSERT INTO audit_alerthit (tenant_id, id, key, at) VALUES (%s, %s, %s, %s)), opened AS ("
+    "WITH hit AS (INSERT INTO audit_alerthit (tenant_id, id, key, at) VALUES (%s, %s, %s, %s)), opened AS ("  # noqa: S608
     + OPEN_ALERT
     + " WHERE %s::int <= 1 + (SELECT count(*) FROM (SELECT 1 FROM audit_alerthit"
     " WHERE tenant_id = %s AND key = %s AND id >= %s LIMIT %s) AS lately)"

@@ -274,7 +274,9 @@ class Migration(migrations.Migration):
         ),
         # Anyone may have a message written; it is seen by those in whose scope the customer is that it is about.
         tenant_table(
-            "identity_mail", customer=log("customer_id"), grants={"app": "SELECT, INSERT", "worker": "SELECT, UPDATE"}
+            "identity_mail",
+            customer=log("customer_id"),
+            grants={"app": "SELECT, INSERT", "worker": "SELECT, INSERT, UPDATE"},
         ),
         tenant_fk("identity_mail", "customer_id", "tenants_customer"),
         tenant_table("identity_invitation", customer="customer_id", grants=APP),

@@ -1,7 +1,7 @@
 """Migration operations that put a table behind both walls. Written right after CreateModel; docs/isolation.md explains.
 
 Every table is one of these kinds, by its `customer` argument:
-STAFF (the default), SHARED, NOTED, READ_ONLY, OPEN, the name of the column with the customer, own(column) or log(column).
+STAFF (the default), SHARED, NOTED, READ_ONLY, OPEN, the name of the column with the customer, own(column), log(column).
 """
 
 import dataclasses
@@ -63,20 +63,20 @@ _WRITTEN_BY_TENANT = tuple(
 )
 
 
+_OF_KIND = {
+    STAFF: (("customer", "ALL USING", _ALL),),
+    SHARED: _WRITTEN_BY_TENANT,
+    NOTED: _WRITTEN_BY_TENANT[1:],
+    READ_ONLY: (),
+    OPEN: (("customer", "ALL USING", f"{_ALL} IS NOT NULL"),),
+}
+
+
 def _customer_policies(kind: Kind) -> Iterator[tuple[str, str, str]]:
     """Name, command with clause, condition: what restricts a context that does not have every customer."""
     match kind:
-        case "staff":
-            yield "customer", "ALL USING", _ALL
-        case "shared":
-            yield from _WRITTEN_BY_TENANT
-        case "noted":
-            for command in "UPDATE", "DELETE":
-                yield f"customer_{command.lower()}", f"{command} USING", _ALL
-        case "read only":
-            return
-        case "open":
-            yield "customer", "ALL USING", f"{_ALL} IS NOT NULL"
+        case "staff" | "shared" | "noted" | "read only" | "open":
+            yield from _OF_KIND[kind]
         case own(column):
             yield (
                 "customer",
