@@ -94,6 +94,6 @@ def signed_pdf(signing: Signing, chain: str, signature: bytes) -> bytes:
 
 def _signer(chain: str, signature: bytes | None) -> ExternalSigner:
     own, *issuers = certificates(chain)
-    registry = SimpleCertificateStore()
+    registry = SimpleCertificateStore()  # type: ignore[no-untyped-call]
     registry.register_multiple(issuers)
     return ExternalSigner(own, registry, signature or LONGEST_SIGNATURE, MECHANISM)
