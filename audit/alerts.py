@@ -57,7 +57,7 @@ class Rule:
 # Refusals that tell a well-behaved caller to wait, to ask a person, or to say more precisely what it wants.
 _NO_DENIAL = frozenset({
     "approval_required", "audit_unavailable", "busy", "customer_required", "invalid_arguments", "rate_limited",
-    "unavailable",
+    "risky_tools_paused", "unavailable",
 })  # fmt: skip
 
 

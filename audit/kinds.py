@@ -32,6 +32,7 @@ class EventKind(StrEnum):
     INSTANCE_CREATED = "connectors:instance:create"
     INSTANCE_DEACTIVATED = "connectors:instance:deactivate"
     INSTANCE_HEALTH_CHANGED = "connectors:instance:health"
+    INSTANCE_RESUMED = "connectors:instance:resume"
     INVITATION_ACCEPTED = "identity:invitation:accept"
     INVITATION_CREATED = "identity:invitation:create"
     INVITATION_RESENT = "identity:invitation:resend"

@@ -17,7 +17,7 @@ from audit.kinds import EventKind
 from audit.models import Alert, AlertHit, SavedFilter
 from audit.services import record
 from billing.models import QuotaCounter, UsageEvent
-from connectors.models import ConnectorInstance, Credential, CustomerMapping, SealedSecret, ToolCall
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, SealedSecret, ToolCall
 from identity.models import (
     AgentSession,
     Attempts,
@@ -96,6 +96,7 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     ApprovalPolicy.objects.create(tool=f"{world.workspace}_tool", required=True)
     QuotaCounter.objects.create(connector=world.workspace, month=NOW.date().replace(day=1))
     instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
+    Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
     SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")
 
