@@ -49,6 +49,8 @@ def resume_risky_tools(instance: ConnectorInstance, *, through: UUID, reason: st
         raise Invalid("Say what you found at the vendor.", field="reason", code="reason_needed")
     if len(reason) > REASON_LENGTH:
         raise Invalid("Choose a shorter text.", field="reason")
+    if not Pause.objects.filter(instance=instance, id=through).exists():
+        raise Invalid("There is no such pause of this connection.", field="through", code="pause_unknown")
     seen = list(open_pauses(instance).filter(id__lte=through).select_for_update())
     if not seen:
         raise Conflict("Its risky tools are not paused, or somebody has resumed them already.", code="not_paused")
