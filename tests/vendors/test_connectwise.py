@@ -231,3 +231,12 @@ def test_statuses_of_another_customers_ticket_are_not_found(connected: Connected
     error: ExecutionError = refused(connected, "list_statuses", {"ticket_id": 13003}, customer=1)
 
     assert error.code == "not_found"
+
+
+def test_own_fields_come_with_their_secrets_masked(connected: ConnectedWorld) -> None:
+    result = run(connected, "get_configuration", {"configuration_id": 12003}, customer=1)
+
+    fields = {field["name"]: field["value"] for field in result.rows[0]["fields"]}
+    assert fields == {
+        "BitLocker key": "[redacted]", "Rack": "R3 MARK-12-BIRCH", "Administrator Password": "[redacted]"
+    }  # fmt: skip

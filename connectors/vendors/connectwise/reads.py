@@ -9,6 +9,7 @@ from typing import Any
 
 from connectors.arguments import choice, day, page_of, pages, schema, whole, words
 from connectors.contract import UNTRUSTED, Connection, Fetched, Narrowing, Output, Parent, Risk, Run, Tier, Tool
+from connectors.custom_fields import labelled, with_custom_fields
 from connectors.narrowing import Owner
 from connectors.paging import listed
 from connectors.shapes import Shape, at, integer
@@ -79,12 +80,21 @@ def _time_terms(arguments: Arguments) -> Terms:
 
 
 def read_ticket(connection: Connection, arguments: Arguments, _customer: str) -> Fetched:
-    return Fetched([ConnectWiseClient(connection).get(f"/service/tickets/{int(arguments['ticket_id'])}")])
+    row = ConnectWiseClient(connection).get(f"/service/tickets/{int(arguments['ticket_id'])}")
+    return Fetched([with_fields(row)])
+
+
+def with_fields(row: Any) -> Any:
+    """With the service provider's own fields, and with the questions of a configuration's type."""
+    if not isinstance(row, dict):
+        return row
+    asked = labelled(row.get("questions"), label="question", value="answer")
+    return with_custom_fields(row, [*labelled(row.get("customFields"), label="caption"), *asked])
 
 
 def _get_configuration(connection: Connection, arguments: Arguments, _customer: str) -> Fetched:
     number = int(arguments["configuration_id"])
-    return Fetched([ConnectWiseClient(connection).get(f"/company/configurations/{number}")])
+    return Fetched([with_fields(ConnectWiseClient(connection).get(f"/company/configurations/{number}"))])
 
 
 def _read_agreement(connection: Connection, arguments: Arguments, _customer: str) -> Fetched:

@@ -1,5 +1,6 @@
 """What is given out of ConnectWise PSA's objects."""
 
+from connectors.custom_fields import CUSTOM_FIELDS
 from connectors.shapes import Field, Kind, Nested, Shape
 
 OWNER = "company.id"
@@ -16,20 +17,6 @@ def _of(name: str, *, source: str = "") -> tuple[Field, Field]:
     return Field(f"{name}_id", Kind.INTEGER, source=f"{path}.id"), Field(f"{name}_name", source=f"{path}.name")
 
 
-_CUSTOM = Nested(
-    "custom_fields",
-    Shape("", (Field("name", source="caption", required=True), Field("value", max_length=1000, label="caption"))),
-    source="customFields",
-    many=True,
-    description="Fields of the service provider's own; those that are secrets by name are masked.",
-)
-_QUESTION = Shape(
-    "",
-    (
-        Field("name", source="question", required=True),
-        Field("value", source="answer", max_length=1000, label="question"),
-    ),
-)
 LISTED_TICKET = Shape(
     OWNER,
     (
@@ -56,7 +43,7 @@ LISTED_TICKET = Shape(
         Field("last_updated", source="_info.lastUpdated"),
     ),
 )
-TICKET = Shape(OWNER, LISTED_TICKET.fields, (_CUSTOM,))
+TICKET = Shape(OWNER, LISTED_TICKET.fields, (CUSTOM_FIELDS,))
 SLA_TIMES = Shape(
     OWNER,
     (
@@ -131,15 +118,7 @@ LISTED_CONFIGURATION = Shape(
 CONFIGURATION = Shape(
     OWNER,
     (*LISTED_CONFIGURATION.fields, Field("notes", max_length=8000, description="Untrusted text.")),
-    (
-        _CUSTOM,
-        Nested(
-            "questions",
-            _QUESTION,
-            many=True,
-            description="Fields of its type; those that are secrets by name are masked.",
-        ),
-    ),
+    (CUSTOM_FIELDS,),
 )
 CONTACT = Shape(
     OWNER,

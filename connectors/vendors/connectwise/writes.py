@@ -9,7 +9,7 @@ from typing import Any
 from connectors.arguments import schema, whole, words
 from connectors.contract import UNTRUSTED, Connection, Fetched, Narrowing, Output, Risk, Tier, Tool
 from connectors.vendors.connectwise.client import ConnectWiseClient
-from connectors.vendors.connectwise.reads import TICKET_OF_CUSTOMER
+from connectors.vendors.connectwise.reads import TICKET_OF_CUSTOMER, with_fields
 from connectors.vendors.connectwise.shapes import NOTE, TICKET
 
 _TEXT = words("Plain text.", most=10_000)
@@ -27,7 +27,7 @@ def _create_ticket(connection: Connection, arguments: Mapping[str, Any], custome
     for name in ("board", "priority", "type"):
         if f"{name}_id" in arguments:
             ticket[name] = {"id": int(arguments[f"{name}_id"])}
-    return Fetched([ConnectWiseClient(connection).post("/service/tickets", ticket)])
+    return Fetched([with_fields(ConnectWiseClient(connection).post("/service/tickets", ticket))])
 
 
 def _update_ticket(connection: Connection, arguments: Mapping[str, Any], _customer: str) -> Fetched:
@@ -36,7 +36,8 @@ def _update_ticket(connection: Connection, arguments: Mapping[str, Any], _custom
         for name, path in _PATCHED.items()
         if name in arguments
     ]
-    return Fetched([ConnectWiseClient(connection).patch(f"/service/tickets/{int(arguments['ticket_id'])}", operations)])
+    path = f"/service/tickets/{int(arguments['ticket_id'])}"
+    return Fetched([with_fields(ConnectWiseClient(connection).patch(path, operations))])
 
 
 def _add_note(connection: Connection, arguments: Mapping[str, Any], _customer: str) -> Fetched:
