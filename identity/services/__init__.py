@@ -1,6 +1,7 @@
 """Every change of identity's state. Each is checked, locked, made and recorded in one transaction."""
 
 from identity.services.agents import end_agent_session, refuse_agent
+from identity.services.alerts import tell_of_open_alerts
 from identity.services.bindings import bind_role, unbind_role
 from identity.services.challenges import forget_challenges
 from identity.services.customers import archive_customer, create_customer
@@ -19,6 +20,7 @@ from identity.services.invitations import (
     resend_invitation,
     withdraw_invitation,
 )
+from identity.services.leftovers import forget_leftovers
 from identity.services.mail import deliver, enqueue_due_mail, send_mail_on_commit, tell
 from identity.services.members import create_member
 from identity.services.oauth import TokenAnswer, answer_token_request, connect_agent, revoke_token
@@ -89,6 +91,7 @@ __all__ = [
     "expire_sessions",
     "forget_challenges",
     "forget_ended_roles",
+    "forget_leftovers",
     "has_passkeys",
     "invite",
     "look_at_email_link",
@@ -124,6 +127,7 @@ __all__ = [
     "sign_in_passwordless",
     "sign_out",
     "tell",
+    "tell_of_open_alerts",
     "unbind_role",
     "undo_email_change",
     "withdraw_invitation",
