@@ -3,6 +3,7 @@
 from identity.services.agents import end_agent_session, refuse_agent
 from identity.services.bindings import bind_role, unbind_role
 from identity.services.challenges import forget_challenges
+from identity.services.client_keys import add_key, revoke_key
 from identity.services.customers import archive_customer, create_customer
 from identity.services.emails import (
     confirm_email_change,
@@ -46,7 +47,7 @@ from identity.services.service_accounts import amend_service_account, create_ser
 from identity.services.sessions import Client, sign_out
 from identity.services.sign_in import SignedIn, begin_enrolment, sign_in_code, sign_in_password
 from identity.services.step_up import confirm, confirmed
-from identity.services.tokens import IssuedToken, exchange_secret
+from identity.services.tokens import IssuedToken, exchange_assertion, exchange_secret
 
 __all__ = [
     "Client",
@@ -57,6 +58,7 @@ __all__ = [
     "SignedIn",
     "TokenAnswer",
     "accept_invitation",
+    "add_key",
     "amend_service_account",
     "answer_token_request",
     "archive_customer",
@@ -83,6 +85,7 @@ __all__ = [
     "end_agent_session",
     "enqueue_due_mail",
     "enrol_totp",
+    "exchange_assertion",
     "exchange_secret",
     "expire_sessions",
     "forget_challenges",
@@ -107,6 +110,7 @@ __all__ = [
     "reset_factors",
     "reset_password",
     "revoke_all_secrets",
+    "revoke_key",
     "revoke_secret",
     "revoke_session",
     "revoke_sessions",

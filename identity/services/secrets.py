@@ -60,7 +60,7 @@ def rotate_secret(
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid("The overlap is at most 7 days.", field="overlap_hours", code="overlap_out_of_range")
-    account, principal = _lock(account, by)
+    account, principal = lock_account(account, by)
     if account.owner.principal.is_disabled:
         raise OwnerInactive
     until = expiry(expires_at)
@@ -95,7 +95,7 @@ def _supersede(account: ServiceAccount, overlap: timedelta) -> datetime | None:
 @transaction.atomic
 def revoke_secret(secret: ServiceAccountSecret, *, by: Actor) -> None:
     """It is refused from now on, and so are all tokens: whoever has a good secret gets a new one."""
-    account, principal = _lock(secret.account, by)
+    account, principal = lock_account(secret.account, by)
     found = secrets_of(account).filter(id=secret.pk).first()
     if found is None:
         raise NotFound
@@ -106,7 +106,7 @@ def revoke_secret(secret: ServiceAccountSecret, *, by: Actor) -> None:
 
 @transaction.atomic
 def revoke_all_secrets(account: ServiceAccount, *, by: Actor) -> None:
-    account, principal = _lock(account, by)
+    account, principal = lock_account(account, by)
     _revoke(account, principal, list(secrets_of(account).exclude(state=State.REVOKED)), by)
 
 
@@ -117,7 +117,7 @@ def _revoke(account: ServiceAccount, principal: Principal, secrets: list[Service
     _record(EventKind.SECRET_REVOKED, account, by, {"secret_prefixes": sorted(secret.prefix for secret in secrets)})
 
 
-def _lock(account: ServiceAccount, by: Actor) -> tuple[ServiceAccount, Principal]:
+def lock_account(account: ServiceAccount, by: Actor) -> tuple[ServiceAccount, Principal]:
     """Both rows, if `by` may manage the account and holds no less."""
     principal = lock_managed(account.pk, by)
     return ServiceAccount.objects.select_related("owner__principal").get(id=account.pk), principal

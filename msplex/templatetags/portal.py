@@ -11,7 +11,7 @@ from django.utils.timesince import timesince
 
 from audit.models import Event
 from connectors.catalogue import find
-from identity.models import Principal, ServiceAccount, ServiceAccountSecret
+from identity.models import Principal, ServiceAccount, ServiceAccountKey, ServiceAccountSecret
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from msplex.portal.gates import LABELS
@@ -201,6 +201,13 @@ def secret_state(secret: ServiceAccountSecret) -> SafeString:
             else state("disabled", "ended")
         )
     return state("disabled", secret.state)
+
+
+@register.simple_tag
+def key_state(key: ServiceAccountKey) -> SafeString:
+    if key.revoked_at is not None:
+        return state("disabled", "revoked")
+    return state("active", "good") if key.expires_at > timezone.now() else state("disabled", "ended")
 
 
 @register.filter
