@@ -13,6 +13,7 @@ from identity.services.emails import (
     undo_email_change,
 )
 from identity.services.factors import Enrolment, confirm_totp, enrol_totp, make_recovery_codes, reset_factors
+from identity.services.forgetting import forget_agent_sessions, forget_assertions
 from identity.services.invitations import (
     accept_invitation,
     invite,
@@ -88,6 +89,8 @@ __all__ = [
     "exchange_assertion",
     "exchange_secret",
     "expire_sessions",
+    "forget_agent_sessions",
+    "forget_assertions",
     "forget_challenges",
     "forget_ended_roles",
     "has_passkeys",
