@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from audit.models import Event
 from audit.selectors import events_about
 from identity import services
+from identity.api_defaults import NewestFirst
 from identity.errors import CodeRefused, PasswordRefused
 from identity.models import User
 from identity.permissions import Permission
@@ -30,6 +31,7 @@ class EventOut(serializers.ModelSerializer[Event]):
         fields = ("id", "occurred_at", "kind", "result", "actor_kind", "actor", "subject_kind", "subject", "facts")
 
 
+@extend_schema_serializer(many=False)  # a `list` action that answers with one
 class AccountOut(serializers.ModelSerializer[User]):
     bindings = BindingOut(source="principal.bindings", many=True)
 
@@ -126,7 +128,7 @@ class AccountViewSet(TenantViewSet):
         return Response({"recovery_codes": codes}, status=201, headers={"Cache-Control": "no-store"})
 
     @extend_schema(responses=EventOut(many=True))
-    @action(detail=False, methods=["get"])
+    @action(detail=False, methods=["get"], pagination_class=NewestFirst)
     def events(self, request: Request) -> Response:  # noqa: ARG002
         """What was done to the own account, also for the whole tenant."""
         with whole_tenant():

@@ -4,7 +4,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -70,6 +70,7 @@ class RevokeIn(serializers.Serializer[Any]):
     principal = serializers.UUIDField(required=False, help_text="Whose; by default one's own others.")
 
 
+@extend_schema_serializer(many=False)  # a `list` action that answers with one
 class SecurityPolicyBody(serializers.ModelSerializer[SecurityPolicy]):
     idle_minutes = serializers.IntegerField(min_value=SHORTEST_IDLE, max_value=LONGEST_IDLE)
     session_minutes = serializers.IntegerField(min_value=SHORTEST_SESSION, max_value=LONGEST_SESSION)
@@ -194,7 +195,7 @@ class SecurityPolicyViewSet(_Rooms):
     def list(self, request: Request) -> Response:  # noqa: ARG002
         return Response(SecurityPolicyBody(security_policy()).data)
 
-    @extend_schema(request=SecurityPolicyBody, responses=SecurityPolicyBody, operation_id="security_policy_set")
+    @extend_schema(request=SecurityPolicyBody, responses={200: SecurityPolicyBody}, operation_id="security_policy_set")
     def create(self, request: Request) -> Response:
         given = _input(SecurityPolicyBody(data=request.data))
         return Response(SecurityPolicyBody(services.set_security_policy(**given, by=self.actor)).data)

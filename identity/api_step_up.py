@@ -1,6 +1,7 @@
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,12 +16,14 @@ from identity.services.step_up import confirm
 from identity.step_up import RECENT
 
 
+@extend_schema_serializer(many=False)  # a `list` action that answers with one
 class SecondFactorOut(serializers.Serializer[Session]):
     method = serializers.CharField(source="mfa_method")
     confirmed_at = serializers.DateTimeField(source="mfa_at")
     recent_until = serializers.SerializerMethodField()
     is_recent = serializers.SerializerMethodField(help_text="Actions that need a recent second factor are open now.")
 
+    @extend_schema_field(OpenApiTypes.DATETIME)
     def get_recent_until(self, session: Session) -> str:
         return (session.mfa_at + RECENT).isoformat()
 
@@ -52,7 +55,7 @@ class SecondFactorViewSet(TenantViewSet):
     def list(self, request: Request) -> Response:  # noqa: ARG002
         return Response(SecondFactorOut(self._session()).data)
 
-    @extend_schema(request=ConfirmationIn, responses=SecondFactorOut)
+    @extend_schema(request=ConfirmationIn, responses={200: SecondFactorOut})
     def create(self, request: Request) -> Response:
         given = ConfirmationIn(data=request.data)
         session = self._session()

@@ -113,6 +113,7 @@ OBJECTS: dict[str, Callable[[TenantWorld], Ids]] = {
     "second-factor": lambda _: {},
     "security-policy": lambda _: {},
     "service-account": _service_account,
+    "service-account-key": _service_account,
     "session": _session,
     "session-revoke": lambda _: {},
 }
