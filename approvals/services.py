@@ -55,5 +55,6 @@ def _create(call: ToolCall, now: datetime) -> ApprovalRequest | None:
         subject=("approval_request", request.id, call.tool),
         customer_id=call.customer_id,
         body={"digest": call.arguments_digest},
+        call=call.ref,
     )
     return request

@@ -2,18 +2,19 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
-from audit.actors import Actor
+from audit.actors import Actor, CallRef
 from audit.canonical import canonical
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
+from audit.streams import Mark, mark
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, one
@@ -21,10 +22,13 @@ from tenants.isolation.statements import Signed, one
 BODY_LABEL = b"msplex/body/v1\0"
 SALT_BYTES = 16
 Subject = tuple[str, UUID | None, str]
+NOTHING: Subject = ("", None, "")
+NO_CALL = CallRef(None, None)
 
 _INSERT = (
     "INSERT INTO audit_event (tenant_id, id, occurred_at, kind, result, actor_kind, actor_id, customer_id,"
-    " subject_kind, subject_id, request_id, header, body) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)"
+    " subject_kind, subject_id, request_id, call_id, instance_id, tool, header, body, writer, boot, n, mac)"
+    " VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)"
 )
 _INSERT_RETURNING = _INSERT + " RETURNING true"
 _BOUND = "SELECT set_config('lock_timeout', '500', true), set_config('statement_timeout', '1200', true)"
@@ -39,16 +43,20 @@ def record(
     customer_id: UUID | None = None,
     result: str = "ok",
     body: dict[str, Any] | None = None,
+    call: CallRef | None = None,
 ) -> UUID:
     """Write one event of the acting tenant in the open transaction; its id.
 
     Raises AuditUnavailable within two seconds if it cannot be written. `body` must have a canonical form.
     """
-    event_id, values = _composed(
-        kind, actor=actor, subject=subject, customer_id=customer_id, result=result, body=body or {}
-    )
-    _insert(values)
-    return event_id
+    event = _Event(
+        kind=kind, actor=actor, subject=subject or NOTHING, customer_id=customer_id, result=result, told=body or {},
+        call=call,
+    )  # fmt: skip
+    ours, used = mark(event.header, [each[1] for each in connection.run_on_commit])
+    _insert(event.row(ours))
+    transaction.on_commit(used)
+    return event.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,53 +85,87 @@ def queue_record(
     customer_id: UUID | None,
     result: str,
     body: dict[str, Any],
+    call: CallRef | None = None,
 ) -> Queued:
     """`record` in a signed transaction of constant statements, whose own limits bound it. Confirm it before the end."""
-    event_id, values = _composed(kind, actor=actor, subject=subject, customer_id=customer_id, result=result, body=body)
-    return Queued(event_id, db.ask(_INSERT_RETURNING, *values))
+    event = _Event(
+        kind=kind, actor=actor, subject=subject, customer_id=customer_id, result=result, told=body, call=call
+    )
+    ours, used = mark(event.header, db.on_commit)
+    cursor = db.ask(_INSERT_RETURNING, *event.row(ours))
+    db.on_commit.append(used)
+    return Queued(event.id, cursor)
 
 
-def _composed(
-    kind: EventKind,
-    *,
-    actor: Actor,
-    subject: Subject | None,
-    customer_id: UUID | None,
-    result: str,
-    body: dict[str, Any],
-) -> tuple[UUID, list[Any]]:
-    event_id, now = uuid7(), datetime.now(UTC)
-    subject_kind, subject_id, subject_label = subject or ("", None, "")
-    full_body = {
-        "actor_label": actor.label,
-        "address": actor.address,
-        "salt": secrets.token_hex(SALT_BYTES),
-        "subject_label": subject_label,
-        **body,
-    }
-    body_bytes = canonical(full_body)
-    header = {
-        "actor": _actor(actor),
-        "body_commit": hashlib.sha256(BODY_LABEL + body_bytes).hexdigest(),
-        "customer": customer_id and str(customer_id),
-        "id": str(event_id),
-        "kind": kind.value,
-        "occurred_at": now.isoformat(timespec="microseconds"),
-        "request_id": actor.request_id,
-        "result": result,
-        "subject": {"id": subject_id and str(subject_id), "kind": subject_kind},
-        "tenant": str(acting_tenant()),
-        "v": 1,
-    }
-    return event_id, [
-        acting_tenant(), event_id, now, kind.value, result, actor.kind.value, actor.id, customer_id,
-        subject_kind, subject_id, actor.request_id, canonical(header), body_bytes,
-    ]  # fmt: skip
+@dataclass(kw_only=True)
+class _Event:
+    """What is recorded, with its header and body as they are written."""
+
+    kind: EventKind
+    actor: Actor
+    subject: Subject
+    customer_id: UUID | None
+    result: str
+    told: dict[str, Any]
+    call: CallRef | None
+    id: UUID = field(default_factory=uuid7)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    body: bytes = b""
+    header: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.body = canonical(self._body())
+        self.header = canonical(self._header())
+
+    def row(self, ours: Mark) -> list[Any]:
+        actor, call = self.actor, self.call or NO_CALL
+        return [
+            acting_tenant(), self.id, self.at, self.kind.value, self.result, actor.kind.value, actor.id,
+            self.customer_id, self.subject[0], self.subject[1], actor.request_id, call.id, call.instance_id,
+            call.tool, self.header, self.body, ours.writer, ours.boot, ours.n, ours.mac,
+        ]  # fmt: skip
+
+    def _body(self) -> dict[str, Any]:
+        """Everything with a name or an address in it."""
+        second = self.actor.on_behalf_of
+        return {
+            "actor_label": self.actor.label,
+            "address": self.actor.address,
+            "salt": secrets.token_hex(SALT_BYTES),
+            "subject_label": self.subject[2],
+            **({"on_behalf_of_label": second.label} if second and second.label else {}),
+            **self.told,
+        }
+
+    def _header(self) -> dict[str, Any]:
+        subject_kind, subject_id, _ = self.subject
+        header = {
+            "actor": _actor(self.actor),
+            "body_commit": hashlib.sha256(BODY_LABEL + self.body).hexdigest(),
+            "customer": _text(self.customer_id),
+            "id": str(self.id),
+            "kind": self.kind.value,
+            "occurred_at": self.at.isoformat(timespec="microseconds"),
+            "request_id": self.actor.request_id,
+            "result": self.result,
+            "subject": {"id": _text(subject_id), "kind": subject_kind},
+            "tenant": str(acting_tenant()),
+            "v": 1,
+        }
+        return header | ({"call": _call(self.call)} if self.call else {})
 
 
 def _actor(actor: Actor) -> dict[str, Any]:
-    fields: dict[str, Any] = {"id": actor.id and str(actor.id), "kind": actor.kind.value}
-    return fields | {"on_behalf_of": str(actor.on_behalf_of)} if actor.on_behalf_of else fields
+    fields: dict[str, Any] = {"id": _text(actor.id), "kind": actor.kind.value}
+    return fields | {"on_behalf_of": _actor(actor.on_behalf_of)} if actor.on_behalf_of else fields
+
+
+def _call(call: CallRef) -> dict[str, Any]:
+    return {"id": _text(call.id), "instance": _text(call.instance_id), "tool": call.tool}
+
+
+def _text(id_: UUID | None) -> str | None:
+    return str(id_) if id_ else None
 
 
 def _insert(values: list[Any]) -> None:

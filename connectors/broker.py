@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from audit.actors import Actor
+from audit.actors import Actor, CallRef
 from audit.kinds import EventKind
 from audit.services import queue_record
 from connectors.errors import SecretRefused
@@ -36,8 +36,8 @@ class Purpose:
 
     actor: Actor
     action: str
+    call: CallRef
     customer_id: UUID | None = None
-    call_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +111,12 @@ def _event(
 ) -> dict[str, Any]:
     body = {
         "action": purpose.action,
-        "call": str(purpose.call_id) if purpose.call_id else None,
-        "instance": str(instance.id),
         "version": stored.credential.version if stored else None,
     }
     return {
         "actor": purpose.actor,
         "subject": ("credential", stored.credential_id if stored else None, instance.name),
         "customer_id": purpose.customer_id,
+        "call": purpose.call,
         "body": body | ({"alert": True, "refused": trouble} if trouble else {}),
     }

@@ -1,6 +1,6 @@
 """What a connector declares. The catalogue is code: a tool exists if, and only if, a release declares it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import import_module
@@ -30,7 +30,7 @@ class Narrowing(StrEnum):
     UNTYPED = "E"
 
 
-EXPOSABLE = frozenset({Narrowing.PARAMETER_AND_OWNER, Narrowing.OWNER_ONLY})
+EXPOSABLE = frozenset({Narrowing.PARAMETER_AND_OWNER, Narrowing.PARENT, Narrowing.OWNER_ONLY})
 
 
 class Tier(StrEnum):
@@ -94,7 +94,27 @@ Run = Callable[[Connection, Mapping[str, Any], str], Fetched]
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """What is read, and has to be the customer's, before the tool itself may run: a ticket before its notes.
+
+    `read` gives raw rows; those that belong to the customer by `owner` count, and if there are none, nothing is found.
+    `id` is where such a row has its id. Paths of keys with dots, as in a Shape.
+    """
+
+    read: Run
+    owner: str
+    id: str = "id"
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
+    """One operation. How it is held to one customer is declared, and connectors.execution does it.
+
+    `guard` comes first. With the narrowing PARENT the answer's rows have to name one of the guard's objects as their
+    owner; otherwise they name the customer. What changes something has a guard, or `creates` something new for the
+    customer, whose id it puts in itself.
+    """
+
     name: str
     title: str
     description: str
@@ -105,6 +125,8 @@ class Tool:
     output: Output
     run: Run
     redactions: tuple[str, ...] = ()
+    guard: Parent | None = None
+    creates: bool = False
 
     def __post_init__(self) -> None:
         if self.narrowing not in EXPOSABLE:
@@ -113,10 +135,27 @@ class Tool:
         if self.input_schema.get("additionalProperties") is not False:
             message = f"{self.name} must refuse undeclared arguments"
             raise ValueError(message)
+        if self.guard is None and (self.narrowing is Narrowing.PARENT or not (self.is_read or self.creates)):
+            message = f"{self.name} must say whose the object is that it hangs on or changes"
+            raise ValueError(message)
+
+    @property
+    def is_read(self) -> bool:
+        return self.risk is Risk.READ
 
     @property
     def output_schema(self) -> dict[str, Any]:
         return self.output.schema()
+
+
+class ExternalId(StrEnum):
+    """How a vendor names its clients."""
+
+    NUMBER = "number"
+    UUID = "uuid"
+
+    def fits(self, normalised_id: str) -> bool:
+        return normalised_id.isdigit() is (self is ExternalId.NUMBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +169,20 @@ class Connector:
     tools: tuple[Tool, ...]
     health: Callable[[Connection], str]
     external_id_label: str
+    # What names an owner in the vendor's requests. No tool takes an argument of such a name: see connectors.writing.
+    owner_fields: frozenset[str]
     # Settings that say where and for what the credential is good; changing one needs the secret again.
     bound_fields: tuple[str, ...]
     # What the vendor documents for one credential. A tenant's `request_limit` setting may name another number.
     limit: Rate
     health_interval: int = 300
+    external_ids: ExternalId = ExternalId.NUMBER
+
+    def __post_init__(self) -> None:
+        for tool in self.tools:
+            if taken := self.owner_fields & set(_properties(tool.input_schema)):
+                message = f"{tool.name} must not take an owner from its caller: {', '.join(sorted(taken))}"
+                raise ValueError(message)
 
     def rate(self, settings: Mapping[str, Any]) -> Rate:
         return replace(self.limit, requests=settings.get("request_limit") or self.limit.requests)
@@ -153,3 +201,14 @@ class Connector:
         secret = {name: cleaned[name] for name in self.secret_fields if cleaned.get(name)}
         given = {name: value for name, value in cleaned.items() if value is not None}
         return {name: value for name, value in given.items() if name not in self.secret_fields}, secret
+
+
+def _properties(schema: Any) -> Iterator[str]:
+    """Every name of an argument, at any depth."""
+    if isinstance(schema, Mapping):
+        yield from schema.get("properties", {})
+        for part in schema.values():
+            yield from _properties(part)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            yield from _properties(part)

@@ -2,6 +2,8 @@
 
 from typing import Self
 
+from connectors.exchanges import Exchange
+
 MESSAGES = {
     "arguments_invalid": "The arguments do not fit the tool's input schema.",
     "connector_fault": "The connector failed. The operator's log names the place.",
@@ -36,6 +38,9 @@ class ExecutionError(Exception):
         self.retry_after = retry_after
         self.rows_dropped = 0
         self.vendor_requests = 0
+        # Something that changes was sent, and the vendor did not say that it refused: it may have been done.
+        self.uncertain = False
+        self.exchanges: tuple[Exchange, ...] = ()
 
     def without_frames(self) -> Self:
         """Free of the frames it came through, whose variables held the call's secrets and the vendor's answer."""

@@ -15,14 +15,16 @@ from jsonschema import Draft202012Validator
 from connectors.broker import Purpose, open_secret
 from connectors.canary import leaks
 from connectors.catalogue import find
-from connectors.contract import UNTRUSTED, Connection, Connector, Fetched, Narrowing, Tool
+from connectors.contract import UNTRUSTED, Connection, Connector, Fetched, Narrowing, Parent, Tool
 from connectors.errors import ArgumentsInvalid, ExecutionError, OutputBlocked, ScopeViolation, VendorError
+from connectors.exchanges import Exchange
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
-from connectors.narrowing import Owner, narrow, pick
+from connectors.narrowing import Owner, Owning, Parents, narrow, pick
 from connectors.network import VendorHttp
 from connectors.pace import Pace
 from connectors.redaction import redact
 from connectors.scrub import scrubbed
+from connectors.shapes import Shape, at
 from tenants.isolation.context import acting_tenant
 
 
@@ -34,6 +36,7 @@ class ExecutionResult:
     rows: list[dict[str, Any]]
     rows_dropped: int
     vendor_requests: int
+    exchanges: tuple[Exchange, ...] = ()
 
     @property
     def rows_returned(self) -> int:
@@ -56,7 +59,8 @@ def execute(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMappin
         try:
             return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")
         except ExecutionError as error:
-            error.vendor_requests = http.requests
+            error.vendor_requests, error.exchanges = http.requests, tuple(http.exchanges)
+            error.uncertain = http.may_have_changed
             raise
 
 
@@ -80,27 +84,41 @@ def _validator(key: str, name: str) -> Draft202012Validator:
 
 
 def _purpose(call: ToolCall) -> Purpose:
-    return Purpose(call.actor(), f"{call.connector}.{call.tool}", call.customer_id, call.id)
+    return Purpose(call.actor(), f"{call.connector}.{call.tool}", call.ref, call.customer_id)
 
 
 def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Connection) -> ExecutionResult:
+    customer = Owner(mapping.external_id)
     try:
+        parents = _parents(tool.guard, call, connection, customer) if tool.guard else None
         fetched = tool.run(connection, call.arguments, mapping.external_id)
     except VendorError as error:
         raise _as_seen_from(tool, error) from None
-    structured, rows, dropped = answer(tool, fetched, Owner(mapping.external_id))
+    owner = parents if parents and tool.narrowing is Narrowing.PARENT else customer
+    structured, rows, dropped = answer(tool, fetched, owner)
     if leaks(structured, connection.secrets):
         raise OutputBlocked
-    return ExecutionResult(structured, rows, dropped, connection.http.requests)
+    http = connection.http
+    return ExecutionResult(structured, rows, dropped, http.requests, tuple(http.exchanges))
+
+
+def _parents(guard: Parent, call: ToolCall, connection: Connection, customer: Owner) -> Parents:
+    """What the tool may touch. Somebody else's is not found, like what does not exist."""
+    rows = guard.read(connection, call.arguments, customer.external_id).rows
+    owned = narrow(rows, owner=customer, shape=Shape(guard.owner, ())).rows
+    parents = Parents.of(at(row, guard.id) for row in owned)
+    if not parents.ids:
+        raise VendorError("not_found")
+    return parents
 
 
 def _as_seen_from(tool: Tool, error: VendorError) -> VendorError:
     """Some vendors forbid what exists and do not find what does not: read by id, the two must look alike."""
-    by_id = tool.narrowing is Narrowing.OWNER_ONLY and not tool.output.many
+    by_id = tool.guard is not None or (tool.narrowing is Narrowing.OWNER_ONLY and not tool.output.many)
     return VendorError("not_found") if by_id and error.code == "vendor_forbidden" else error
 
 
-def answer(tool: Tool, fetched: Fetched, owner: Owner) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+def answer(tool: Tool, fetched: Fetched, owner: Owning) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
     """What the caller gets, its rows, and how many things were withheld."""
     shape = tool.output.shape
     narrowed = narrow(fetched.rows, owner=owner, shape=shape)

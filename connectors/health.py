@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from audit.actors import system
+from audit.actors import CallRef, system
 from connectors.broker import Purpose, open_secret
 from connectors.catalogue import find
 from connectors.contract import Connection
@@ -35,7 +35,8 @@ def examine(instance: ConnectorInstance) -> Checkup:
     if connector is None:
         return Checkup("connector_fault", "This release does not have the connector.", permanent=True)
     try:
-        with open_secret(instance, Purpose(CHECKER, f"{instance.connector}.health")) as opened:
+        purpose = Purpose(CHECKER, f"{instance.connector}.health", CallRef(None, instance.id))
+        with open_secret(instance, purpose) as opened:
             http = VendorHttp(settings.VENDOR_NETWORKS, pace=Pace(str(opened.credential_ref)))
             connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
             detail = scrubbed(lambda: connector.health(connection), place=f"{connector.key}.health")

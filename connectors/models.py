@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from audit.actors import Actor, ActorKind
+from audit.actors import Actor, ActorKind, CallRef
 from tenants.isolation.models import TenantKey, TenantModel
 from tenants.models import Customer, key_validator
 
@@ -160,5 +160,9 @@ class ToolCall(TenantModel):
             self.principal_label,
             address,
             self.request_id,
-            on_behalf_of=self.principal_id if agent else None,
+            on_behalf_of=Actor(ActorKind.USER, self.principal_id, "") if agent else None,
         )
+
+    @property
+    def ref(self) -> CallRef:
+        return CallRef(self.id, self.instance_id, self.tool)

@@ -5,15 +5,22 @@ name its owner, and an owner that differs, is missing or cannot be read means th
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from connectors.errors import ScopeViolation
-from connectors.shapes import Nested, Shape
+from connectors.shapes import Nested, Shape, at
 
-# Zero and negative numbers are how some vendors write "nobody" or "everybody".
-_OWNER = re.compile(r"0*([1-9][0-9]{0,17})\Z")
+# Zero and negative numbers are how some vendors write "nobody" or "everybody"; so is the UUID of zeros.
+_NUMBER = re.compile(r"0*([1-9][0-9]{0,17})\Z")
+_UUID = re.compile(r"(?!0{8}-)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+
+
+class Owning(Protocol):
+    """Whoever a row may belong to."""
+
+    def owns(self, value: Any) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +45,49 @@ class Owner:
         return found is not None and found == normalised(self.external_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """The objects of the customer that the rows have to hang on, by their ids; made of checked rows only."""
+
+    ids: frozenset[str]
+
+    @classmethod
+    def of(cls, values: Iterable[Any]) -> "Parents":
+        return cls(frozenset(found for value in values if (found := normalised(value)) is not None))
+
+    def owns(self, value: Any) -> bool:
+        return normalised(value) in self.ids
+
+
 def normalised(value: Any) -> str | None:
-    """12, "12" and " 012" are one owner; everything else is no owner."""
+    """12, "12" and " 012" are one owner, and a UUID in any case; everything else is no owner."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
-    match = _OWNER.match(str(value).strip()) if not isinstance(value, int) or 0 < value < 10**18 else None
+    if isinstance(value, int):
+        return str(value) if 0 < value < 10**18 else None
+    written = value.strip().lower()
+    if _UUID.match(written):
+        return written
+    match = _NUMBER.match(written)
     return match.group(1) if match else None
 
 
-def narrow(rows: Sequence[Any], *, owner: Owner, shape: Shape) -> Narrowed:
+def narrow(rows: Sequence[Any], *, owner: Owning, shape: Shape) -> Narrowed:
     """Raw rows that belong to the owner, with foreign objects inside them removed; and how many things were removed."""
     kept: list[dict[str, Any]] = []
     dropped = unreadable = 0
     for row in rows:
-        if isinstance(row, dict) and owner.owns(row.get(shape.owner)):
+        if isinstance(row, dict) and owner.owns(at(row, shape.owner)):
             clean, inner = _without_foreign(row, owner, shape.owner)
             kept.append(clean)
             dropped += inner
         else:
             dropped += 1
-            unreadable += not isinstance(row, dict) or normalised(row.get(shape.owner)) is None
+            unreadable += not isinstance(row, dict) or normalised(at(row, shape.owner)) is None
     return Narrowed(kept, dropped, unreadable)
 
 
-def _without_foreign(row: Mapping[str, Any], owner: Owner, key: str) -> tuple[dict[str, Any], int]:
+def _without_foreign(row: Mapping[str, Any], owner: Owning, key: str) -> tuple[dict[str, Any], int]:
     """A nested object with another owner goes, and with it what repeats it beside it: user, user_id, user_name."""
     clean, dropped = {}, 0
     gone: set[str] = set()
@@ -75,9 +101,9 @@ def _without_foreign(row: Mapping[str, Any], owner: Owner, key: str) -> tuple[di
     return {name: value for name, value in clean.items() if name not in gone}, dropped
 
 
-def _kept(value: Any, owner: Owner, key: str) -> tuple[Any, int]:
+def _kept(value: Any, owner: Owning, key: str) -> tuple[Any, int]:
     if isinstance(value, dict):
-        if key in value and not owner.owns(value[key]):
+        if key.partition(".")[0] in value and not owner.owns(at(value, key)):
             return None, 1
         return _without_foreign(value, owner, key)
     if isinstance(value, list):
@@ -87,19 +113,19 @@ def _kept(value: Any, owner: Owner, key: str) -> tuple[Any, int]:
     return value, 0
 
 
-def pick(row: Mapping[str, Any], *, owner: Owner, shape: Shape) -> dict[str, Any] | None:
-    """The declared fields of an owned row; None if a required one cannot be read."""
-    if not owner.owns(row.get(shape.owner)):
+def pick(row: Mapping[str, Any], *, owner: Owning, shape: Shape) -> dict[str, Any] | None:
+    """The declared fields of an owned row; None if a required one cannot be read. A part belongs to its row."""
+    if shape.owner and not owner.owns(at(row, shape.owner)):
         return None
     picked = {field.name: field.pick(row) for field in shape.fields}
     if any(field.required and picked[field.name] is None for field in shape.fields):
         return None
     for nested in shape.nested:
-        picked[nested.name] = _pick_nested(row.get(nested.source or nested.name), owner, nested)
+        picked[nested.name] = _pick_nested(at(row, nested.source or nested.name), owner, nested)
     return picked
 
 
-def _pick_nested(value: Any, owner: Owner, nested: Nested) -> Any:
+def _pick_nested(value: Any, owner: Owning, nested: Nested) -> Any:
     if not nested.many:
         return pick(value, owner=owner, shape=nested.shape) if isinstance(value, dict) else None
     items = value if isinstance(value, list) else []

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import ssl
 import time
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from http import HTTPStatus
 from http.client import TOO_MANY_REQUESTS
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,10 +18,16 @@ from urllib.parse import urlsplit
 import httpcore2
 
 from connectors.errors import VendorError
+from connectors.exchanges import MOST, Exchange, template
 from connectors.pace import LONGEST_HOLD, Pace
 from connectors.secret import Secret
 from tenants.network import AddressRefused, GuardedBackend, Network
 
+_JSON = re.compile(r"application/([a-z0-9.-]+\+)?json\Z")
+_REFUSED = range(300, 500)
+_UNDECIDED = frozenset({HTTPStatus.REQUEST_TIMEOUT})
+_UNSENT = frozenset({"unsent", "vendor_unreachable", "vendor_address_refused"})
+_MEANING = {"stale": "vendor_unreachable", "unsent": "vendor_timeout"}
 UNTOLD_SECONDS = 30  # HaloPSA names no time; ten tries of five seconds each were not enough for others
 
 
@@ -66,7 +74,7 @@ class Answer:
     def json(self) -> Any:
         """A 200 with something else than JSON is an error for every vendor."""
         media_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
-        parsed = _Unparsed if media_type != "application/json" else _parse(self.body)
+        parsed = _parse(self.body) if _JSON.match(media_type) else _Unparsed
         if parsed is _Unparsed:
             raise VendorError("vendor_not_json")
         return parsed
@@ -99,12 +107,27 @@ def _parse(body: bytes) -> Any:
 
 @dataclass(slots=True)
 class Request:
-    """What is secret about a request travels wrapped, so that no frame of a traceback holds it in the open."""
+    """What is secret about a request travels wrapped, so that no frame of a traceback holds it in the open.
+
+    `form` and `body` (JSON) exclude each other. `changes` says that the vendor may have done something for good.
+    """
 
     method: str
     url: str
     authorization: Secret | None = None
     form: Secret | None = None
+    body: Secret | None = None
+    media_type: str = "application/json"
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    changes: bool = False
+
+    @property
+    def content(self) -> Secret | None:
+        return self.form or self.body
+
+
+def json_body(value: Any) -> Secret:
+    return Secret(json.dumps(value, separators=(",", ":")))
 
 
 class VendorHttp:
@@ -118,14 +141,18 @@ class VendorHttp:
         self._limits = limits or Limits()
         self._deadline = time.monotonic() + self._limits.total_seconds
         self.requests = 0
+        self.may_have_changed = False
+        self.exchanges: list[Exchange] = []  # the first of them, for the record
 
     def send(self, request: Request) -> Answer:
         """VendorError, raised here and not below: the frames that saw the bytes are gone by then."""
         outcome = self._paced(request)
         if outcome == "stale" and request.method == "GET":
             outcome = self._paced(request)
+        if request.changes and _may_be_done(outcome):
+            self.may_have_changed = True
         if isinstance(outcome, str):
-            raise VendorError("vendor_unreachable" if outcome == "stale" else outcome)
+            raise VendorError(_MEANING.get(outcome, outcome))
         if self._pace and outcome.status == TOO_MANY_REQUESTS:
             self._pace.hold(seconds_to_wait(outcome))
         return outcome
@@ -133,7 +160,11 @@ class VendorHttp:
     def _paced(self, request: Request) -> Answer | str:
         if self._pace:
             self._pace.take()
-        return self._attempt(request)
+        began, sent = time.monotonic(), self.requests
+        outcome = self._attempt(request)
+        if self.requests > sent and len(self.exchanges) < MOST:
+            self.exchanges.append(_exchange(request, outcome, time.monotonic() - began))
+        return outcome
 
     def _attempt(self, request: Request) -> Answer | str:
         try:
@@ -142,8 +173,9 @@ class VendorHttp:
             return error.code
         except AddressRefused:
             return "vendor_address_refused"
-        except httpcore2.TimeoutException:
-            return "vendor_timeout"
+        except httpcore2.TimeoutException as error:
+            never_sent = isinstance(error, httpcore2.ConnectTimeout | httpcore2.PoolTimeout)
+            return "unsent" if never_sent else "vendor_timeout"
         except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
             return "stale"  # usually a kept connection that the other side has just closed
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol, OSError, ValueError):
@@ -153,7 +185,7 @@ class VendorHttp:
         self.requests += 1
         pool = self._pool_for(request.url)
         headers = _headers(request)
-        content = request.form.reveal() if request.form else None
+        content = request.content.reveal() if request.content else None
         extensions = {"timeout": self._timeouts()}
         with pool.stream(
             request.method, request.url, headers=headers, content=content, extensions=extensions
@@ -188,12 +220,27 @@ class VendorHttp:
         return left
 
 
+def _may_be_done(outcome: Answer | str) -> bool:
+    """Unless it was never sent, or the vendor said that it refuses."""
+    if isinstance(outcome, str):
+        return outcome not in _UNSENT
+    return outcome.status not in _REFUSED or outcome.status in _UNDECIDED
+
+
+def _exchange(request: Request, outcome: Answer | str, seconds: float) -> Exchange:
+    status, trouble = (0, outcome) if isinstance(outcome, str) else (outcome.status, "")
+    return Exchange(request.method, template(request.url), status, round(seconds * 1000), trouble)
+
+
 def _headers(request: Request) -> list[tuple[str, str]]:
-    headers = [("Host", urlsplit(request.url).netloc.rpartition("@")[2]), ("Accept", "application/json")]
+    headers = [("Host", urlsplit(request.url).netloc.rpartition("@")[2])]
+    headers += [(name, value.reveal_text()) for name, value in request.headers.items()]
+    if not any(name.lower() == "accept" for name in request.headers):
+        headers.append(("Accept", "application/json"))
     headers += [("User-Agent", "msplex"), ("Accept-Encoding", "identity")]
     if request.authorization:
         headers.append(("Authorization", request.authorization.reveal_text()))
-    if request.form:
-        headers.append(("Content-Type", "application/x-www-form-urlencoded"))
-        headers.append(("Content-Length", str(len(request.form.reveal()))))
+    if request.content:
+        headers.append(("Content-Type", "application/x-www-form-urlencoded" if request.form else request.media_type))
+        headers.append(("Content-Length", str(len(request.content.reveal()))))
     return headers

@@ -12,7 +12,7 @@ from django.conf import settings as deployment
 from django.db import transaction
 from django.utils import timezone
 
-from audit.actors import Actor
+from audit.actors import Actor, CallRef
 from audit.kinds import EventKind
 from audit.services import record
 from connectors import sealing
@@ -44,7 +44,7 @@ def start_instance(connector: str, *, by: Actor, name: str = "", slug: str = "")
     require_entitlement(connector)
     _check_names(slug, name)
     instance = _add(entry, slug, name or entry.name) if slug else _add_numbered(entry, name or entry.name)
-    record(EventKind.INSTANCE_CREATED, actor=by, subject=_subject(instance), body={"connector": entry.key})
+    record(EventKind.INSTANCE_CREATED, actor=by, **_about(instance), body={"connector": entry.key})
     return instance
 
 
@@ -72,7 +72,7 @@ def configure_instance(
     instance.health_detail = ""
     instance.save(update_fields=["settings", "configured_at", "check_asked_at", *_RESET])
     body = {"settings": clean_settings, "credential": str(credential.id) if credential else None}
-    record(EventKind.INSTANCE_CONFIGURED, actor=by, subject=_subject(instance), body=body)
+    record(EventKind.INSTANCE_CONFIGURED, actor=by, **_about(instance), body=body)
     check_instance.delay_on_commit(str(instance.id))
     return instance
 
@@ -85,7 +85,7 @@ def request_health_check(instance: ConnectorInstance, *, by: Actor) -> None:
         raise Conflict("Configure the connection first.", code="instance_not_configured")
     instance.check_asked_at = timezone.now()
     instance.save(update_fields=["check_asked_at"])
-    record(EventKind.INSTANCE_CHECK_REQUESTED, actor=by, subject=_subject(instance))
+    record(EventKind.INSTANCE_CHECK_REQUESTED, actor=by, **_about(instance))
     check_instance.delay_on_commit(str(instance.id))
 
 
@@ -100,7 +100,7 @@ def activate_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorIns
         return instance
     instance.state, instance.activated_at, instance.activated_by = State.ACTIVE, timezone.now(), by.label
     instance.save(update_fields=["state", "activated_at", "activated_by"])
-    record(EventKind.INSTANCE_ACTIVATED, actor=by, subject=_subject(instance))
+    record(EventKind.INSTANCE_ACTIVATED, actor=by, **_about(instance))
     return instance
 
 
@@ -111,7 +111,7 @@ def deactivate_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorI
         return instance
     instance.state = State.INACTIVE
     instance.save(update_fields=["state"])
-    record(EventKind.INSTANCE_DEACTIVATED, actor=by, subject=_subject(instance))
+    record(EventKind.INSTANCE_DEACTIVATED, actor=by, **_about(instance))
     return instance
 
 
@@ -121,8 +121,8 @@ def map_customer(
 ) -> CustomerMapping:
     """Say which client of the vendor's system a customer is; again with another id moves it."""
     external = normalised(external_id)
-    if external is None:
-        raise Invalid("Give the client's number in the vendor's system.", field="external_id")
+    if external is None or not catalogue_entry(instance.connector).external_ids.fits(external):
+        raise Invalid("Give the client's id in the vendor's system.", field="external_id")
     instance = _locked(instance)
     taken = CustomerMapping.objects.filter(instance=instance, external_id=external).exclude(customer=customer)
     if taken.exists():
@@ -133,19 +133,18 @@ def map_customer(
         mapping = known.get()
     else:
         mapping = CustomerMapping.objects.create(instance=instance, customer=customer, **values)
-    body = {"external_id": external, "instance": str(instance.id)}
-    subject = ("customer", customer.id, customer.name)
-    record(EventKind.CUSTOMER_MAPPED, actor=by, subject=subject, customer_id=customer.id, body=body)
+    about = _mapped(customer, instance.id)
+    record(EventKind.CUSTOMER_MAPPED, actor=by, customer_id=customer.id, body={"external_id": external}, **about)
     return mapping
 
 
 @transaction.atomic
 def unmap_customer(mapping: CustomerMapping, *, by: Actor) -> None:
-    customer, body = mapping.customer, {"external_id": mapping.external_id, "instance": str(mapping.instance_id)}
+    customer, body = mapping.customer, {"external_id": mapping.external_id}
     if not CustomerMapping.objects.filter(id=mapping.id).delete()[0]:  # somebody was faster
         raise NotFound
-    subject = ("customer", customer.id, customer.name)
-    record(EventKind.CUSTOMER_UNMAPPED, actor=by, subject=subject, customer_id=customer.id, body=body)
+    about = _mapped(customer, mapping.instance_id)
+    record(EventKind.CUSTOMER_UNMAPPED, actor=by, customer_id=customer.id, body=body, **about)
 
 
 def check_health(instance_id: UUID) -> None:
@@ -180,7 +179,7 @@ def record_health(instance: ConnectorInstance, seen: Checkup) -> ConnectorInstan
     if instance.health != before:
         body = {"before": before, "after": str(instance.health), "code": seen.code}
         result = "ok" if seen.ok else "failed"
-        record(EventKind.INSTANCE_HEALTH_CHANGED, actor=CHECKER, subject=_subject(instance), result=result, body=body)
+        record(EventKind.INSTANCE_HEALTH_CHANGED, actor=CHECKER, **_about(instance), result=result, body=body)
     return instance
 
 
@@ -193,6 +192,15 @@ def _health_after(seen: Checkup, failures: int) -> str:
 
 def _locked(instance: ConnectorInstance) -> ConnectorInstance:
     return ConnectorInstance.objects.select_for_update().get(id=instance.id)
+
+
+def _about(instance: ConnectorInstance) -> dict[str, Any]:
+    """Subject and place of an event about the connection."""
+    return {"subject": _subject(instance), "call": CallRef(None, instance.id)}
+
+
+def _mapped(customer: Customer, instance_id: UUID) -> dict[str, Any]:
+    return {"subject": ("customer", customer.id, customer.name), "call": CallRef(None, instance_id)}
 
 
 def _subject(instance: ConnectorInstance) -> tuple[str, Any, str]:
@@ -265,6 +273,7 @@ def _store(
         id=reference, instance=instance, version=version, digest=sealing.digest(sealed), created_by=by.label
     )
     SealedSecret.objects.create(credential=credential, suite=sealing.SUITE_ID, kek_id=kek_id, sealed=sealed)
-    body = {"digest": credential.digest, "version": version, "kek": kek_id, "instance": str(instance.id)}
-    record(EventKind.CREDENTIAL_STORED, actor=by, subject=("credential", credential.id, instance.name), body=body)
+    body = {"digest": credential.digest, "version": version, "kek": kek_id}
+    about = _about(instance) | {"subject": ("credential", credential.id, instance.name)}
+    record(EventKind.CREDENTIAL_STORED, actor=by, body=body, **about)
     return credential

@@ -22,7 +22,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A single value. A value of the wrong type becomes null; a required one makes the whole row unreadable."""
+    """A single value. A value of the wrong type becomes null; a required one makes the whole row unreadable.
+
+    `source` is where the vendor's row has it, as a path of keys with dots.
+    """
 
     name: str
     kind: Kind = Kind.TEXT
@@ -32,7 +35,7 @@ class Field:
     max_length: int = 2000
 
     def pick(self, row: Mapping[str, Any]) -> Any:
-        return _READERS[self.kind](row.get(self.source or self.name), self.max_length)
+        return _READERS[self.kind](at(row, self.source or self.name), self.max_length)
 
     def schema(self) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": self.kind.value if self.required else [self.kind.value, "null"]}
@@ -43,7 +46,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """An object or a list of objects inside a row. Each carries its own owner, or it is not given out."""
+    """An object or a list of objects inside a row. Each carries its own owner, or it is not given out.
+
+    Unless its shape says that it is a part of the row, such as a custom field with its value: `Shape("", ...)`.
+    """
 
     name: str
     shape: "Shape"
@@ -59,7 +65,7 @@ class Nested:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`owner` is the key of the vendor's row that names the customer it belongs to."""
+    """`owner`: where the vendor's row names the customer, or the parent, it belongs to; a path of keys with dots."""
 
     owner: str
     fields: tuple[Field, ...]
@@ -73,6 +79,13 @@ class Shape:
             "required": [member.name for member in members],
             "additionalProperties": False,
         }
+
+
+def at(row: Any, path: str) -> Any:
+    """What stands at the end of a path such as `company.id`; None where it ends early."""
+    for key in path.split("."):
+        row = row.get(key) if isinstance(row, Mapping) else None
+    return row
 
 
 def text(value: Any, limit: int) -> str | None:

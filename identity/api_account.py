@@ -123,8 +123,7 @@ class AccountViewSet(TenantViewSet):
     @extend_schema(request=None, responses={201: CodesOut})
     @action(detail=False, methods=["post"], url_path="recovery-codes", url_name="codes")
     def recovery_codes(self, request: Request) -> Response:  # noqa: ARG002
-        own = self.own
-        codes = services.make_recovery_codes(own.user, by=own.actor)
+        codes = services.renew_recovery_codes(self.own)
         return Response({"recovery_codes": codes}, status=201, headers={"Cache-Control": "no-store"})
 
     @extend_schema(responses=EventOut(many=True))

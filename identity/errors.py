@@ -26,14 +26,15 @@ class CodeRefused(DomainError):
 
 
 class PasskeyRefused(DomainError):
-    """`why` is for the record, not for whoever sent it."""
+    """`why` is for the record, not for whoever sent it. `copied`: the counter says that there are two of it."""
 
     status: ClassVar[int] = 401
     default_code: ClassVar[str] = "passkey_refused"
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, *, copied: bool = False) -> None:
         super().__init__("That passkey was not accepted. Try once more, or use another way to sign in.")
         self.why = why
+        self.copied = copied
 
 
 class PasskeyNotEnough(NotAllowed):

@@ -44,7 +44,10 @@ READS_EVENTS = MANAGES_PEOPLE | {VIEWER, VIEWER_OF_ONE, CUSTOMER_VIEWER}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Surface:
-    """`confirmed` needs a recent second factor (identity.step_up); `changes` does not, and says why."""
+    """`confirmed` needs a recent second factor (identity.step_up); `changes` does not, and says why.
+
+    `secret`: of `reads`, what shows something that is kept so, and needs one too.
+    """
 
     group: str
     label: str
@@ -53,6 +56,7 @@ class Surface:
     changes: tuple[str, ...] = ()
     confirmed: tuple[str, ...] = ()
     why_unconfirmed: str = ""
+    secret: tuple[str, ...] = ()
 
     @property
     def addresses(self) -> frozenset[str]:
@@ -99,6 +103,13 @@ SURFACES = (
     Surface(
         "Tool calls", "See tool calls", ALL_BUT_BILLING,
         reads=("calls", "call", "tool-call.list", "tool-call.retrieve"),
+    ),
+    Surface(
+        "Audit", "Search the log, and trace calls through it", READS_EVENTS,
+        reads=(
+            "audit", "audit_event", "audit_trace",
+            "audit-event.list", "audit-event.retrieve", "audit-event.trace",
+        ),
     ),
     Surface(
         "People", "See people and their roles", MANAGES_PEOPLE,
@@ -170,7 +181,11 @@ SURFACES = (
     ),
     Surface(
         "Your account", "Confirm your second factor", EVERYBODY,
-        reads=("step_up", "second-factor.list"), changes=("step_up", "second-factor.create"),
+        reads=("step_up", "second-factor.list"),
+        changes=(
+            "step_up", "step_up_passkey", "second-factor.create", "second-factor.passkey",
+            "second-factor.passkey_options",
+        ),
         why_unconfirmed="It takes the second factor itself.",
     ),
     Surface(
@@ -189,7 +204,7 @@ SURFACES = (
     ),
     Surface(
         "Your account", "Change your authenticator app", EVERYBODY,
-        reads=("account_authenticator",),
+        reads=("account_authenticator",), secret=("account_authenticator",),
         confirmed=("account_authenticator", "account.authenticator", "account.confirm_authenticator"),
     ),
     Surface(

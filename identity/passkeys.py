@@ -145,4 +145,5 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except (WebAuthnException, OTPWebAuthnApiError, KeyError, TypeError, ValueError) as error:
-        raise PasskeyRefused(f"{type(error).__name__}: {error}"[:200]) from error
+        why = f"{type(error).__name__}: {error}"[:200]
+        raise PasskeyRefused(why, copied="sign count" in why) from error

@@ -42,6 +42,7 @@ class ActingPrincipal:
     """`id` is the account's: of an agent session, the person's for whom it acts.
 
     `scopes`, where there are any, are all that the credential was given of what the roles allow.
+    `person` is what that person is called, where `label` is the agent's.
     """
 
     id: UUID
@@ -55,6 +56,7 @@ class ActingPrincipal:
     agent_session_id: UUID | None = None
     scopes: frozenset[Permission] | None = None
     networks: str = ""
+    person: str = ""
     tenant_active: bool = True  # False: the provider has suspended the tenant, and there are no grants
 
     is_authenticated = True  # what Django and DRF ask of a user
@@ -122,5 +124,5 @@ class ActingPrincipal:
             label=self.label,
             address=address,
             request_id=request_id,
-            on_behalf_of=self.id if agent else None,
+            on_behalf_of=Actor(ActorKind.USER, self.id, self.person) if agent else None,
         )

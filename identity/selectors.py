@@ -121,6 +121,7 @@ def agent_of(principal: ActingPrincipal, row: Sequence[Any], scopes: Iterable[st
         principal.limited_to((customer_id,) if customer_id else None),
         kind=PrincipalKind.AGENT_SESSION,
         label=label_of_agent(client, email),
+        person=email,
         agent_session_id=session_id,
         scopes=frozenset(permission for permission in Permission if permission.value in given),
     )

@@ -30,14 +30,20 @@ class Declaration:
     actions: Mapping[str, Permission] | None = None
     public: str = ""
     recent_mfa: bool | frozenset[str] = False  # of a view; for a viewset, the methods that need it
+    secret: bool = False  # what it shows, too, is only for who gave a second factor lately
 
 
 def requires(
-    permission: Permission, *, recent_mfa: bool = False, unkept: frozenset[str] = frozenset()
+    permission: Permission,
+    *,
+    recent_mfa: bool = False,
+    secret: bool = False,
+    unkept: frozenset[str] = frozenset(),
 ) -> Callable[[View], View]:
     """Only for those who hold it, for the tenant or for some customer; the database narrows what they see.
 
     `recent_mfa`: what changes something also needs a second factor of the last minutes, and asks for it.
+    `secret`: so does what the page shows.
     `unkept`: the fields that are not kept meanwhile, because they are secret.
     """
 
@@ -49,11 +55,11 @@ def requires(
                 return _refuse(request)
             if not principal.allows(permission):
                 raise PermissionMissing(permission)
-            if recent_mfa and request.method not in SAFE and not is_recent(principal):
+            if recent_mfa and (secret or request.method not in SAFE) and not is_recent(principal):
                 return confirm_first(request, unkept)
             return view(request, *args, **kwargs)
 
-        setattr(wrapped, ATTRIBUTE, Declaration(permission=permission, recent_mfa=recent_mfa))
+        setattr(wrapped, ATTRIBUTE, Declaration(permission=permission, recent_mfa=recent_mfa, secret=secret))
         return wrapped  # type: ignore[return-value]
 
     return decorate

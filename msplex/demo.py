@@ -24,7 +24,8 @@ from connectors.services import (
     request_health_check,
     start_instance,
 )
-from connectors.vendors.halopsa.stub_data import CLIENTS, CREDENTIALS
+from connectors.stub.world import CLIENTS
+from connectors.vendors.halopsa.stub_data import CREDENTIALS
 from identity.models import ServiceAccount, User
 from identity.roles import ROLES, Role
 from identity.services import (

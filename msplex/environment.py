@@ -18,12 +18,17 @@ def _decode_base64(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else base64.b64decode(value, validate=True)
 
 
+def _decode_lines(value: Any) -> Any:
+    return tuple(map(_decode_base64, value.split())) if isinstance(value, str) else value
+
+
 def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 EmailUrl = Annotated[str, AfterValidator(check_email_url), Field(repr=False)]
 Key = Annotated[bytes, BeforeValidator(_decode_base64), Field(repr=False)]
+Keys = Annotated[tuple[bytes, ...], NoDecode, BeforeValidator(_decode_lines), Field(repr=False)]
 Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
 
@@ -53,6 +58,7 @@ class Environment(BaseSettings):
     msplex_token_verify_key: str = ""
     msplex_intake_public_key: Key = b""
     msplex_intake_private_key: Key = b""
+    msplex_record_key: Keys = ()
     msplex_webauthn_rp_id: str = ""
 
 

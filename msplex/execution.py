@@ -22,6 +22,7 @@ from audit.services import Queued, queue_record
 from billing.models import UsageEvent
 from billing.services import meter_call, release_call
 from connectors.errors import MESSAGES, ExecutionError
+from connectors.exchanges import Exchange, as_facts
 from connectors.execution import execute
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
@@ -51,6 +52,7 @@ class Outcome:
     rows_returned: int | None = None
     rows_dropped: int | None = None
     vendor_requests: int = 0
+    exchanges: tuple[Exchange, ...] = ()
     answered: bool = False
 
 
@@ -111,6 +113,9 @@ def _execute(job: CallToRun | None) -> Outcome:
     try:
         return _succeeded(job)
     except ExecutionError as error:
+        if error.uncertain:
+            logger.error("alert: call %s may have changed something: %s", job.call.id, error.code)  # noqa: TRY400
+            return dataclasses.replace(LOST, vendor_requests=error.vendor_requests, exchanges=error.exchanges)
         return Outcome(
             ToolCall.State.FAILED,
             error.code,
@@ -119,6 +124,7 @@ def _execute(job: CallToRun | None) -> Outcome:
             retry_after=error.retry_after,
             rows_dropped=error.rows_dropped,
             vendor_requests=error.vendor_requests,
+            exchanges=error.exchanges,
             answered=error.code == "not_found",
         )
     except (AuditUnavailable, DatabaseError):  # the opening of the secret could not be recorded, so nothing was sent
@@ -136,6 +142,7 @@ def _succeeded(job: CallToRun) -> Outcome:
         rows_returned=result.rows_returned,
         rows_dropped=result.rows_dropped,
         vendor_requests=result.vendor_requests,
+        exchanges=result.exchanges,
         answered=True,
     )
 
@@ -197,11 +204,12 @@ def _record(db: Signed, call: ToolCall, outcome: Outcome) -> Queued:
             "alert": lost,
             "code": outcome.code,
             "connector": call.connector,
-            "rows_dropped": outcome.rows_dropped,
+            "requests": as_facts(outcome.exchanges),
             "rows_returned": outcome.rows_returned,
             "state": outcome.state.value,
             "vendor_requests": outcome.vendor_requests,
         },
+        call=call.ref,
     )
 
 

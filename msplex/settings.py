@@ -26,6 +26,7 @@ TOKEN_SIGNING_KEY = env.msplex_token_signing_key
 TOKEN_VERIFY_KEY = env.msplex_token_verify_key
 INTAKE_PUBLIC_KEY = env.msplex_intake_public_key
 INTAKE_PRIVATE_KEY = env.msplex_intake_private_key
+RECORD_KEY = env.msplex_record_key
 
 PUBLIC_URL = env.msplex_public_url.rstrip("/")
 GATEWAY_RESOURCE = env.msplex_gateway_url

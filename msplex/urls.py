@@ -10,7 +10,7 @@ from identity.web import public
 from msplex.health import healthz, readyz
 
 router = SimpleRouter()
-for _module in ("identity.api", "connectors.api", "msplex.portal.api"):
+for _module in ("identity.api", "connectors.api", "msplex.portal.api", "msplex.portal.api_audit"):
     for _prefix, _viewset, _basename in import_module(_module).routes:
         router.register(_prefix, _viewset, basename=_basename)
 

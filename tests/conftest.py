@@ -48,6 +48,7 @@ def _keys() -> dict[str, str]:
         .decode(),
         "MSPLEX_INTAKE_PUBLIC_KEY": public,
         "MSPLEX_INTAKE_PRIVATE_KEY": private,
+        "MSPLEX_RECORD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
     }
 
 

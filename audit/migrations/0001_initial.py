@@ -39,8 +39,15 @@ class Migration(migrations.Migration):
                 ("subject_kind", models.CharField(blank=True, max_length=32)),
                 ("subject_id", models.UUIDField(null=True)),
                 ("request_id", models.CharField(blank=True, max_length=64)),
+                ("call_id", models.UUIDField(null=True)),
+                ("instance_id", models.UUIDField(null=True)),
+                ("tool", models.CharField(blank=True, max_length=128)),
                 ("header", models.BinaryField()),
                 ("body", models.BinaryField(null=True)),
+                ("writer", models.CharField(max_length=16)),
+                ("boot", models.UUIDField()),
+                ("n", models.BigIntegerField()),
+                ("mac", models.BinaryField()),
                 (
                     "customer",
                     tenants.isolation.models.TenantKey(
@@ -56,7 +63,7 @@ class Migration(migrations.Migration):
         partitioned_table("audit_event"),
         tenant_table(
             "audit_event",
-            customer=log("customer_id"),
+            customer=log("customer_id", beside="kind"),
             grants={
                 "app": "SELECT, INSERT",
                 "worker": "SELECT, INSERT",
@@ -64,12 +71,29 @@ class Migration(migrations.Migration):
             },
         ),
         tenant_fk("audit_event", "customer_id", "tenants_customer"),
-        migrations.AddIndex(
-            model_name="event",
-            index=models.Index(fields=["tenant_id", "kind", "id"], name="audit_event_kind"),
+        *(
+            migrations.AddIndex(
+                model_name="event",
+                index=models.Index(fields=["tenant_id", column, "id"], name=f"audit_event_{name}"),
+            )
+            for name, column in (
+                ("kind", "kind"),
+                ("subject", "subject_id"),
+                ("actor", "actor_id"),
+                ("result", "result"),
+                ("request", "request_id"),
+                ("tool", "tool"),
+            )
         ),
-        migrations.AddIndex(
-            model_name="event",
-            index=models.Index(fields=["tenant_id", "subject_id", "id"], name="audit_event_subject"),
+        *(
+            migrations.AddIndex(
+                model_name="event",
+                index=models.Index(
+                    fields=["tenant_id", f"{name}_id", "id"],
+                    name=f"audit_event_{name}",
+                    condition=models.Q((f"{name}_id__isnull", False)),
+                ),
+            )
+            for name in ("call", "instance")
         ),
     ]

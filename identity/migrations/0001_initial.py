@@ -5,7 +5,7 @@ from django.db import migrations, models
 import tenants.ids
 import tenants.isolation.context
 import tenants.isolation.models
-from tenants.isolation.operations import own, tenant_fk, tenant_table, versioned_table
+from tenants.isolation.operations import own, own_read, tenant_fk, tenant_table, versioned_table
 
 ALL = "(SELECT msplex.all_customers())"
 IN_SCOPE = "customer_id = ANY ((SELECT msplex.customers())::uuid[])"
@@ -429,11 +429,15 @@ class Migration(migrations.Migration):
         tenant_table("identity_principal", customer=own("id"), grants=READ_BY_ALL),
         own_or_in_scope("identity_principal", "id", own_written=False),
         tenant_fk("identity_principal", "customer_id", "tenants_customer"),
-        tenant_table("identity_user", customer=own("id"), grants=APP),
+        # Whom one belongs to is nobody's to change, and one's own row can be written: so by columns.
+        tenant_table("identity_user", customer=own("id"), grants={"app": "SELECT, INSERT"}),
         own_or_in_scope("identity_user", "id", own_written=True),
+        migrations.RunSQL(
+            "GRANT UPDATE (email, name, password) ON identity_user TO msplex_app", migrations.RunSQL.noop
+        ),
         tenant_fk("identity_user", "principal_id", "identity_principal"),
         tenant_fk("identity_user", "customer_id", "tenants_customer"),
-        tenant_table("identity_serviceaccount", customer=own("id"), grants=APP),
+        tenant_table("identity_serviceaccount", customer=own_read("id"), grants=APP),
         tenant_fk("identity_serviceaccount", "principal_id", "identity_principal"),
         tenant_fk("identity_serviceaccount", "owner_id", "identity_user"),
         tenant_table("identity_rolebinding", customer=own("principal_id"), grants=READ_BY_ALL),

@@ -10,7 +10,7 @@ from django.db import migrations, models
 import tenants.ids
 import tenants.isolation.context
 import tenants.isolation.models
-from tenants.isolation.operations import own, tenant_fk, tenant_table
+from tenants.isolation.operations import own_read, tenant_fk, tenant_table
 
 APP = {"app": "SELECT, INSERT, UPDATE"}  # none is removed: a replaced secret must be known when it comes back
 
@@ -177,6 +177,6 @@ class Migration(migrations.Migration):
                 name="identity_secret_revoked",
             ),
         ),
-        tenant_table("identity_serviceaccountsecret", customer=own("account_id"), grants=APP),
+        tenant_table("identity_serviceaccountsecret", customer=own_read("account_id"), grants=APP),
         tenant_fk("identity_serviceaccountsecret", "account_id", "identity_serviceaccount"),
     ]

@@ -10,6 +10,7 @@ from identity.models import AgentSession, OAuthApplication
 from identity.oauth.clients import find_client
 from identity.services import agents
 from identity.services.sessions import Client
+from identity.tokens import token_id_of
 from tenants.isolation.context import current
 
 
@@ -88,7 +89,8 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
 
     def save_bearer_token(self, token: Any, request: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         token["expires_in"] = request.lifetime
-        agents.save_refresh_token(request.presented, request.new_refresh, seconds=request.lifetime, origin=self.origin)
+        issued = agents.Issued(token_id_of(token["access_token"]), request.lifetime)
+        agents.save_refresh_token(request.presented, request.new_refresh, issued=issued, origin=self.origin)
 
     def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002
         return _take(agents.find_refresh_token(refresh_token, client, self.origin), request)

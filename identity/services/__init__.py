@@ -40,14 +40,14 @@ from identity.services.passwords import look_at_password_link, request_password_
 from identity.services.principals import disable_principal, enable_principal
 from identity.services.projection import forget_ended_roles
 from identity.services.provisioning import Provisioned, provision_tenant
-from identity.services.renewal import begin_renewal, confirm_renewal
+from identity.services.renewal import begin_renewal, confirm_renewal, renew_recovery_codes
 from identity.services.revoking import expire_sessions, revoke_session, revoke_sessions
 from identity.services.secrets import revoke_all_secrets, revoke_secret, rotate_secret
 from identity.services.security import set_security_policy
 from identity.services.service_accounts import amend_service_account, create_service_account
 from identity.services.sessions import Client, sign_out
 from identity.services.sign_in import SignedIn, begin_enrolment, sign_in_code, sign_in_password
-from identity.services.step_up import confirm, confirmed
+from identity.services.step_up import begin_confirmation, confirm, confirm_passkey, confirmed
 from identity.services.tokens import IssuedToken, exchange_assertion, exchange_secret
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "amend_service_account",
     "answer_token_request",
     "archive_customer",
+    "begin_confirmation",
     "begin_enrolment",
     "begin_first_passkey",
     "begin_passwordless",
@@ -73,6 +74,7 @@ __all__ = [
     "change_password",
     "confirm",
     "confirm_email_change",
+    "confirm_passkey",
     "confirm_renewal",
     "confirm_totp",
     "confirmed",
@@ -107,6 +109,7 @@ __all__ = [
     "remove_passkey",
     "rename",
     "rename_passkey",
+    "renew_recovery_codes",
     "request_email_change",
     "request_password_reset",
     "resend_invitation",

@@ -17,13 +17,14 @@ from audit.actors import Actor, ActorKind
 from audit.kinds import EventKind
 from audit.services import record
 from identity.errors import PermissionMissing, PrincipalRefused
-from identity.models import AgentSession, OAuthApplication, OAuthCode, OAuthRefreshToken
+from identity.models import AgentSession, OAuthApplication, OAuthCode, OAuthRefreshToken, User
 from identity.oauth.clients import ClientMetadata
 from identity.oauth.hints import CODE, REFRESH, Hinted
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal, PrincipalKind
 from identity.selectors import agent_label, known_agent
 from identity.services.authority import authorise
+from identity.services.notices import ADMINS, holders, person, tell_all
 from identity.services.sessions import Client
 from tenants.errors import Invalid, NotAllowed, NotFound
 from tenants.isolation.context import acting_for, current
@@ -93,6 +94,8 @@ def start_agent_session(principal: ActingPrincipal, wish: Wish, *, by: Actor) ->
         "verified": wish.client.has_document,
     }
     _record(EventKind.AGENT_CONNECTED, session, by, body=body)
+    reach = f"for {wish.customer.name} only" if wish.customer else "for every customer"
+    _tell([person(session.user_id)], "agent_connected", session, reach=reach, address=by.address)
     return session
 
 
@@ -209,7 +212,15 @@ def keep_alive(presented: Presented) -> None:
     session.save(update_fields=["expires_at", "first_used_at", "last_used_at"])
 
 
-def save_refresh_token(presented: Presented, token: Hinted, *, seconds: int, origin: Client) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Issued:
+    """The access token that goes out with a refresh token."""
+
+    token_id: str
+    seconds: int
+
+
+def save_refresh_token(presented: Presented, token: Hinted, *, issued: Issued, origin: Client) -> None:
     """The new one takes the place of the one that was presented."""
     now, session = timezone.now(), presented.session
     OAuthRefreshToken.objects.filter(id=presented.row.pk).update(revoked=now)
@@ -221,7 +232,8 @@ def save_refresh_token(presented: Presented, token: Hinted, *, seconds: int, ori
         expires=min(now + IDLE_LIFETIME, session.expires_at),
     )
     actor = presented.principal.actor(origin.address, origin.request_id)
-    _record(EventKind.TOKEN_ISSUED, session, actor, body={"scope": session.scope, "seconds": seconds})
+    body = {"scope": session.scope, "seconds": issued.seconds, "token": issued.token_id}
+    _record(EventKind.TOKEN_ISSUED, session, actor, body=body)
 
 
 def _end_as_stolen(session: AgentSession, because: str, origin: Client) -> None:
@@ -231,9 +243,11 @@ def _end_as_stolen(session: AgentSession, because: str, origin: Client) -> None:
         agent_label(session),
         origin.address,
         origin.request_id,
-        on_behalf_of=session.user_id,
+        on_behalf_of=Actor(ActorKind.USER, session.user_id, session.user.email),
     )
-    _end(session, because)
+    if _end(session, because):  # later tries end nothing, and are only recorded
+        user = person(session.user_id)
+        _tell([user, *holders(ADMINS)], "agent_reused", session, person=user.email, address=origin.address)
     _record(EventKind.AGENT_CREDENTIAL_REUSED, session, actor, body={"alert": True, "what": because}, result="refused")
 
 
@@ -254,7 +268,7 @@ def revoke_by_client(session_id: UUID, application: OAuthApplication, origin: Cl
         agent_label(session),
         origin.address,
         origin.request_id,
-        on_behalf_of=session.user_id,
+        on_behalf_of=Actor(ActorKind.USER, session.user_id, session.user.email),
     )
     _record(EventKind.AGENT_ENDED, session, actor, body={"because": "client"})
 
@@ -274,6 +288,12 @@ def end_agent_session(session_id: UUID, *, by: Actor) -> None:
     because = "person" if session.user_id == by.id else "admin"
     if _end(session, because):
         _record(EventKind.AGENT_ENDED, session, by, body={"because": because})
+        if because == "admin":
+            _tell([session.user], "agent_ended", session, by=by.label)
+
+
+def _tell(people: list[User], template: str, session: AgentSession, **context: str) -> None:
+    tell_all(people, template, agent=session.application.name, **context)
 
 
 def _record(

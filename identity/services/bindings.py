@@ -15,6 +15,8 @@ from identity.principals import Grant, PrincipalKind
 from identity.roles import ROLES, Role
 from identity.selectors import active_bindings
 from identity.services.authority import authorise, authorise_grant, lock_principal, refuse_own, whole_tenant
+from identity.services.moments import spoken
+from identity.services.notices import tell_person
 from identity.services.projection import project
 from identity.services.uniqueness import conflict_if_taken
 from tenants.errors import Invalid, NotFound
@@ -94,6 +96,8 @@ def bind_role(
     with conflict_if_taken("This role is already given.", code="already_bound"):
         binding = add_binding(principal, role, customer, by=by, reason=reason, expires_at=expires_at)
     project(principal.pk)
+    until = spoken(expires_at) if expires_at else ""
+    tell_person(principal, "role_given", by, **_words(role, customer), until=until, reason=" ".join(reason.split()))
     return binding
 
 
@@ -115,6 +119,11 @@ def unbind_role(binding: RoleBinding, *, by: Actor) -> None:
         customer_id=binding.customer_id,
         body={"role": binding.role},
     )
+    tell_person(principal, "role_taken", by, **_words(Role(binding.role), binding.customer))
+
+
+def _words(role: Role, customer: Customer | None) -> dict[str, str]:
+    return {"role": ROLES[role].label, "reach": f"for {customer.name}" if customer else "for the whole tenant"}
 
 
 def keep_an_owner(leaving: Principal) -> None:

@@ -14,9 +14,12 @@ from identity.models import Passkey, RecoveryCode, Session, TotpDevice, User
 from identity.sealing import recovery_digests
 from identity.selectors import passkeys_of
 from identity.services.authority import whole_tenant
-from identity.services.principals import end_credentials, lock_managed, tell_person
+from identity.services.notices import tell_person
+from identity.services.principals import end_credentials, lock_managed
 from tenants.errors import Conflict
 from tenants.selectors import tenant
+
+APP = "Authenticator app"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def check_first_factor(user_id: UUID) -> None:
 def enrol_totp(user: User) -> Enrolment:
     """A device that waits for its first code. Asked again, it shows the same one."""
     device, _ = TotpDevice.objects.get_or_create(
-        user=user, defaults={"name": "Authenticator app", "confirmed": False, "sealed_seed": new_seed(user)}
+        user=user, defaults={"name": APP, "confirmed": False, "sealed_seed": new_seed(user)}
     )
     if device.confirmed:
         raise Conflict("An authenticator app is already set up.", code="already_enrolled")
@@ -59,7 +62,7 @@ def confirm_totp(user: User, code: str, *, by: Actor) -> None:
 
 @transaction.atomic
 def make_recovery_codes(user: User, *, by: Actor) -> list[str]:
-    """Ten new codes, shown once; the old ones are gone."""
+    """Ten new codes, shown once; the old ones are gone. Of the own account they are made by renew_recovery_codes."""
     codes = new_recovery_codes()
     RecoveryCode.objects.filter(user=user).delete()
     RecoveryCode.objects.bulk_create(

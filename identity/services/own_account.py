@@ -6,21 +6,20 @@ from uuid import UUID
 
 from django.contrib.auth.hashers import check_password as fits
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
 from identity.errors import OwnSessionNeeded, PasswordRefused
-from identity.models import Principal, Session, User
+from identity.models import Session, User
 from identity.principals import ActingPrincipal, PrincipalKind
 from identity.services.attempts import admit, forgive
 from identity.services.authority import whole_tenant
-from identity.services.ending import end_other_sessions
 from identity.services.mail import tell
 from identity.services.members import check_password
 from identity.services.moments import spoken
+from identity.services.principals import end_credentials
 from tenants.errors import Invalid
 
 LONGEST_PASSWORD = 1024
@@ -90,12 +89,7 @@ def _lock(own: Own) -> None:
 
 
 def end_others(own: Own, reason: Session.End) -> None:
-    """Sessions and tokens carry the old epoch and stop working; this session goes on with the new one."""
-    with whole_tenant():
-        Principal.objects.filter(id=own.user.pk).update(epoch=F("epoch") + 1)
-        epoch = Principal.objects.values_list("epoch", flat=True).get(id=own.user.pk)
-        end_other_sessions(own.user.pk, reason, by=own.actor.label, keep=own.session_id)
-        Session.objects.filter(id=own.session_id, ended_at=None).update(epoch=epoch)
+    end_credentials(own.user.principal, reason, by=own.actor.label, keep=own.session_id)
 
 
 @transaction.atomic

@@ -23,8 +23,10 @@ from identity.passkeys import Ceremony, Purpose, State, Visitor
 from identity.principals import ActingPrincipal
 from identity.selectors import acting_principal, passkeys_of, security_policy
 from identity.services.attempts import admit, forgive
+from identity.services.authority import whole_tenant
 from identity.services.challenges import spend
 from identity.services.factors import check_first_factor, make_recovery_codes
+from identity.services.notices import tell_of_copy
 from identity.services.passkeys import add_passkey
 from identity.services.sessions import Client, open_session
 from identity.services.sign_in import SignedIn
@@ -106,7 +108,7 @@ def _enter(
         with _narrow(tenant, user_id):
             signed_in = _verified(user_id, state, answer, client=client, epoch=epoch)
     except PasskeyRefused as refused:
-        _record_refusal(tenant, user_id, label, refused.why, client)
+        _record_refusal(tenant, user_id, label, refused, client)
         raise
     with acting_for(Context(tenant)), transaction.atomic():
         forgive(METHOD, user_id.hex)
@@ -157,7 +159,11 @@ def _of_browser(browser: str) -> Visitor:
     return Visitor(Purpose.SIGN_IN, f"browser:{hashlib.sha256(browser.encode()).hexdigest()}")
 
 
-def _record_refusal(tenant: UUID, user_id: UUID, label: str, why: str, client: Client) -> None:
+def _record_refusal(tenant: UUID, user_id: UUID, label: str, refused: PasskeyRefused, client: Client) -> None:
     actor = Actor(ActorKind.USER, user_id, label, client.address, client.request_id)
     with acting_for(Context(tenant, customers=())), transaction.atomic():
-        record(EventKind.SIGN_IN_FAILED, actor=actor, result="refused", body={"step": METHOD, "why": why})
+        body = {"step": METHOD, "why": refused.why}
+        record(EventKind.SIGN_IN_FAILED, actor=actor, result="refused", body=body)
+        if refused.copied:
+            with whole_tenant():
+                tell_of_copy(User.objects.get(id=user_id), refused, client.address)

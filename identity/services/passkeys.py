@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
 from audit.actors import Actor
 from audit.kinds import EventKind
@@ -14,7 +15,9 @@ from identity.models import Passkey, Session, TotpDevice, User
 from identity.passkeys import Ceremony, Purpose, Visitor
 from identity.selectors import passkeys_of
 from identity.services.challenges import spend
-from identity.services.ending import end_other_sessions
+from identity.services.mail import tell
+from identity.services.moments import spoken
+from identity.services.principals import end_credentials
 from identity.services.uniqueness import conflict_if_taken
 from tenants.errors import Conflict, Invalid, NotAllowed, NotFound
 
@@ -36,11 +39,12 @@ def begin_registration(user: User, *, session_id: UUID | None) -> Ceremony:
 def register_passkey(
     user: User, *, name: str, state: str, answer: dict[str, Any], session_id: UUID | None, by: Actor
 ) -> Passkey:
-    """Whoever else is signed in as this person is signed out: a factor has changed."""
+    """Whoever else is signed in as this person, is no longer: a factor has changed."""
     visitor = of_session(Purpose.REGISTER, session_id)
     user = _locked(user)
     passkey = add_passkey(user, visitor, name=name, state=state, answer=answer, by=by)
-    end_other_sessions(user.pk, Session.End.FACTOR_CHANGED, by=by.label, keep=session_id)
+    end_credentials(user.principal, Session.End.FACTOR_CHANGED, by=by.label, keep=session_id)
+    tell(user, "passkey_added", passkey=passkey.name, at=spoken(timezone.now()), address=by.address)
     return passkey
 
 
@@ -73,12 +77,13 @@ def remove_passkey(user: User, passkey_id: UUID, *, session_id: UUID | None, by:
     if not app and passkeys_of(user.pk).count() == 1:
         raise LastFactor
     Passkey.objects.filter(id=passkey_id).delete()
-    end_other_sessions(user.pk, Session.End.FACTOR_CHANGED, by=by.label, keep=session_id)
+    end_credentials(user.principal, Session.End.FACTOR_CHANGED, by=by.label, keep=session_id)
     _record(EventKind.PASSKEY_REMOVED, passkey, by)
+    tell(user, "passkey_removed", passkey=passkey.name, at=spoken(timezone.now()), address=by.address)
 
 
 def _locked(user: User) -> User:
-    return User.objects.select_for_update(of=("self",)).get(id=user.pk)
+    return User.objects.select_for_update(of=("self",)).select_related("principal").get(id=user.pk)
 
 
 def _own(user: User, passkey_id: UUID) -> Passkey:

@@ -10,15 +10,16 @@ from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
 from identity.errors import HoldsMore
-from identity.models import Principal, ServiceAccount, Session, User
+from identity.models import Principal, ServiceAccount, Session
 from identity.principals import Grant
 from identity.roles import Role
 from identity.selectors import active_bindings
 from identity.services.authority import authorise, lock_principal, principal_of, refuse_own, whole_tenant
 from identity.services.bindings import keep_an_owner, manage_permission
-from identity.services.ending import end_sessions
-from identity.services.mail import tell
-from identity.services.moments import spoken
+from identity.services.ending import end_other_sessions
+from identity.services.notices import ADMINS, holders, tell_all, tell_person
+
+SHOWN_ACCOUNTS = 10
 
 
 def _all_grants(principal: Principal) -> list[Grant]:
@@ -43,11 +44,23 @@ def lock_managed(principal_id: UUID, by: Actor) -> Principal:
     return principal
 
 
-def end_credentials(principal: Principal, reason: Session.End = Session.End.WITHDRAWN, *, by: str = "") -> None:
-    """Whatever was issued so far stops working: it carries the old epoch."""
+def end_credentials(
+    principal: Principal,
+    reason: Session.End = Session.End.WITHDRAWN,
+    *,
+    by: str = "",
+    keep: UUID | None = None,
+) -> None:
+    """The one way: whatever was issued so far carries the old epoch and stops working, sessions, agents and tokens.
+
+    `keep`: the session of the person who does it, which goes on with the new epoch.
+    """
     with whole_tenant():
         Principal.objects.filter(id=principal.pk).update(epoch=F("epoch") + 1)
-        end_sessions(Session.objects.filter(principal=principal), reason, by=by)
+        end_other_sessions(principal.pk, reason, by=by, keep=keep)
+        if keep is not None:
+            epoch = Principal.objects.values_list("epoch", flat=True).get(id=principal.pk)
+            Session.objects.filter(id=keep, principal=principal, ended_at=None).update(epoch=epoch)
 
 
 @transaction.atomic
@@ -61,6 +74,7 @@ def disable_principal(principal_id: UUID, *, by: Actor) -> None:
     end_credentials(principal, Session.End.DISABLED, by=by.label)
     _record(EventKind.PRINCIPAL_DISABLED, principal, by)
     tell_person(principal, "account_disabled", by)
+    _tell_of_accounts(principal, by)
 
 
 @transaction.atomic
@@ -75,13 +89,17 @@ def enable_principal(principal_id: UUID, *, by: Actor) -> None:
     tell_person(principal, "account_enabled", by)
 
 
+def _tell_of_accounts(principal: Principal, by: Actor) -> None:
+    """Automation that the person answers for goes on: the admins give it somebody else."""
+    with whole_tenant():
+        left = ServiceAccount.objects.filter(owner_id=principal.pk, principal__disabled_at=None).order_by("name")
+        names = list(left.values_list("name", flat=True))
+    if names:
+        shown = ", ".join(names[:SHOWN_ACCOUNTS])
+        more = f" and {len(names) - SHOWN_ACCOUNTS} more" if len(names) > SHOWN_ACCOUNTS else ""
+        tell_all(holders(ADMINS), "ownerless", by=by.label, person=principal.label, accounts=shown + more)
+
+
 def _record(kind: EventKind, principal: Principal, by: Actor) -> None:
     subject = ("principal", principal.pk, principal.label)
     record(kind, actor=by, subject=subject, customer_id=principal.customer_id, body={"kind": principal.kind})
-
-
-def tell_person(principal: Principal, template: str, by: Actor) -> None:
-    """By mail, what somebody else did to the account. Automation has no mailbox."""
-    user = User.objects.filter(id=principal.pk).first()
-    if user is not None:
-        tell(user, template, by=by.label, at=spoken(timezone.now()))

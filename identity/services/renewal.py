@@ -1,4 +1,4 @@
-"""Another authenticator app in place of the one in use, set up by its owner."""
+"""Other factors in place of those in use, set up by their owner: an authenticator app, recovery codes."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -6,18 +6,17 @@ from django.utils import timezone
 from audit.kinds import EventKind
 from identity.errors import CodeRefused
 from identity.factors import accept_next_totp, new_seed, otpauth_url, seed_text
-from identity.models import Session, TotpDevice
-from identity.services.factors import Enrolment
+from identity.models import Session, TotpDevice, User
+from identity.services.factors import APP, Enrolment, make_recovery_codes
 from identity.services.mail import tell
 from identity.services.moments import spoken
 from identity.services.own_account import Own, admit_anywhere, end_others
-from tenants.errors import Conflict
 from tenants.selectors import tenant
 
 
 @transaction.atomic
 def begin_renewal(own: Own) -> Enrolment:
-    """What to put into the new app. Asked again, it shows the same; the old app works until the new one has."""
+    """What to put into the new app. Asked again, it shows the same; an old app works until the new one has."""
     device = _lock(own)
     if device.next_seed is None:
         device.next_seed = new_seed(own.user)
@@ -32,15 +31,31 @@ def confirm_renewal(own: Own, code: str) -> None:
     if not admit_anywhere("new app", own.session_id.hex):
         raise CodeRefused
     with transaction.atomic():
-        if not accept_next_totp(_lock(own), code):
+        device = _lock(own)
+        if not accept_next_totp(device, code):
             raise CodeRefused
+        TotpDevice.objects.filter(id=device.pk).update(confirmed=True)
         end_others(own, Session.End.FACTOR_CHANGED)
-        own.record(EventKind.MFA_REPLACED, body={"method": "totp"})
-        tell(own.user, "factor_replaced", at=spoken(timezone.now()), address=own.actor.address)
+        own.record(EventKind.MFA_REPLACED if device.confirmed else EventKind.MFA_ENROLLED, body={"method": "totp"})
+        _tell(own, "factor_replaced" if device.confirmed else "factor_added")
+
+
+@transaction.atomic
+def renew_recovery_codes(own: Own) -> list[str]:
+    """Ten new ones, shown once."""
+    codes = make_recovery_codes(own.user, by=own.actor)
+    end_others(own, Session.End.FACTOR_CHANGED)
+    _tell(own, "recovery_codes_made")
+    return codes
+
+
+def _tell(own: Own, template: str) -> None:
+    tell(own.user, template, at=spoken(timezone.now()), address=own.actor.address)
 
 
 def _lock(own: Own) -> TotpDevice:
-    device = TotpDevice.objects.select_for_update().filter(user=own.user, confirmed=True).first()
-    if device is None:
-        raise Conflict("There is no authenticator app to replace.", code="not_enrolled")
+    """For who has a passkey and no app yet, one that waits: only `next_seed`, which nobody else has seen, is shown."""
+    User.objects.select_for_update(of=("self",)).get(id=own.user.pk)
+    made = {"name": APP, "confirmed": False, "sealed_seed": new_seed(own.user)}
+    device, _ = TotpDevice.objects.select_for_update().get_or_create(user=own.user, defaults=made)
     return device

@@ -10,9 +10,10 @@ from django.utils import timezone
 from audit.actors import Actor, system
 from audit.kinds import EventKind
 from audit.services import record
-from identity.models import Session
+from identity.models import Principal, Session
 from identity.selectors import security_policy
 from identity.services.ending import end_other_sessions, end_sessions
+from identity.services.notices import tell_person
 from identity.services.principals import lock_managed
 from identity.sessions import ends_by_itself
 from tenants.errors import NotFound
@@ -31,12 +32,13 @@ def revoke_session(session_id: UUID, *, by: Actor) -> None:
     if end_sessions(Session.objects.filter(id=session_id), Session.End.REVOKED, by=by.label):
         subject = ("session", session_id, session.principal.label)
         record(EventKind.SESSION_REVOKED, actor=by, subject=subject, customer_id=session.customer_id)
+        _tell(session.principal, by, "in one browser")
 
 
 @transaction.atomic
 def revoke_sessions(principal_id: UUID, *, by: Actor, keep: UUID | None = None) -> int:
     """All of a principal, but for the one that asks. How many were open."""
-    customer_id, label = None, by.label
+    principal, customer_id, label = None, None, by.label
     if principal_id != by.id:
         principal = lock_managed(principal_id, by)
         customer_id, label = principal.customer_id, principal.label
@@ -44,7 +46,14 @@ def revoke_sessions(principal_id: UUID, *, by: Actor, keep: UUID | None = None) 
     if ended:
         subject = ("principal", principal_id, label)
         record(EventKind.SESSION_REVOKED, actor=by, subject=subject, customer_id=customer_id, body={"count": ended})
+        _tell(principal, by, "in every browser")
     return ended
+
+
+def _tell(principal: Principal | None, by: Actor, where: str) -> None:
+    """Whom somebody else signed out."""
+    if principal is not None and principal.pk != by.id:
+        tell_person(principal, "session_revoked", by, where=where)
 
 
 def expire_sessions(now: datetime | None = None) -> int:

@@ -14,6 +14,8 @@ from identity.models import Principal, ServiceAccount, ServiceAccountSecret
 from identity.models.secrets import LONGEST_OVERLAP
 from identity.models.service_accounts import LONGEST_LIFETIME
 from identity.selectors import secrets_of
+from identity.services.moments import spoken
+from identity.services.notices import tell_all
 from identity.services.principals import end_credentials, lock_managed
 from tenants.errors import Conflict, Invalid, NotFound
 
@@ -76,6 +78,8 @@ def rotate_secret(
         by,
         {"secret_prefix": row.prefix, "expires_at": until.isoformat(), "overlap_ends": ends and ends.isoformat()},
     )
+    words = {"account": account.name, "by": by.label, "ends": spoken(ends) if ends and overlap else ""}
+    tell_all([account.owner], "secret_rotated", **words)
     return row, secret
 
 
@@ -115,6 +119,9 @@ def _revoke(account: ServiceAccount, principal: Principal, secrets: list[Service
     ServiceAccountSecret.objects.filter(id__in=ids).update(state=State.REVOKED, revoked_at=timezone.now())
     end_credentials(principal)
     _record(EventKind.SECRET_REVOKED, account, by, {"secret_prefixes": sorted(secret.prefix for secret in secrets)})
+    said = f"{len(secrets)} secret{'s' if len(secrets) != 1 else ''}"
+    if secrets:
+        tell_all([account.owner], "secret_revoked", account=account.name, by=by.label, secrets=said)
 
 
 def lock_account(account: ServiceAccount, by: Actor) -> tuple[ServiceAccount, Principal]:

@@ -1,17 +1,26 @@
-"""A signed-in person gives their second factor again, for what needs a recent one."""
+"""A signed-in person gives their second factor again, for what needs a recent one: a code, or a passkey."""
+
+from typing import Any
 
 from django.db import transaction
 
 from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
-from identity.errors import PrincipalRefused
+from identity import passkeys
+from identity.errors import PasskeyRefused, PrincipalRefused
 from identity.factors import accept_recovery_code, accept_totp
 from identity.models import Session, User
+from identity.passkeys import Ceremony, Purpose, Visitor
 from identity.services.attempts import admit, forgive
 from identity.services.authority import whole_tenant
+from identity.services.challenges import spend
 from identity.services.factors import confirmed_device
+from identity.services.notices import tell_of_copy
+from identity.services.passkeys import of_session
 from identity.step_up import clock
+
+PASSKEY = "passkey"  # also what its tries are counted as, with those of signing in
 
 
 @transaction.atomic
@@ -33,6 +42,38 @@ def confirm(session: Session, code: str, by: Actor) -> bool:
         forgive("code", user.pk.hex)
     confirmed(session, method, by)
     return True
+
+
+def begin_confirmation(session: Session) -> Ceremony:
+    return passkeys.begin_asking(User.objects.get(id=session.principal_id), _visitor(session))
+
+
+@transaction.atomic
+def confirm_passkey(session: Session, *, state: str, answer: dict[str, Any], by: Actor) -> bool:
+    """As confirm(), by one of the person's passkeys. The challenge is spent whatever becomes of the answer."""
+    user = User.objects.get(id=session.principal_id)
+    with whole_tenant():
+        admitted = admit(PASSKEY, user.pk.hex)
+    if not admitted:
+        return False
+    try:
+        opened = passkeys.open_state(state, _visitor(session))
+        spend(opened)
+        with transaction.atomic():
+            passkeys.check(user, opened, answer)
+    except PasskeyRefused as refused:
+        subject, body = ("session", session.pk, ""), {"why": refused.why}
+        record(EventKind.MFA_REFUSED, actor=by, subject=subject, result="refused", body=body)
+        tell_of_copy(user, refused, by.address)
+        return False
+    with whole_tenant():
+        forgive(PASSKEY, user.pk.hex)
+    confirmed(session, PASSKEY, by)
+    return True
+
+
+def _visitor(session: Session) -> Visitor:
+    return of_session(Purpose.STEP_UP, session.pk)
 
 
 @transaction.atomic

@@ -23,8 +23,9 @@ from identity.principals import ActingPrincipal
 from identity.selectors import acting_principal, secrets_of
 from identity.services.authority import whole_tenant
 from identity.services.client_keys import candidates, spend_assertion
+from identity.services.notices import ADMINS, holders, person, tell_all
 from identity.services.sessions import Client
-from identity.tokens import issue_access_token
+from identity.tokens import issue_access_token, token_id_of
 from tenants.directory import tenant_of
 from tenants.isolation.context import Context, acting_for
 
@@ -96,7 +97,7 @@ def _exchange(principal_id: UUID, prove: Prove, resource: str, client: Client) -
     token, expires_in = issue_access_token(account, principal=principal, resource=resource, until=until)
     _touch(account, proof.row, client.address)
     actor = principal.actor(client.address, client.request_id)
-    body: dict[str, object] = {"resource": resource, "seconds": expires_in, **proof.named}
+    body: dict[str, object] = {"resource": resource, "seconds": expires_in, **proof.named, "token": token_id_of(token)}
     _record(EventKind.TOKEN_ISSUED, account, actor, body=body)
     scope = " ".join(sorted(principal.permissions()))
     return IssuedToken(token, expires_in, scope)
@@ -157,6 +158,8 @@ def _refused(account: ServiceAccount, proof: _Proof, reason: str, client: Client
     if reason == SUPERSEDED and account.locked_at is None:
         _lock(account)
         _record(EventKind.SERVICE_ACCOUNT_LOCKED, account, actor, result="refused", body=body | {"alert": True})
+        told = [person(account.owner_id), *holders(ADMINS)]
+        tell_all(told, "service_account_locked", account=account.name, address=client.address)
     _record(EventKind.TOKEN_REFUSED, account, actor, result="refused", body=body)
 
 
@@ -170,10 +173,12 @@ def _lock(account: ServiceAccount) -> None:
 
 
 def _touch(account: ServiceAccount, row: ServiceAccountSecret | ServiceAccountKey, address: str) -> None:
-    """Never waits: another exchange of the same account is writing the same."""
+    """Never waits: another exchange of the same account is writing the same. As the tenant: nobody writes their own."""
     now = timezone.now()
     used = {"last_used_at": now, "last_used_address": address}
-    if account.last_used_at is None or account.last_used_at + USED_EVERY <= now or row.last_used_at is None:
+    if account.last_used_at is not None and account.last_used_at + USED_EVERY > now and row.last_used_at is not None:
+        return
+    with whole_tenant():
         free = ServiceAccount.objects.select_for_update(skip_locked=True).filter(id=account.pk)
         if free.values_list("id").first():
             ServiceAccount.objects.filter(id=account.pk).update(**used)

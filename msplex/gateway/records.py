@@ -111,6 +111,7 @@ def _record(db: Signed, caller: Caller, call: ToolCall, decision: Decision) -> Q
             "token": caller.claims.token_id,
             "verdicts": [f"{verdict.gate}={'ok' if verdict.ok else verdict.code}" for verdict in decision.verdicts],
         },
+        call=call.ref,
     )
 
 

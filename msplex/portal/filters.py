@@ -19,7 +19,7 @@ PRINCIPAL_STATES = (("active", "Active"), ("disabled", "Disabled"))
 SEARCH = forms.TextInput(attrs={"type": "search", "autocomplete": "off", "spellcheck": "false"})
 
 
-def _customers(request: HttpRequest | None) -> QuerySet[Customer]:  # noqa: ARG001 -- django-filter's signature
+def customers_to_choose(request: HttpRequest | None) -> QuerySet[Customer]:  # noqa: ARG001 -- django-filter's signature
     return customers()
 
 
@@ -39,7 +39,7 @@ class Narrowing(filters.FilterSet):  # type: ignore[misc]  # the package has no 
 class BindingFilter(Narrowing):
     q = filters.CharFilter(field_name="principal__label", lookup_expr="icontains", label="Search", widget=SEARCH)
     role = filters.ChoiceFilter(choices=ROLE_CHOICES, label="Role", empty_label="Any")
-    customer = filters.ModelChoiceFilter(queryset=_customers, label="Customer", empty_label="Any")
+    customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
     ends = filters.ChoiceFilter(choices=ENDINGS, method="ending", label="Ends", empty_label="Any")
 
     class Meta:
@@ -55,7 +55,7 @@ class CallFilter(Narrowing, calls.CallFilter):
 
     gate = filters.ChoiceFilter(choices=list(LABELS.items()), label="Gate", empty_label="Any")
     tool = filters.CharFilter(lookup_expr="startswith", label="Tool", widget=SEARCH)
-    customer = filters.ModelChoiceFilter(queryset=_customers, label="Customer", empty_label="Any")
+    customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
     caller = filters.CharFilter(field_name="principal_label", lookup_expr="icontains", label="Caller", widget=SEARCH)
     principal = filters.UUIDFilter(field_name="principal_id", label="One caller", widget=forms.HiddenInput)
     instance = filters.UUIDFilter(field_name="instance_id", label="One connection", widget=forms.HiddenInput)

@@ -40,6 +40,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Customers", "building-2", "customers", Permission.CUSTOMERS_CUSTOMER_READ, "customer"),
             Place("Connectors", "plug", "connectors", Permission.CONNECTORS_CATALOGUE_READ, "connector"),
             Place("Tool calls", "activity", "calls", Permission.GATEWAY_CALL_READ, "call"),
+            Place("Audit", "scroll-text", "audit", Permission.AUDIT_EVENT_READ, "audit"),
         ),
     ),
     (

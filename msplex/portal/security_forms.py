@@ -6,6 +6,8 @@ from django import forms
 
 from identity.models.security import LONGEST_IDLE, LONGEST_SESSION, SHORTEST_IDLE, SHORTEST_SESSION
 
+NO_ANSWER = "The browser sent no passkey. It needs scripts to use one."
+
 
 class PasskeyForm(forms.Form):
     """Filled in by static/js/passkeys.js."""

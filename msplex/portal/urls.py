@@ -5,6 +5,7 @@ from django.urls import include, path
 from msplex.portal.views import (
     account,
     agents,
+    audit,
     calls,
     client_keys,
     connectors,
@@ -45,6 +46,8 @@ _rooms = [
     path("agents/connect/", agents.agent_connect, name="agent_connect"),
     path("agents/<uuid:pk>/end/", agents.agent_end, name="agent_end"),
     path("confirm/", step_up.step_up, name="step_up"),
+    path("confirm/passkey/", step_up.step_up_passkey, name="step_up_passkey"),
+    *audit.paths,
     *passkeys.paths,
     *sessions.paths,
     path("security/", security.security, name="security"),

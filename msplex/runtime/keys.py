@@ -32,6 +32,7 @@ class Keys:
         """Make what is missing. A pair is made whole: its public half follows from the private one."""
         self._once("MSPLEX_SECRET_KEY", secrets.token_urlsafe(64))
         self._once("MSPLEX_CONTEXT_KEY", _text(secrets.token_bytes(32)))
+        self._once("MSPLEX_RECORD_KEY", _text(secrets.token_bytes(32)))
         signing = Ed25519PrivateKey.generate()
         self._once("MSPLEX_TOKEN_SIGNING_KEY", signing.private_bytes(*_PRIVATE_PEM, serialization.NoEncryption()))
         self._once("MSPLEX_INTAKE_PRIVATE_KEY", _text(X25519PrivateKey.generate().private_bytes_raw()))

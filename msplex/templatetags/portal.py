@@ -1,7 +1,8 @@
 """What the portal's pages say the same way everywhere: states, moments, places."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from uuid import UUID
 
 from django import template
 from django.utils import timezone
@@ -14,8 +15,8 @@ from connectors.catalogue import find
 from identity.models import Principal, ServiceAccount, ServiceAccountKey, ServiceAccountSecret
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
+from msplex.portal.event_words import words_of
 from msplex.portal.gates import LABELS
-from msplex.portal.history import WORDS
 from msplex.portal.places import Group, places_of
 from msplex.portal.requests import PortalRequest
 from tenants.selectors import tenant
@@ -69,6 +70,17 @@ def sees_every_customer(context: template.Context) -> bool:
 def state(value: str, label: str = "") -> SafeString:
     text = label or LABELS_OF_STATES.get(value, value.replace("_", " "))
     return format_html('<span class="badge badge-{}">{}</span>', TONES.get(value, "quiet"), text.capitalize())
+
+
+@register.simple_tag
+def event_result(value: str) -> SafeString:
+    return state({"ok": "succeeded"}.get(value, value), {"ok": "Done"}.get(value, value))
+
+
+@register.filter
+def named(names: Mapping[UUID, str], key: UUID | None) -> str:
+    """Of what the reader may see; nothing for the rest."""
+    return names.get(key, "") if key else ""
 
 
 @register.simple_tag
@@ -213,7 +225,7 @@ def key_state(key: ServiceAccountKey) -> SafeString:
 @register.filter
 def said(event: Event) -> str:
     """What was done, in a person's words."""
-    return WORDS.get(event.kind, event.kind)
+    return words_of(event.kind)
 
 
 @register.filter

@@ -37,13 +37,29 @@ class own:  # noqa: N801 - reads as a word in a migration
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class log:  # noqa: N801
-    """Rows may be added without a customer or with one in scope, and are read when theirs is in scope."""
+class own_read:  # noqa: N801
+    """Rows that a principal reads, its own, and never writes: only a context with every customer does."""
 
     column: str
 
 
-Kind = str | own | log
+@dataclasses.dataclass(frozen=True, slots=True)
+class log:  # noqa: N801
+    """Rows may be added without a customer or with one in scope, and are read when theirs is in scope.
+
+    `beside`: a column that the index of a customer's rows has as well, where lists are narrowed by both.
+    """
+
+    column: str
+    beside: str = ""
+
+
+Kind = str | own | own_read | log
+
+_WRITTEN_BY_TENANT = tuple(
+    (f"customer_{command.lower()}", f"{command} {clause}", _ALL)
+    for command, clause in (("INSERT", "WITH CHECK"), ("UPDATE", "USING"), ("DELETE", "USING"))
+)
 
 
 def _customer_policies(kind: Kind) -> Iterator[tuple[str, str, str]]:
@@ -52,12 +68,7 @@ def _customer_policies(kind: Kind) -> Iterator[tuple[str, str, str]]:
         case "staff":
             yield "customer", "ALL USING", _ALL
         case "shared":
-            for command, clause in (
-                ("INSERT", "WITH CHECK"),
-                ("UPDATE", "USING"),
-                ("DELETE", "USING"),
-            ):
-                yield f"customer_{command.lower()}", f"{command} {clause}", _ALL
+            yield from _WRITTEN_BY_TENANT
         case "read only":
             return
         case "open":
@@ -68,7 +79,10 @@ def _customer_policies(kind: Kind) -> Iterator[tuple[str, str, str]]:
                 "ALL USING",
                 f'{_ALL} OR "{column}" = (SELECT msplex.principal())',
             )
-        case log(column):
+        case own_read(column):
+            yield "customer_select", "SELECT USING", f'{_ALL} OR "{column}" = (SELECT msplex.principal())'
+            yield from _WRITTEN_BY_TENANT
+        case log(column=column):
             seen = f'{_ALL} OR "{column}" = {_SCOPE}'
             for command in "SELECT", "UPDATE", "DELETE":
                 yield f"customer_{command.lower()}", f"{command} USING", seen
@@ -104,7 +118,8 @@ def tenant_table(table: str, *, customer: Kind = STAFF, grants: Mapping[str, str
         # What the keys of dependent rows refer to, and the index of a customer's lists.
         sql.append(f'ALTER TABLE "{table}" ADD UNIQUE (tenant_id, "{customer}", id)')
     elif isinstance(customer, log):
-        sql.append(f'CREATE INDEX ON "{table}" (tenant_id, "{customer.column}", id)')
+        beside = f', "{customer.beside}"' if customer.beside else ""
+        sql.append(f'CREATE INDEX ON "{table}" (tenant_id, "{customer.column}", id{beside})')
     return RunSQL(
         [*sql, *_grants(table, DEFAULT_GRANTS if grants is None else grants)],
         RunSQL.noop,

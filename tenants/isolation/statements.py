@@ -9,7 +9,7 @@ import json
 import os
 import select
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -49,6 +49,7 @@ class Signed:
 
     def __init__(self, raw: psycopg.Connection[Row]) -> None:
         self._raw = raw
+        self.on_commit: list[Callable[[], None]] = []  # called once it is certain
 
     def act_for(self, context: Context) -> None:
         """For what follows. Only ever wider: see tenants.isolation.context.acting_for."""
@@ -88,6 +89,8 @@ def signed_transaction(context: Context | None = None) -> Iterator[Signed]:
         raise DatabaseError(*error.args) from error
     if end.statusmessage != "COMMIT":
         raise DatabaseError("The transaction was rolled back.")
+    for committed in signed.on_commit:
+        committed()
 
 
 def _connection(wrapper: BaseDatabaseWrapper) -> psycopg.Connection[Row]:

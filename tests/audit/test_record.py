@@ -5,11 +5,12 @@ import hashlib
 import json
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from audit.actors import Actor, ActorKind, system
+from audit.actors import Actor, ActorKind, CallRef, system
 from audit.canonical import NotCanonical, canonical
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
@@ -56,6 +57,24 @@ def test_the_header_commits_to_the_body():
     assert (bytes(event.header), bytes(event.body)) == (canonical(header), canonical(body))
 
 
+def test_an_event_of_an_agents_call_names_both_actors_and_the_call():
+    acme = make_tenant()
+    person = Actor(ActorKind.USER, uuid7(), "bob@acme.example")
+    agent = Actor(ActorKind.AGENT, uuid7(), "Claude Code for bob@acme.example", on_behalf_of=person)
+    call = CallRef(uuid7(), uuid7(), "list_tickets")
+
+    with acme.acting():
+        event = Event.objects.get(id=record(EventKind.CALL_INTENDED, actor=agent, call=call))
+
+    header, body = json.loads(bytes(event.header)), json.loads(bytes(event.body))
+    second = {"id": str(person.id), "kind": "user"}
+    assert header["actor"] == {"id": str(agent.id), "kind": "agent", "on_behalf_of": second}
+    assert header["call"] == {"id": str(call.id), "instance": str(call.instance_id), "tool": "list_tickets"}
+    assert (event.call_id, event.instance_id, event.tool) == (call.id, call.instance_id, call.tool)
+    assert body["on_behalf_of_label"] == "bob@acme.example"
+    assert "bob" not in bytes(event.header).decode()
+
+
 def test_two_equal_events_have_different_commitments():
     acme = make_tenant()
     with acme.acting():
@@ -94,6 +113,12 @@ def test_a_customers_principal_may_record_and_reads_only_its_own():
         "ALTER TABLE content.audit_event ADD COLUMN x int",
         "DROP TABLE content.audit_event",
         "MERGE INTO content.audit_event e USING (SELECT 1) s ON false WHEN MATCHED THEN DELETE",
+        "UPDATE content.{partition} SET result = 'ok'",
+        "DELETE FROM content.{partition}",
+        "TRUNCATE content.{partition}",
+        "INSERT INTO content.{partition} SELECT * FROM content.audit_event",
+        "ALTER TABLE content.audit_event DETACH PARTITION content.{partition}",
+        "DROP TABLE content.{partition}",
     ],
 )
 def test_no_role_may_change_or_remove_an_event(role, statement):
@@ -106,7 +131,7 @@ def test_no_role_may_change_or_remove_an_event(role, statement):
         pytest.raises(DatabaseError, match=r"permission denied|must be owner"),
         transaction.atomic(),
     ):
-        connection.cursor().execute(statement)
+        connection.cursor().execute(statement.format(partition=f"audit_event_{datetime.now(UTC):%Y_%m}"))
 
 
 def attempt(acme) -> float:

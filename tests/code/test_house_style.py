@@ -16,8 +16,8 @@ SOURCES = sorted(path for app in APPS for path in (ROOT / app).rglob("*.py"))
 CODE = [path for path in SOURCES if "migrations" not in path.parts]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 LONGEST_FILE, LONGEST_FUNCTION, MOST_PARAMETERS = 400, 50, 5
-# Tables of data and settings are as long as what they list.
-EXEMPT_FROM_LENGTH = {"msplex/settings.py"}
+# Tables of data and settings are as long as what they list; the verifier is one file because a client carries it alone.
+EXEMPT_FROM_LENGTH = {"msplex/settings.py", "audit/verifier/msplex_verify.py"}
 
 
 def name_of(path: Path) -> str:

@@ -3,6 +3,7 @@
 This file is read before Django is set up, so what needs models is imported inside.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -36,10 +37,11 @@ def _answers(port: int) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
-def stub_process() -> Iterator[str]:
+@contextlib.contextmanager
+def stub_of(module: str) -> Iterator[str]:
+    """A vendor's stand-in in its own process; its address."""
     port = _free_port()
-    command = [sys.executable, "-m", "connectors.vendors.halopsa.stub", "--port", str(port)]
+    command = [sys.executable, "-m", module, "--port", str(port)]
     # Nothing of Django in its environment: it has to run without.
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
@@ -55,9 +57,15 @@ def stub_process() -> Iterator[str]:
         process.wait(10)
 
 
+@pytest.fixture(scope="session")
+def stub_process() -> Iterator[str]:
+    with stub_of("connectors.vendors.halopsa.stub") as url:
+        yield url
+
+
 @pytest.fixture
 def vendor(stub_process: str) -> Iterator[StubVendor]:
-    from connectors.vendors.halopsa.client import TOKENS  # noqa: PLC0415
+    from connectors.access_tokens import TOKENS  # noqa: PLC0415
 
     TOKENS.clear()
     stub = StubVendor(stub_process)

@@ -37,7 +37,7 @@ class ConnectedWorld:
                 principal_label="agent of alice",
                 customer=self.tenant.customers[customer],
                 instance=self.instance,
-                connector="halopsa",
+                connector=self.instance.connector,
                 tool=tool,
                 arguments=arguments or {},
                 state=ToolCall.State.RUNNING,

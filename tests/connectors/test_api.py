@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from connectors.models import ToolCall
 from connectors.services import start_instance
+from connectors.vendors.halopsa.connector import HALOPSA
 from identity.roles import Role
 from tests.conftest import as_role
 from tests.connectors.factories import ALICE, ConnectedWorld, connect
@@ -44,7 +45,7 @@ def test_the_catalogue_says_what_the_tenant_may_use() -> None:
         ["base_url", "client_id", "request_limit"],
         ["client_secret"],
     )
-    assert {tool["name"] for tool in one.json()["tools"]} == {"list_tickets", "get_ticket"}
+    assert {tool["name"] for tool in one.json()["tools"]} == {tool.name for tool in HALOPSA.tools}
     assert client.get("/api/v1/connectors/unknown/").status_code == 404
 
 

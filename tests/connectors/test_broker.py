@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection, transaction
 
-from audit.actors import Actor, ActorKind
+from audit.actors import Actor, ActorKind, CallRef
 from audit.models import Event
 from connectors import sealing
 from connectors.broker import Purpose, open_secret
@@ -29,7 +29,9 @@ AGENT = Actor(ActorKind.AGENT, uuid4(), "agent of alice", request_id="r-1")
 
 
 def purpose(world: ConnectedWorld, call: UUID | None = None) -> Purpose:
-    return Purpose(AGENT, "halopsa.list_tickets", world.tenant.customers[0].id, call)
+    return Purpose(
+        AGENT, "halopsa.list_tickets", CallRef(call, world.instance.id, "list_tickets"), world.tenant.customers[0].id
+    )
 
 
 def opened(world: ConnectedWorld, **scope: Any) -> str:
@@ -55,7 +57,8 @@ def test_the_broker_opens_it_and_says_who_did_what_when_and_to_which(connected: 
     assert header["customer"] == str(connected.tenant.customers[0].id)
     assert (header["result"], header["request_id"]) == ("ok", "r-1")
     assert header["occurred_at"]
-    assert (body["action"], body["call"], body["version"]) == ("halopsa.list_tickets", str(call), 1)
+    assert header["call"] == {"id": str(call), "instance": str(connected.instance.id), "tool": "list_tickets"}
+    assert (body["action"], body["version"]) == ("halopsa.list_tickets", 1)
     assert connected.secret not in json.dumps([header, body])
 
 

@@ -20,9 +20,9 @@ class StubVendor:
     def revoke_tokens(self) -> None:
         self._post("revoke", {})
 
-    def account(self, *clients: int, secret: str = "") -> tuple[str, str]:
+    def account(self, *clients: int, secret: str = "", name: str = "") -> tuple[str, str]:
         """A new API application that sees these clients: its id and secret."""
-        name, secret = f"app-{secrets.token_hex(6)}", secret or f"key-{secrets.token_urlsafe(24)}"
+        name, secret = name or f"app-{secrets.token_hex(6)}", secret or f"key-{secrets.token_urlsafe(24)}"
         self._post("account", {"client_id": name, "secret": secret, "clients": list(clients)})
         return name, secret
 

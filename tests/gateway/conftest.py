@@ -16,7 +16,7 @@ from tests.conftest import role_url, stack_redis
 from tests.connectors.conftest import stub_process, vendor  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
-COMMON = ("PATH", "MSPLEX_CONTEXT_KEY", "MSPLEX_VENDOR_NETWORKS", "LANG")
+COMMON = ("PATH", "MSPLEX_CONTEXT_KEY", "MSPLEX_RECORD_KEY", "MSPLEX_VENDOR_NETWORKS", "LANG")
 WAIT = 30
 
 

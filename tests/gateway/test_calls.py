@@ -11,8 +11,10 @@ from audit.models import Event
 from billing.models import QuotaCounter, UsageEvent
 from connectors.models import ToolCall
 from connectors.services import deactivate_instance, unmap_customer
+from connectors.vendors.halopsa.connector import HALOPSA
 from identity.roles import Role
 from identity.services import disable_principal
+from msplex.portal.trace import Stage, stage_of, trace
 from msplex.tasks import run_call
 from tenants.isolation.context import Context, acting_for
 from tenants.models import Entitlement, Subscription, Tenant
@@ -24,6 +26,7 @@ from tests.identity.factories import SETUP, make_machine
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 LIST, GET = "halopsa_list_tickets", "halopsa_get_ticket"
+TOOLS = sorted(f"halopsa_{tool.name}" for tool in HALOPSA.tools)
 
 
 @pytest.fixture
@@ -98,6 +101,22 @@ def test_the_intent_is_on_record_before_the_outcome(door, world):
             .values_list("kind", flat=True)
         )
     assert kinds == [EventKind.CALL_INTENDED, EventKind.CALL_FINISHED]
+
+
+def test_every_request_to_the_vendor_is_on_record_without_what_was_in_it(door, vendor, world):
+    """Down to the single call of the vendor's API: which one, with which parameters narrowed, and how it went."""
+    door.call(LIST, limit=1)
+    vendor.behave("forbidden")
+    door.call(LIST, limit=1)
+
+    with world.tenant.acting():
+        answered, failed = Event.objects.filter(kind=EventKind.CALL_FINISHED).order_by("id")
+    last = answered.facts["requests"][-1]
+    assert (last["method"], last["status"]) == ("GET", 200)
+    assert last["path"].startswith("/api/Tickets?client_id,")
+    assert len(answered.facts["requests"]) == answered.facts["vendor_requests"]
+    assert failed.facts["requests"][-1]["status"] == 403
+    assert "rows_dropped" not in answered.facts  # of other customers: not for the pack of this one
 
 
 @pytest.mark.parametrize("mode", ["ignore_filter", "mix", "injection"])
@@ -265,7 +284,7 @@ def test_what_closes_the_door_closes_it_for_list_and_call_alike(door, world, wit
     ],
 )
 def test_what_takes_the_tools_away_is_named_on_list_and_call(door, world, vendor, withdraw, gate, code):
-    assert door.tools() == [GET, LIST]
+    assert door.tools() == TOOLS
     with world.tenant.acting():
         withdraw(world)
     vendor.reset()
@@ -348,3 +367,16 @@ def test_a_call_runs_once_however_often_its_message_comes(door, world, vendor):
     assert vendor.seen()["by_path"]["/api/Tickets"] == 1  # the second call's
     with as_role("worker"), world.tenant.acting():
         assert UsageEvent.objects.count() == 2
+
+
+def test_a_call_is_traced_from_its_token_to_the_vendor(door, world):
+    door.call(LIST, limit=1)
+
+    with world.tenant.acting():
+        found = trace(call=ToolCall.objects.get().id)
+    assert [stage_of(event) for event in found.events] == [
+        Stage.TOKEN, Stage.DECISION, Stage.CREDENTIAL, Stage.OUTCOME,
+    ]  # fmt: skip
+    assert found.counted
+    assert found.requests[-1]["path"].startswith("/api/Tickets")
+    assert all(step.outcome == "passed" for step in found.gates[:11])

@@ -111,6 +111,7 @@ OBJECTS: dict[str, Callable[[TenantWorld], Ids]] = {
     "member": _member,
     "passkey": _passkey,
     "second-factor": lambda _: {},
+    "second-factor-passkey": lambda _: {},
     "security-policy": lambda _: {},
     "service-account": _service_account,
     "service-account-key": _service_account,

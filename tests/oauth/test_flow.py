@@ -74,7 +74,7 @@ def test_the_record_names_the_agent_and_the_person():
     connected, issued = events(person, EventKind.AGENT_CONNECTED)[0], events(person, EventKind.TOKEN_ISSUED)[0]
     assert (connected.actor_kind, connected.actor_id) == ("user", person.id)
     assert (issued.actor_kind, issued.actor_id) == ("agent", session)
-    assert f'"on_behalf_of":"{person.id}"' in bytes(issued.header).decode()
+    assert f'"on_behalf_of":{{"id":"{person.id}","kind":"user"}}' in bytes(issued.header).decode()
     assert connected.customer_id == issued.customer_id == person.world.customers[0].pk
 
 

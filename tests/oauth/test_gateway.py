@@ -60,7 +60,7 @@ def test_the_call_and_its_record_name_the_agent_and_the_person(gateway_url, worl
     assert len(recorded) == 2
     for event in recorded:
         assert (event.actor_kind, event.actor_id) == ("agent", session)
-        assert f'"on_behalf_of":"{person.id}"' in bytes(event.header).decode()
+        assert f'"on_behalf_of":{{"id":"{person.id}","kind":"user"}}' in bytes(event.header).decode()
 
 
 def test_what_the_token_lacks_is_asked_for_in_one_challenge(gateway_url, world):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from audit.models import Event
 from connectors.models import CustomerMapping
 from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountKey, ServiceAccountSecret, Session
 from identity.services import add_key
@@ -79,9 +80,15 @@ def agent_of(it: Furnished) -> UUID:
         return AgentSession.objects.earliest("id").pk
 
 
+def event_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        return Event.objects.latest("id").pk
+
+
 # (the noun that an address is about, its parameter) -> an id of such an object
 IDS: dict[tuple[str, str], Find] = {
     ("agent", "pk"): agent_of,
+    ("audit_event", "pk"): event_of,
     ("call", "pk"): lambda it: it.call.pk,
     ("account_session", "pk"): session_of,
     ("session", "pk"): session_of,

@@ -77,6 +77,13 @@ def test_every_change_needs_a_recent_second_factor_or_says_why_not(action: Actio
     assert action.needs_recent_mfa or surfaces[0].why_unconfirmed
 
 
+def test_pages_that_show_a_secret_need_a_recent_second_factor_too() -> None:
+    secret = {name for each in SURFACES for name in each.secret}
+
+    assert {action.name for action in ACTIONS if action.route.declared.secret} == secret
+    assert all(set(each.secret) <= set(each.reads) for each in SURFACES)
+
+
 POSTED = {action.name for action in CHANGES}
 PAGES = [action for action in ACTIONS if action.name not in POSTED and "." not in action.name]
 

@@ -12,7 +12,9 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 
 from approvals.models import ApprovalPolicy, ApprovalRequest
-from audit.models import Event
+from audit.actors import system
+from audit.kinds import EventKind
+from audit.services import record
 from billing.models import QuotaCounter, UsageEvent
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, SealedSecret, ToolCall
 from identity.models import (
@@ -109,9 +111,7 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
         customer=customer, requester_id=user.id, requester_label="tests", connector="halopsa", tool="list_tickets",
         arguments={}, digest="0" * 64, expires_at=LATER,
     )  # fmt: skip
-    Event.objects.create(
-        customer=customer, occurred_at=NOW, kind="tests", result="ok", actor_kind="system", header=b"{}"
-    )
+    record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)
     CustomerMapping.objects.create(
         instance=ConnectorInstance.objects.get(), customer=customer, external_id=secrets.token_hex(8)
     )

@@ -42,6 +42,11 @@ def own(column: str) -> Kind:
     return Kind(f"its own in {column}", ((ANY, f"({ALL} OR ({column} = {SELF}))"),))
 
 
+def own_read(column: str) -> Kind:
+    seen = f"({ALL} OR ({column} = {SELF}))"
+    return Kind(f"its own to read in {column}", ((SELECT, seen), (INSERT, ALL), (UPDATE, ALL), (DELETE, ALL)))
+
+
 def own_or_of_customer(column: str) -> Kind:
     seen = f"({ALL} OR (customer_id = {SCOPE}) OR ({column} = {SELF}))"
     return Kind(f"its own in {column}, or the customer's", ((ANY, seen),))
@@ -87,9 +92,9 @@ KINDS: dict[str, Kind] = {
     "identity_recoverycode": own("user_id"),
     "identity_rolebinding": own_or_in_scope("principal_id", own_written=False),
     "identity_securitypolicy": SHARED,
-    "identity_serviceaccount": own("id"),
-    "identity_serviceaccountkey": own("account_id"),
-    "identity_serviceaccountsecret": own("account_id"),
+    "identity_serviceaccount": own_read("id"),
+    "identity_serviceaccountkey": own_read("account_id"),
+    "identity_serviceaccountsecret": own_read("account_id"),
     "identity_session": own_or_of_customer("principal_id"),
     "identity_spentassertion": own("account_id"),
     "identity_spentchallenge": OPEN,

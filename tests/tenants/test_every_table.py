@@ -23,7 +23,6 @@ from tests.tenants.kinds import DELETE, INSERT, KINDS, SELECT, UPDATE
 TABLES = sorted(KINDS)
 LETTERS = {"SELECT": (SELECT,), "UPDATE": (SELECT, UPDATE), "DELETE": (DELETE,)}
 MOVABLE = sorted(table for table, kind in KINDS.items() if "customer_id" in str(kind.conditions))
-WHOLE = pytest.mark.xfail(strict=True, reason="one's own row is written whole, with the customer it belongs to")
 OWN = {"identity_principal": "id", "identity_rolebinding": "principal_id", "identity_user": "id"}
 
 
@@ -181,9 +180,7 @@ def test_no_principal_of_a_customer_moves_a_row_to_another(worlds, table):
             rows(sql, acme.customers[1].id, acme.customers[0].id)
 
 
-@pytest.mark.parametrize(
-    "table", [pytest.param(table, marks=WHOLE if table == "identity_user" else ()) for table in OWN]
-)
+@pytest.mark.parametrize("table", OWN)
 def test_no_principal_of_a_customer_moves_itself_to_another(worlds, table):
     """Its own row alone, where everybody's own row can be written."""
     acme, _ = worlds

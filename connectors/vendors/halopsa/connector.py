@@ -2,7 +2,8 @@ from connectors.contract import Connection, Connector
 from connectors.errors import VendorError
 from connectors.pace import Rate
 from connectors.vendors.halopsa.client import HaloClient
-from connectors.vendors.halopsa.tools import GET_TICKET, LIST_TICKETS
+from connectors.vendors.halopsa.reads import READS
+from connectors.vendors.halopsa.writes import WRITES
 
 
 def _health(connection: Connection) -> str:
@@ -16,12 +17,15 @@ HALOPSA = Connector(
     key="halopsa",
     name="HaloPSA",
     vendor="Halo Service Solutions",
-    summary="Tickets of your service desk, one customer at a time.",
+    summary="Tickets, assets, people and contracts of your service desk, one customer at a time.",
     form="connectors.vendors.halopsa.forms.HaloSettingsForm",
     secret_fields=("client_secret",),
-    tools=(LIST_TICKETS, GET_TICKET),
+    tools=(*READS, *WRITES),
     health=_health,
     external_id_label="HaloPSA client id",
+    owner_fields=frozenset(
+        {"client_id", "client_ids", "site_id", "toplevel_id", "user_id", "id", "view_id", "list_id", "columns_id"}
+    ),
     bound_fields=("base_url", "client_id"),
     limit=Rate(requests=300, seconds=300),  # of hosted instances, by the text of its 429
 )

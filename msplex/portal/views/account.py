@@ -29,6 +29,7 @@ def account(request: PortalRequest) -> HttpResponse:
     chosen = request.COOKIES.get(THEME_COOKIE, "auto")
     context = {
         "themes": [Theme(value, label, icon, value == chosen) for value, label, icon in THEMES],
+        "app": selectors.has_authenticator(request.user),
         "codes_left": selectors.recovery_codes_left(request.user),
         "grants": request.principal.grants,
     }
@@ -53,5 +54,5 @@ def theme(request: PortalRequest) -> HttpResponseBase:
 @never_cache
 def recovery_codes(request: PortalRequest) -> HttpResponse:
     """Shown in the answer to the click, and nowhere else."""
-    codes = services.make_recovery_codes(request.user, by=request.actor)
+    codes = services.renew_recovery_codes(services.Own.of(request.principal, request.actor))
     return render(request, "portal/account/codes.html", {"codes": codes})

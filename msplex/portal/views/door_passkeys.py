@@ -13,11 +13,9 @@ from identity.errors import PasskeyNotEnough, PasskeyRefused
 from identity.passkeys import Ceremony
 from identity.web import public
 from msplex.portal.requests import PortalRequest
-from msplex.portal.security_forms import NewPasskeyForm, PasskeyForm
+from msplex.portal.security_forms import NO_ANSWER, NewPasskeyForm, PasskeyForm
 from msplex.portal.views.sign_in import enter, onward, pending_of
 from tenants.errors import Conflict, DomainError
-
-NO_ANSWER = "The browser sent no passkey. It needs scripts to use one."
 
 
 def _begun(ceremony: Ceremony) -> JsonResponse:

@@ -15,11 +15,15 @@ from identity.permissions import Permission
 from identity.responses import committed
 from identity.services.authority import whole_tenant
 from identity.web import requires
+from msplex.portal import selectors
 from msplex.portal.answers import mend, said_beside
 from msplex.portal.paging import stretch
 from msplex.portal.requests import PortalRequest
 
 QR_SCALE = 5
+APP_PAGE = "portal/account/authenticator.html"
+APP_ADDED = "Your authenticator app is set up. You are signed out everywhere else."
+APP_REPLACED = "Your new authenticator app is in use. The old one's codes are refused."
 
 
 def _own(request: PortalRequest) -> services.Own:
@@ -77,22 +81,22 @@ def account_email(request: PortalRequest) -> HttpResponse:
     return mend(request, "portal/account/email.html", {"form": form})
 
 
-@requires(Permission.PORTAL_DASHBOARD_READ, recent_mfa=True, unkept=frozenset({"code"}))
+@requires(Permission.PORTAL_DASHBOARD_READ, recent_mfa=True, secret=True, unkept=frozenset({"code"}))
 @never_cache
 @sensitive_post_parameters("code")
 def account_authenticator(request: PortalRequest) -> HttpResponse:
-    own, form = _own(request), CodeForm(request.POST or None)
+    own, form, first = _own(request), CodeForm(request.POST or None), not selectors.has_authenticator(request.user)
     form.fields["code"].help_text = "The six digits that the new app shows now."
     if request.method == "POST" and form.is_valid():
         try:
             services.confirm_renewal(own, form.cleaned_data["code"])
         except CodeRefused as refused:
             form.add_error("code", refused.message)
-            return committed(mend(request, "portal/account/authenticator.html", _enrolment(own, form)))
-        messages.success(request, "Your new authenticator app is in use. The old one's codes are refused.")
+            return committed(mend(request, APP_PAGE, _enrolment(own, form) | {"first": first}))
+        messages.success(request, APP_ADDED if first else APP_REPLACED)
         return redirect("portal:account")
     answer = mend if request.method == "POST" else render
-    return answer(request, "portal/account/authenticator.html", _enrolment(own, form))
+    return answer(request, APP_PAGE, _enrolment(own, form) | {"first": first})
 
 
 def _enrolment(own: services.Own, form: CodeForm) -> dict[str, object]:

@@ -9,18 +9,21 @@ from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
 
-from identity.errors import CodeRefused
+from identity.errors import CodeRefused, PasskeyRefused
 from identity.forms import CodeForm
-from identity.interrupted import NAME, Interrupted, take
+from identity.interrupted import Interrupted, look, take
 from identity.permissions import Permission
 from identity.responses import committed
-from identity.services.step_up import confirm
+from identity.selectors import passkeys_of
+from identity.services.step_up import confirm, confirm_passkey
 from identity.sessions import TenantSession
 from identity.web import requires
 from msplex.portal import selectors
 from msplex.portal.answers import mend
 from msplex.portal.requests import PortalRequest
+from msplex.portal.security_forms import NO_ANSWER, PasskeyForm
 
 VERBS = {
     "authenticator": "Change the authenticator app",
@@ -53,12 +56,32 @@ class Shown:
 def step_up(request: PortalRequest) -> HttpResponseBase:
     form = CodeForm(request.POST or None)
     if request.method != "POST":
-        return render(request, PAGE, {"form": form, "kept": NAME in request.session})
+        return render(request, PAGE, _about(request, form))
     if form.is_valid():
         if confirm(_session(request).row, form.cleaned_data["code"], request.actor):
             return _go_on(request)
         form.add_error("code", CodeRefused().message)
-    return committed(mend(request, PAGE, {"form": form}))
+    return committed(mend(request, PAGE, _about(request, form)))
+
+
+@requires(Permission.PORTAL_DASHBOARD_READ)
+@require_POST
+@never_cache
+def step_up_passkey(request: PortalRequest) -> HttpResponseBase:
+    given = PasskeyForm(request.POST)
+    if given.is_valid() and confirm_passkey(_session(request).row, **given.cleaned_data, by=request.actor):
+        return _go_on(request)
+    refused = PasskeyRefused("counted").message if given.is_valid() else NO_ANSWER
+    return committed(mend(request, PAGE, _about(request, CodeForm()) | {"refused": refused}))
+
+
+def _about(request: PortalRequest, form: CodeForm) -> dict[str, object]:
+    return {
+        "form": form,
+        "waiting": look(request),
+        "has_passkeys": passkeys_of(request.user.pk).exists(),
+        "has_app": selectors.has_authenticator(request.user),
+    }
 
 
 def _session(request: HttpRequest) -> TenantSession:
@@ -73,6 +96,8 @@ def _go_on(request: PortalRequest) -> HttpResponseBase:
     if waiting is None:
         messages.success(request, "Confirmed. What needs a recent second factor is open for 15 minutes.")
         return redirect("portal:dashboard")
+    if waiting.read:
+        return redirect(waiting.path)
     if _room(waiting.path) in STARTS_OVER:
         messages.success(request, "Confirmed. Nothing was done yet: do it again here.")
         return redirect(waiting.origin)

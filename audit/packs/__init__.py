@@ -1,0 +1,1 @@
+"""A customer's month as files that can be checked without us: docs/verifying.md."""

@@ -1,0 +1,56 @@
+"""Input schemas of tools. What a tool does not declare is refused, so nothing of a caller's goes to a vendor unseen."""
+
+from typing import Any
+
+from connectors.shapes import SCHEMA
+
+MOST = 2_147_483_647
+LONGEST_PAGE = 100
+UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+
+
+def schema(properties: dict[str, Any], *, required: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    """An object of these properties and no others (JSON Schema 2020-12)."""
+    needed = {"required": list(required)} if required else {}
+    return {
+        "$schema": SCHEMA,
+        "type": "object",
+        "properties": properties,
+        **needed,
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def whole(description: str, *, most: int = MOST, least: int = 1) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": most, "description": description}
+
+
+def words(description: str, *, most: int, least: int = 1) -> dict[str, Any]:
+    return {"type": "string", "minLength": least, "maxLength": most, "description": description}
+
+
+def choice(options: tuple[str, ...] | list[str], description: str, *, default: str | None = None) -> dict[str, Any]:
+    chosen = {"default": default} if default is not None else {}
+    return {"type": "string", "enum": list(options), "description": description, **chosen}
+
+
+def uuid(description: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": UUID_PATTERN, "description": description}
+
+
+def day(description: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": description}
+
+
+def pages(*, default: int = 25, most: int = LONGEST_PAGE) -> dict[str, Any]:
+    """`limit` and `page`, as every list has them."""
+    return {
+        "limit": {**whole("Rows per page.", most=most), "default": default},
+        "page": {**whole("Page, from 1.", most=1000), "default": 1},
+    }
+
+
+def page_of(arguments: Any, *, default: int = 25) -> tuple[int, int]:
+    """(page, limit). JSON Schema takes 2.0 for an integer."""
+    return int(arguments.get("page", 1)), int(arguments.get("limit", default))

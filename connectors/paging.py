@@ -1,0 +1,43 @@
+"""Lists of a vendor, a page at a time, counted over what belongs to the customer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from connectors.contract import Fetched
+from connectors.narrowing import Owning, narrow
+from connectors.shapes import Shape
+
+# Pages read when the vendor does not keep to the customer and the rows have to be picked out of everybody's.
+WALK_PAGES = 5
+WALK_SIZE = 100
+
+# (page, from 1; rows per page) -> raw rows
+FetchPage = Callable[[int, int], list[Any]]
+
+
+def listed(fetch: FetchPage, *, owner: Owning, shape: Shape, page: int, limit: int) -> Fetched:
+    """A page of the customer's rows. A vendor that mixes customers is walked, and its own pages mean nothing."""
+    rows = fetch(page, limit)
+    if narrow(rows, owner=owner, shape=shape).dropped == 0:
+        return Fetched(rows[:limit], has_more=len(rows) >= limit)
+    return picked_out(fetch, owner=owner, shape=shape, page=page, limit=limit)
+
+
+def picked_out(fetch: FetchPage, *, owner: Owning, shape: Shape, page: int, limit: int) -> Fetched:
+    """For vendors without a parameter for the customer, too: over-fetch and count the kept rows alone.
+
+    At most WALK_PAGES times WALK_SIZE rows are looked at; `has_more` says so when there may be others behind them.
+    """
+    kept: list[Any] = []
+    dropped = unreadable = 0
+    for number in range(1, WALK_PAGES + 1):
+        rows = fetch(number, WALK_SIZE)
+        narrowed = narrow(rows, owner=owner, shape=shape)
+        kept += narrowed.rows
+        dropped, unreadable = dropped + narrowed.dropped, unreadable + narrowed.unreadable
+        if len(rows) < WALK_SIZE:
+            break
+    start = (page - 1) * limit
+    return Fetched(
+        kept[start : start + limit], has_more=len(kept) > start + limit, dropped=dropped, unreadable=unreadable
+    )

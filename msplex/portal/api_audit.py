@@ -1,0 +1,107 @@
+"""The API twins of the audit rooms."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit.models import Event
+from audit.selectors import events_in_sight
+from identity.permissions import Permission
+from identity.rest import TenantViewSet
+from msplex.portal.event_filters import EventFilter
+from msplex.portal.trace import Stage, stage_of
+from msplex.portal.trace import trace as trace_of
+
+
+class AuditEventOut(serializers.ModelSerializer[Event]):
+    actor = serializers.UUIDField(source="actor_id", allow_null=True)
+    subject = serializers.UUIDField(source="subject_id", allow_null=True)
+    customer = serializers.UUIDField(source="customer_id", allow_null=True)
+    instance = serializers.UUIDField(source="instance_id", allow_null=True)  # type: ignore[assignment]
+    call = serializers.UUIDField(source="call_id", allow_null=True)
+    facts = serializers.DictField(
+        help_text="What the body says, such as actor_label, subject_label and address; empty once it was erased."
+    )
+
+    class Meta:
+        model = Event
+        fields: tuple[str, ...] = (
+            "id", "occurred_at", "kind", "result", "actor_kind", "actor", "customer", "subject_kind", "subject",
+            "instance", "tool", "call", "request_id", "facts",
+        )  # fmt: skip
+
+
+class AuditRecordOut(AuditEventOut):
+    header = serializers.SerializerMethodField(help_text="The exact text that is proven.")
+    body = serializers.SerializerMethodField(help_text="The exact text that the header commits to.", allow_null=True)
+
+    class Meta(AuditEventOut.Meta):
+        fields = (*AuditEventOut.Meta.fields, "header", "body")
+
+    def get_header(self, event: Event) -> str:
+        return bytes(event.header).decode()
+
+    def get_body(self, event: Event) -> str | None:
+        return bytes(event.body).decode() if event.body else None
+
+
+class TracedOut(AuditEventOut):
+    stage = serializers.SerializerMethodField()
+
+    class Meta(AuditEventOut.Meta):
+        fields = ("stage", *AuditEventOut.Meta.fields)
+
+    def get_stage(self, event: Event) -> Stage:
+        return stage_of(event)
+
+
+class TraceOut(serializers.Serializer[Any]):
+    request_id = serializers.CharField()
+    calls = serializers.ListField(child=serializers.UUIDField(), help_text="Those of the request.")
+    call = serializers.UUIDField(source="call.id", allow_null=True, default=None, help_text="The one that is traced.")
+    counted = serializers.BooleanField(help_text="It is in the usage that is billed.")
+    events = TracedOut(many=True, help_text="Oldest first.")
+    more = serializers.BooleanField(help_text="There are other events of the request.")
+
+
+class TraceIn(serializers.Serializer[Any]):
+    call = serializers.UUIDField(required=False)
+    request = serializers.CharField(required=False, max_length=64)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError("Name one call, or one request.")
+        return attrs
+
+
+class AuditEventViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
+    serializer_class = AuditEventOut
+    filter_backends = (DjangoFilterBackend,)
+    filterset_class = EventFilter
+    required_permissions = dict.fromkeys(("list", "retrieve", "trace"), Permission.AUDIT_EVENT_READ)
+
+    def get_queryset(self) -> QuerySet[Event]:
+        return events_in_sight()
+
+    def get_serializer_class(self) -> Any:
+        return AuditRecordOut if self.action == "retrieve" else AuditEventOut
+
+    @extend_schema(parameters=[OpenApiParameter("call", UUID), OpenApiParameter("request", str)], responses=TraceOut)
+    @action(detail=False, methods=["get"], pagination_class=None, filter_backends=())
+    def trace(self, request: Request) -> Response:
+        asked = TraceIn(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        return Response(TraceOut(trace_of(**asked.validated_data)).data)
+
+
+routes = [
+    ("audit-events", AuditEventViewSet, "audit-event"),
+]
