@@ -13,6 +13,7 @@ from identity.assertions import Assertion, AssertionRefused, read_public_key
 from identity.errors import OwnerInactive
 from identity.models import ServiceAccount, ServiceAccountKey, SpentAssertion
 from identity.selectors import keys_of
+from identity.services.notices import tell_all
 from identity.services.principals import end_credentials
 from identity.services.secrets import expiry, lock_account
 from identity.services.uniqueness import conflict_if_taken
@@ -44,6 +45,7 @@ def add_key(
     ServiceAccount.objects.filter(id=account.pk).update(expires_at=ends, renewed_at=timezone.now())
     body = {"algorithm": row.algorithm, "expires_at": until.isoformat(), "kid": row.kid}
     _record(EventKind.CLIENT_KEY_ADDED, account, by, body)
+    tell_all([account.owner], "client_key_added", account=account.name, by=by.label, kid=row.kid)
     return row
 
 
@@ -69,6 +71,7 @@ def revoke_key(key: ServiceAccountKey, *, by: Actor) -> None:
     ServiceAccountKey.objects.filter(id=found.pk).update(revoked_at=timezone.now(), slot=None)
     end_credentials(principal)
     _record(EventKind.CLIENT_KEY_REVOKED, account, by, {"kid": found.kid})
+    tell_all([account.owner], "client_key_revoked", account=account.name, by=by.label, kid=found.kid)
 
 
 def spend_assertion(account: ServiceAccount, assertion: Assertion) -> None:

@@ -13,7 +13,7 @@ from identity.errors import OwnerInactive
 from identity.models import Principal, ServiceAccount, ServiceAccountSecret
 from identity.models.secrets import LONGEST_OVERLAP
 from identity.models.service_accounts import LONGEST_LIFETIME
-from identity.selectors import secrets_of
+from identity.selectors import keys_of, secrets_of
 from identity.services.moments import spoken
 from identity.services.notices import tell_all
 from identity.services.principals import end_credentials, lock_managed
@@ -70,7 +70,9 @@ def rotate_secret(
         raise Conflict("This secret was replaced or revoked already.", code="already_rotated")
     ends = _supersede(account, overlap)
     row, secret = add_secret(account, expires_at=until, by=by)
-    ServiceAccount.objects.filter(id=account.pk).update(expires_at=until, renewed_at=timezone.now())
+    keys = keys_of(account).filter(slot__isnull=False).values_list("expires_at", flat=True)  # they may outlive it
+    ends_last = max([until, *keys])
+    ServiceAccount.objects.filter(id=account.pk).update(expires_at=ends_last, renewed_at=timezone.now())
     end_credentials(principal)
     _record(
         EventKind.SECRET_ROTATED,

@@ -20,7 +20,8 @@ from joserfc.jwk import ECKey, OKPKey
 
 from audit.selectors import events
 from identity.errors import OwnerInactive, TokenRefused
-from identity.models import ServiceAccount, ServiceAccountKey, SpentAssertion
+from identity.letters import message_of
+from identity.models import Mail, ServiceAccount, ServiceAccountKey, SpentAssertion
 from identity.roles import Role
 from identity.services import (
     add_key,
@@ -30,6 +31,7 @@ from identity.services import (
     revoke_all_secrets,
     revoke_key,
     revoke_secret,
+    rotate_secret,
     tokens,
 )
 from identity.tokens import load_principal, read_access_token
@@ -519,6 +521,18 @@ def test_the_account_lasts_as_long_as_its_longest_key(machine: Machine) -> None:
 
     with machine.world.acting():
         assert ServiceAccount.objects.get(id=machine.id).expires_at == row.expires_at
+        rotate_secret(machine.account, by=SETUP)
+        assert ServiceAccount.objects.get(id=machine.id).expires_at == row.expires_at
+
+
+def test_the_owner_is_told_of_keys(machine: Machine) -> None:
+    row = add(machine, public_key())
+    with machine.world.acting():
+        revoke_key(row, by=SETUP)
+        told = Mail.objects.filter(recipient=machine.account.owner.email, template__startswith="client_key")
+        texts = [str(message_of(mail, "").body) for mail in told.order_by("id")]
+
+    assert [row.kid in text for text in texts] == [True, True]
 
 
 def test_keys_over_the_api(machine: Machine) -> None:
