@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from connectors.contract import Fetched
-from connectors.narrowing import Owning, narrow
-from connectors.shapes import Shape
+from connectors.contract import Client, Fetched
+from connectors.narrowing import Owning, narrow, normalised
+from connectors.shapes import Shape, at, text
 
 # Pages read when the vendor does not keep to the customer and the rows have to be picked out of everybody's.
 WALK_PAGES = 5
 WALK_SIZE = 100
+# A service provider with more clients than this maps them by hand.
+CLIENT_PAGES = 50
+_LONGEST_NAME = 200
 
 # (page, from 1; rows per page) -> raw rows
 FetchPage = Callable[[int, int], list[Any]]
@@ -41,3 +44,17 @@ def picked_out(fetch: FetchPage, *, owner: Owning, shape: Shape, page: int, limi
     return Fetched(
         kept[start : start + limit], has_more=len(kept) > start + limit, dropped=dropped, unreadable=unreadable
     )
+
+
+def clients_of(fetch: FetchPage, *, name: str = "name", id_at: str = "id") -> list[Client]:
+    """The vendor's clients, each once: at most CLIENT_PAGES times WALK_SIZE, those that cannot be read left out."""
+    found: dict[str, str] = {}
+    for number in range(1, CLIENT_PAGES + 1):
+        rows = fetch(number, WALK_SIZE)
+        for row in rows:
+            known, called = normalised(at(row, id_at)), text(at(row, name), _LONGEST_NAME)
+            if known and called:
+                found.setdefault(known, called)
+        if len(rows) < WALK_SIZE:
+            break
+    return list(found.items())

@@ -30,8 +30,9 @@ def revoke_session(session_id: UUID, *, by: Actor) -> None:
     if session.principal_id != by.id:
         lock_managed(session.principal_id, by)
     if end_sessions(Session.objects.filter(id=session_id), Session.End.REVOKED, by=by.label):
-        subject = ("session", session_id, session.principal.label)
-        record(EventKind.SESSION_REVOKED, actor=by, subject=subject, customer_id=session.customer_id)
+        subject = ("principal", session.principal_id, session.principal.label)
+        body = {"session": str(session_id)}
+        record(EventKind.SESSION_REVOKED, actor=by, subject=subject, customer_id=session.customer_id, body=body)
         _tell(session.principal, by, "in one browser")
 
 

@@ -232,8 +232,7 @@ def said(event: Event) -> str:
 def details(event: Event) -> str:
     """From what to what, which role, and why."""
     told = event.facts
-    before, after = told.get("before") or {}, told.get("after") or {}
-    parts = [f"{name} from {before.get(name) or 'nothing'} to {value}" for name, value in after.items()]
+    parts = _changes(told.get("before"), told.get("after"))
     if role := told.get("role"):
         parts.append(role_label(role))
     if method := told.get("method"):
@@ -241,3 +240,11 @@ def details(event: Event) -> str:
     if reason := told.get("reason"):
         parts.append(f"reason: {reason}")
     return ", ".join(parts)
+
+
+def _changes(before: object, after: object) -> list[str]:
+    """By field; a single value, such as a state, is told without a name."""
+    if isinstance(after, dict):
+        was = before if isinstance(before, dict) else {}
+        return [f"{name} from {was.get(name) or 'nothing'} to {value}" for name, value in after.items()]
+    return [f"from {before or 'nothing'} to {after}"] if after else []
