@@ -12,6 +12,7 @@ from audit.models import Event
 from audit.selectors import events_about
 from identity import services
 from identity.api_defaults import NewestFirst
+from identity.api_fields import Text
 from identity.errors import CodeRefused, PasswordRefused
 from identity.models import User
 from identity.permissions import Permission
@@ -41,21 +42,21 @@ class AccountOut(serializers.ModelSerializer[User]):
 
 
 class NameIn(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=200)
+    name = Text(max_length=200)
 
 
 class PasswordIn(serializers.Serializer[Any]):
-    current = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
-    new = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+    current = Text(max_length=128, trim_whitespace=False, write_only=True)
+    new = Text(max_length=128, trim_whitespace=False, write_only=True)
 
 
 class EmailIn(serializers.Serializer[Any]):
     email = serializers.EmailField(max_length=254)
-    current = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+    current = Text(max_length=128, trim_whitespace=False, write_only=True)
 
 
 class CodeIn(serializers.Serializer[Any]):
-    code = serializers.CharField(max_length=40, write_only=True)
+    code = Text(max_length=40, write_only=True)
 
 
 class EnrolmentOut(serializers.Serializer[Any]):
@@ -69,6 +70,7 @@ class CodesOut(serializers.Serializer[Any]):
 
 class AccountViewSet(TenantViewSet):
     serializer_class = AccountOut
+    pagination_class = None  # type: ignore[assignment]
     required_permissions = dict.fromkeys(
         ("list", "rename", "password", "email", "authenticator", "confirm_authenticator", "recovery_codes", "events"),
         Permission.PORTAL_DASHBOARD_READ,

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from identity import services
+from identity.api_fields import Text
 from identity.assertions import LONGEST_KEY
 from identity.models import ServiceAccountKey
 from identity.permissions import Permission
@@ -32,7 +33,7 @@ class ClientKeyOut(serializers.ModelSerializer[ServiceAccountKey]):
 
 
 class ClientKeyIn(serializers.Serializer[Any]):
-    public_key = serializers.CharField(
+    public_key = Text(
         max_length=LONGEST_KEY, help_text="For Ed25519 or ECDSA P-256: PEM, or a JWK as JSON. Never the private half."
     )
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)

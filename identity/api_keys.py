@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from identity import services
+from identity.api_fields import Text
 from identity.models import Passkey, SecurityPolicy, Session, User
 from identity.models.security import LONGEST_IDLE, LONGEST_SESSION, SHORTEST_IDLE, SHORTEST_SESSION
 from identity.permissions import Permission
@@ -31,13 +32,13 @@ class PasskeyOut(serializers.ModelSerializer[Passkey]):
 
 
 class PasskeyIn(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=64)
-    state = serializers.CharField(max_length=2000, help_text="As it came with the options.")
+    name = Text(max_length=64)
+    state = Text(max_length=2000, help_text="As it came with the options.")
     answer = serializers.DictField(help_text="What navigator.credentials.create() gave, as JSON (WebAuthn 3, 5.1.1).")
 
 
 class PasskeyName(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=64)
+    name = Text(max_length=64)
 
 
 class CeremonyOut(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from identity import services, step_up
+from identity.api_fields import Text
 from identity.api_keys import CeremonyOut
 from identity.errors import CodeRefused, PasskeyRefused, SecondFactorImpossible
 from identity.models import Session
@@ -34,11 +35,11 @@ class SecondFactorOut(serializers.Serializer[Session]):
 
 
 class ConfirmationIn(serializers.Serializer[Any]):
-    code = serializers.CharField(max_length=40, write_only=True, help_text="Of the authenticator app, or for recovery.")
+    code = Text(max_length=40, write_only=True, help_text="Of the authenticator app, or for recovery.")
 
 
 class PasskeyConfirmationIn(serializers.Serializer[Any]):
-    state = serializers.CharField(max_length=2000, help_text="As it came with the options.")
+    state = Text(max_length=2000, help_text="As it came with the options.")
     answer = serializers.DictField(help_text="What navigator.credentials.get() gave, as JSON (WebAuthn 3, 5.1.1).")
 
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 import tenants.ids
 import tenants.isolation.context
 import tenants.isolation.models
-from tenants.isolation.operations import OPEN, own, tenant_fk, tenant_table
+from tenants.isolation.operations import OPEN, own, own_read, tenant_fk, tenant_table
 
 APP = {"app": "SELECT, INSERT, UPDATE, DELETE"}
 SWEPT = {"worker": "SELECT, DELETE"}
@@ -388,7 +388,7 @@ class Migration(migrations.Migration):
             )
         ),
         tenant_table(
-            "identity_serviceaccountkey", customer=own("account_id"), grants={"app": "SELECT, INSERT, UPDATE"}
+            "identity_serviceaccountkey", customer=own_read("account_id"), grants={"app": "SELECT, INSERT, UPDATE"}
         ),
         tenant_fk("identity_serviceaccountkey", "account_id", "identity_serviceaccount"),
         tenant_table("identity_spentassertion", customer=own("account_id"), grants={"app": "SELECT, INSERT", **SWEPT}),

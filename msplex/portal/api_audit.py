@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from audit.models import Event
 from audit.selectors import events_in_sight
+from identity.api_fields import Text
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
 from msplex.portal.event_filters import EventFilter
@@ -74,7 +75,7 @@ class TraceOut(serializers.Serializer[Any]):
 
 class TraceIn(serializers.Serializer[Any]):
     call = serializers.UUIDField(required=False)
-    request = serializers.CharField(required=False, max_length=64)
+    request = Text(required=False, max_length=64)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if len(attrs) != 1:

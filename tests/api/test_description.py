@@ -30,6 +30,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from audit.selectors import events
 from connectors.services import map_customer, start_instance
 from identity.roles import Role
 from tests.factories import TenantWorld, make_tenant
@@ -114,7 +115,13 @@ def _instance(world: TenantWorld) -> dict[str, UUID]:
     return {"id": instance.pk, "mapping": mapping.pk}
 
 
+def _event(world: TenantWorld) -> dict[str, UUID]:
+    with world.acting():
+        return {"id": events().latest("id").pk}
+
+
 PLACES: dict[str, Callable[[TenantWorld], dict[str, Any]]] = {
+    "audit-events": _event,
     "connector-instances": _instance,
     "connectors": lambda _: {"id": "halopsa"},
     "tool-calls": lambda world: {"id": make_call(world).pk},
