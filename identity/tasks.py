@@ -65,3 +65,15 @@ def sweep_oauth() -> None:
         with acting_for(Context(tenant)):
             forget_agent_sessions()
             forget_assertions()
+
+
+@shared_task(name="identity.sweep_leftovers", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_leftovers() -> None:
+    """Started by beat: links that are over, messages long gone, tries that are forgotten."""
+    from identity.services import forget_leftovers  # noqa: PLC0415 - a leaf: services enqueue tasks
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            forget_leftovers()

@@ -49,6 +49,11 @@ app.conf.beat_schedule = {
         "schedule": 30.0,
         "options": {"queue": "worker"},
     },
+    "identity.sweep_leftovers": {
+        "task": "identity.sweep_leftovers",
+        "schedule": 3600.0,
+        "options": {"queue": "worker"},
+    },
     "tenants.make_partitions": {
         "task": "tenants.make_partitions",
         "schedule": 6 * 3600.0,

@@ -21,6 +21,7 @@ from identity.services.invitations import (
     resend_invitation,
     withdraw_invitation,
 )
+from identity.services.leftovers import forget_leftovers
 from identity.services.mail import deliver, enqueue_due_mail, send_mail_on_commit, tell
 from identity.services.members import create_member
 from identity.services.oauth import TokenAnswer, answer_token_request, connect_agent, revoke_token
@@ -95,6 +96,7 @@ __all__ = [
     "forget_assertions",
     "forget_challenges",
     "forget_ended_roles",
+    "forget_leftovers",
     "has_passkeys",
     "invite",
     "look_at_email_link",
