@@ -8,6 +8,7 @@ class EventKind(StrEnum):
     AGENT_CREDENTIAL_REUSED = "identity:agent:reuse"
     AGENT_DENIED = "identity:agent:deny"
     AGENT_ENDED = "identity:agent:end"
+    ALERT_ACKNOWLEDGED = "audit:alert:acknowledge"
     APPROVAL_EXPIRED = "approvals:request:expire"
     APPROVAL_REQUESTED = "approvals:request:create"
     CALL_FINISHED = "gateway:call:finish"

@@ -39,6 +39,7 @@ ALL_BUT_BILLING = EVERYBODY - {BILLING}
 ADMINS = frozenset({OWNER, ADMIN})
 SETS_UP = ADMINS | {OPERATOR}
 MANAGES_PEOPLE = ADMINS | {CUSTOMER_MANAGER}
+READS_ALERTS = ADMINS | {OPERATOR, OPERATOR_OF_ONE, VIEWER, VIEWER_OF_ONE}
 READS_EVENTS = MANAGES_PEOPLE | {VIEWER, VIEWER_OF_ONE, CUSTOMER_VIEWER}
 
 
@@ -110,6 +111,13 @@ SURFACES = (
             "audit", "audit_event", "audit_trace",
             "audit-event.list", "audit-event.retrieve", "audit-event.trace",
         ),
+    ),
+    Surface(
+        "Audit", "See alerts", READS_ALERTS, reads=("alerts", "alert", "alert.list", "alert.retrieve"),
+    ),
+    Surface(
+        "Audit", "Acknowledge alerts", SETS_UP, changes=("alert_acknowledge", "alert.acknowledge"),
+        why_unconfirmed="It opens nothing and undoes nothing, and what happens after it raises a new alert.",
     ),
     Surface(
         "People", "See people and their roles", MANAGES_PEOPLE,

@@ -19,6 +19,11 @@ app.conf.update(settings.CELERY)
 app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
+    "audit.sweep_alerts": {
+        "task": "audit.sweep_alerts",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "connectors.sweep_health": {
         "task": "connectors.sweep_health",
         "schedule": 60.0,

@@ -277,7 +277,7 @@ class Migration(migrations.Migration):
         tenant_table(
             "identity_mail",
             customer=log("customer_id"),
-            grants={"app": "SELECT, INSERT", "worker": "SELECT, UPDATE, DELETE"},
+            grants={"app": "SELECT, INSERT", "worker": "SELECT, INSERT, UPDATE, DELETE"},
         ),
         tenant_fk("identity_mail", "customer_id", "tenants_customer"),
         tenant_table("identity_invitation", customer="customer_id", grants={**APP, "worker": "SELECT"}),

@@ -1,6 +1,7 @@
 """Every change of identity's state. Each is checked, locked, made and recorded in one transaction."""
 
 from identity.services.agents import end_agent_session, refuse_agent
+from identity.services.alerts import tell_of_open_alerts
 from identity.services.bindings import bind_role, unbind_role
 from identity.services.challenges import forget_challenges
 from identity.services.client_keys import add_key, revoke_key
@@ -133,6 +134,7 @@ __all__ = [
     "sign_in_passwordless",
     "sign_out",
     "tell",
+    "tell_of_open_alerts",
     "unbind_role",
     "undo_email_change",
     "withdraw_invitation",

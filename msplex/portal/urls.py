@@ -5,6 +5,7 @@ from django.urls import include, path
 from msplex.portal.views import (
     account,
     agents,
+    alerts,
     audit,
     calls,
     client_keys,
@@ -47,6 +48,7 @@ _rooms = [
     path("agents/<uuid:pk>/end/", agents.agent_end, name="agent_end"),
     path("confirm/", step_up.step_up, name="step_up"),
     path("confirm/passkey/", step_up.step_up_passkey, name="step_up_passkey"),
+    *alerts.paths,
     *audit.paths,
     *passkeys.paths,
     *sessions.paths,

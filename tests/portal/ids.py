@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from audit.models import Event
+from audit.actors import system
+from audit.kinds import EventKind
+from audit.models import Alert, Event
+from audit.services import record
 from connectors.models import CustomerMapping
 from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountKey, ServiceAccountSecret, Session
 from identity.services import add_key
@@ -80,6 +83,13 @@ def agent_of(it: Furnished) -> UUID:
         return AgentSession.objects.earliest("id").pk
 
 
+def alert_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        if not Alert.objects.exists():
+            record(EventKind.CREDENTIAL_REFUSED, actor=system("tests"), result="refused")
+        return Alert.objects.latest("id").pk
+
+
 def event_of(it: Furnished) -> UUID:
     with it.world.acting():
         return Event.objects.latest("id").pk
@@ -88,6 +98,7 @@ def event_of(it: Furnished) -> UUID:
 # (the noun that an address is about, its parameter) -> an id of such an object
 IDS: dict[tuple[str, str], Find] = {
     ("agent", "pk"): agent_of,
+    ("alert", "pk"): alert_of,
     ("audit_event", "pk"): event_of,
     ("call", "pk"): lambda it: it.call.pk,
     ("account_session", "pk"): session_of,

@@ -20,6 +20,7 @@ LISTS = {
     "customer_new": Role.OPERATOR,
     "connectors": Role.BILLING,
     "calls": Role.BILLING,
+    "alerts": Role.BILLING,
     "audit": Role.OPERATOR,
     "audit_trace": Role.BILLING,
     "people": Role.OPERATOR,
@@ -44,12 +45,14 @@ DETAILS = {
     "connector_instance": Role.BILLING,
     "connector_progress": Role.BILLING,
     "call": Role.BILLING,
+    "alert": Role.BILLING,
     "audit_event": Role.OPERATOR,
     "person": Role.OPERATOR,
     "person_sessions": Role.OPERATOR,
     "service_account": Role.OPERATOR,
 }
 BUTTONS = {
+    "alert_acknowledge": Role.VIEWER,
     "account_session_revoke": None,
     "own_passkey_remove": None,
     "own_passkey_rename": None,

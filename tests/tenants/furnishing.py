@@ -14,6 +14,7 @@ from django.contrib.auth.models import Permission
 from approvals.models import ApprovalPolicy, ApprovalRequest
 from audit.actors import system
 from audit.kinds import EventKind
+from audit.models import Alert, AlertHit, SavedFilter
 from audit.services import record
 from billing.models import QuotaCounter, UsageEvent
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, SealedSecret, ToolCall
@@ -42,6 +43,7 @@ from identity.models import (
     TotpDevice,
     User,
 )
+from tenants.ids import uuid7
 from tenants.isolation.models import TenantModel
 from tenants.models import Customer
 from tests.conftest import connected
@@ -112,10 +114,21 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
         arguments={}, digest="0" * 64, expires_at=LATER,
     )  # fmt: skip
     record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)
+    _desk_of_the_auditor(customer, user.id)
     CustomerMapping.objects.create(
         instance=ConnectorInstance.objects.get(), customer=customer, external_id=secrets.token_hex(8)
     )
     return user.id
+
+
+def _desk_of_the_auditor(customer: Customer, user: UUID) -> None:
+    key = secrets.token_bytes(32)
+    AlertHit.objects.create(key=key, at=NOW)
+    Alert.objects.create(
+        kind="secret_refused", severity="high", key=key, first_at=NOW, last_at=NOW, customer=customer,
+        event_id=uuid7(), event_kind="tests", actor_kind="system",
+    )  # fmt: skip
+    SavedFilter.objects.create(owner_id=user, owner_label="tests", name="tests", query="result=failed")
 
 
 def _person(customer: Customer) -> User:

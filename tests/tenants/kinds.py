@@ -31,6 +31,7 @@ class Kind:
 STAFF = Kind("staff", ((ANY, ALL),))
 SHARED = Kind("shared", ((INSERT, ALL), (UPDATE, ALL), (DELETE, ALL)))
 READ_ONLY = Kind("read only", ())
+NOTED = Kind("noted", ((UPDATE, ALL), (DELETE, ALL)))
 OPEN = Kind("open", ((ANY, f"({ALL} IS NOT NULL)"),))
 
 
@@ -69,7 +70,10 @@ def own_or_in_scope(column: str, *, own_written: bool) -> Kind:
 KINDS: dict[str, Kind] = {
     "approvals_approvalpolicy": SHARED,
     "approvals_approvalrequest": of_customer("customer_id"),
+    "audit_alert": log("customer_id"),
+    "audit_alerthit": NOTED,
     "audit_event": log("customer_id"),
+    "audit_savedfilter": own("owner_id"),
     "billing_quotacounter": OPEN,
     "billing_usageevent": of_customer("customer_id"),
     "connectors_connectorinstance": SHARED,
