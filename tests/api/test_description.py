@@ -117,6 +117,7 @@ def _instance(world: TenantWorld) -> dict[str, UUID]:
 
 
 def _event(world: TenantWorld) -> dict[str, UUID]:
+    OBJECTS["customer"](world)  # which is written down
     with world.acting():
         return {"id": events().latest("id").pk}
 
