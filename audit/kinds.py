@@ -15,6 +15,8 @@ class EventKind(StrEnum):
     CALL_INTENDED = "gateway:call:intend"
     CALL_REFUSED = "gateway:call:refuse"
     CALL_UNKNOWN = "gateway:call:lose"
+    CLIENT_KEY_ADDED = "identity:client_key:create"
+    CLIENT_KEY_REVOKED = "identity:client_key:revoke"
     CREDENTIAL_OPENED = "connectors:credential:open"
     CREDENTIAL_REFUSED = "connectors:credential:refuse"
     CREDENTIAL_STORED = "connectors:credential:store"

@@ -157,7 +157,7 @@ SURFACES = (
         "Service accounts", "See service accounts", ADMINS,
         reads=(
             "service_accounts", "service_account", "service-account.list", "service-account.retrieve",
-            "service-account.secrets",
+            "service-account.secrets", "service-account.keys",
         ),
     ),
     Surface(
@@ -165,8 +165,10 @@ SURFACES = (
         reads=("service_account_new",), confirmed=("service_account_new", "service-account.create"),
     ),
     Surface(
-        "Service accounts", "Rotate and revoke their secrets, change owner and address ranges", ADMINS,
+        "Service accounts", "Rotate and revoke their secrets and keys, change owner and address ranges", ADMINS,
         confirmed=(
+            "service_account_key_add", "service_account_key_revoke", "service-account.add_key",
+            "service-account.revoke_key",
             "service_account_rotate", "service_account_revoke", "service_account_revoke_all", "service_account_amend",
             "service-account.rotate", "service-account.revoke", "service-account.revoke_all",
             "service-account.partial_update",

@@ -64,6 +64,19 @@ def sweep_mail() -> None:
             enqueue_due_mail()
 
 
+@shared_task(name="identity.sweep_oauth", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_oauth() -> None:
+    """Started by beat: codes, refresh tokens and assertions that nobody could use twice any more go."""
+    from identity.services import forget_agent_sessions, forget_assertions  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            forget_agent_sessions()
+            forget_assertions()
+
+
 @shared_task(name="identity.sweep_leftovers", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_leftovers() -> None:
     """Started by beat: links that are over, messages long gone, tries that are forgotten."""

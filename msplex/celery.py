@@ -44,6 +44,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "identity.sweep_oauth": {
+        "task": "identity.sweep_oauth",
+        "schedule": 3600.0,
+        "options": {"queue": "worker"},
+    },
     "identity.sweep_mail": {
         "task": "identity.sweep_mail",
         "schedule": 30.0,

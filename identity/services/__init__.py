@@ -4,6 +4,7 @@ from identity.services.agents import end_agent_session, refuse_agent
 from identity.services.alerts import tell_of_open_alerts
 from identity.services.bindings import bind_role, unbind_role
 from identity.services.challenges import forget_challenges
+from identity.services.client_keys import add_key, revoke_key
 from identity.services.customers import archive_customer, create_customer
 from identity.services.emails import (
     confirm_email_change,
@@ -13,6 +14,7 @@ from identity.services.emails import (
     undo_email_change,
 )
 from identity.services.factors import Enrolment, confirm_totp, enrol_totp, make_recovery_codes, reset_factors
+from identity.services.forgetting import forget_agent_sessions, forget_assertions
 from identity.services.invitations import (
     accept_invitation,
     invite,
@@ -48,7 +50,7 @@ from identity.services.service_accounts import amend_service_account, create_ser
 from identity.services.sessions import Client, sign_out
 from identity.services.sign_in import SignedIn, begin_enrolment, sign_in_code, sign_in_password
 from identity.services.step_up import begin_confirmation, confirm, confirm_passkey, confirmed
-from identity.services.tokens import IssuedToken, exchange_secret
+from identity.services.tokens import IssuedToken, exchange_assertion, exchange_secret
 
 __all__ = [
     "Client",
@@ -59,6 +61,7 @@ __all__ = [
     "SignedIn",
     "TokenAnswer",
     "accept_invitation",
+    "add_key",
     "amend_service_account",
     "answer_token_request",
     "archive_customer",
@@ -87,8 +90,11 @@ __all__ = [
     "end_agent_session",
     "enqueue_due_mail",
     "enrol_totp",
+    "exchange_assertion",
     "exchange_secret",
     "expire_sessions",
+    "forget_agent_sessions",
+    "forget_assertions",
     "forget_challenges",
     "forget_ended_roles",
     "forget_leftovers",
@@ -113,6 +119,7 @@ __all__ = [
     "reset_factors",
     "reset_password",
     "revoke_all_secrets",
+    "revoke_key",
     "revoke_secret",
     "revoke_session",
     "revoke_sessions",

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from audit.alerting import acknowledge_alert
 from audit.models import Alert, Event
 from audit.selectors import alerts, events_in_sight
+from identity.api_fields import Text
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
 from msplex.portal.event_filters import AlertApiFilter, EventFilter
@@ -75,7 +76,7 @@ class TraceOut(serializers.Serializer[Any]):
 
 class TraceIn(serializers.Serializer[Any]):
     call = serializers.UUIDField(required=False)
-    request = serializers.CharField(required=False, max_length=64)
+    request = Text(required=False, max_length=64)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if len(attrs) != 1:
@@ -122,7 +123,7 @@ class AlertOut(serializers.ModelSerializer[Alert]):
 
 
 class NoteIn(serializers.Serializer[Any]):
-    note = serializers.CharField(max_length=1000, help_text="What was found, or done about it.")
+    note = Text(max_length=1000, help_text="What was found, or done about it.")
 
 
 class AlertViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):

@@ -8,6 +8,7 @@ from msplex.portal.views import (
     alerts,
     audit,
     calls,
+    client_keys,
     connectors,
     customers,
     dashboard,
@@ -94,6 +95,12 @@ _rooms = [
     ),
     path("service-accounts/<uuid:pk>/enable/", service_accounts.service_account_enable, name="service_account_enable"),
     path("service-accounts/<uuid:pk>/amend/", secrets.service_account_amend, name="service_account_amend"),
+    path("service-accounts/<uuid:pk>/keys/", client_keys.service_account_key_add, name="service_account_key_add"),
+    path(
+        "service-accounts/<uuid:pk>/keys/<uuid:key>/revoke/",
+        client_keys.service_account_key_revoke,
+        name="service_account_key_revoke",
+    ),
     path("service-accounts/<uuid:pk>/rotate/", secrets.service_account_rotate, name="service_account_rotate"),
     path("service-accounts/<uuid:pk>/revoke/", secrets.service_account_revoke_all, name="service_account_revoke_all"),
     path(

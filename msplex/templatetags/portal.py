@@ -13,7 +13,7 @@ from django.utils.timesince import timesince
 from audit.alerts import HEADLINES, REMEDIES, AlertKind
 from audit.models import Event
 from connectors.catalogue import find
-from identity.models import Principal, ServiceAccount, ServiceAccountSecret
+from identity.models import Principal, ServiceAccount, ServiceAccountKey, ServiceAccountSecret
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from msplex.portal.event_words import words_of
@@ -236,6 +236,13 @@ def secret_state(secret: ServiceAccountSecret) -> SafeString:
             else state("disabled", "ended")
         )
     return state("disabled", secret.state)
+
+
+@register.simple_tag
+def key_state(key: ServiceAccountKey) -> SafeString:
+    if key.revoked_at is not None:
+        return state("disabled", "revoked")
+    return state("active", "good") if key.expires_at > timezone.now() else state("disabled", "ended")
 
 
 @register.filter

@@ -8,7 +8,10 @@ from audit.kinds import EventKind
 from audit.models import Alert, Event
 from audit.services import record
 from connectors.models import CustomerMapping
-from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountSecret, Session
+from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountKey, ServiceAccountSecret, Session
+from identity.services import add_key
+from tests.identity.factories import SETUP
+from tests.identity.signing import public_key
 from tests.portal.factories import Furnished
 from tests.routes import Route, routes
 
@@ -35,6 +38,12 @@ def mapping_of(it: Furnished) -> UUID:
 def secret_of(it: Furnished) -> UUID:
     with it.world.acting():
         return ServiceAccountSecret.objects.get(account=it.machine.account).pk
+
+
+def key_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        found = ServiceAccountKey.objects.filter(account=it.machine.account).first()
+        return (found or add_key(it.machine.account, public_key=public_key(), by=SETUP)).pk
 
 
 def customer_of(it: Furnished) -> UUID:
@@ -106,6 +115,7 @@ IDS: dict[tuple[str, str], Find] = {
     ("service_account", "pk"): machine_of,
     ("service_account", "binding"): binding_of(machine_of),
     ("service_account", "secret"): secret_of,
+    ("service_account", "key"): key_of,
 }
 NOUNS = {
     "tool_call": "call",

@@ -77,6 +77,8 @@ BUTTONS = {
     "service_account_disable": Role.OPERATOR,
     "service_account_enable": Role.OPERATOR,
     "service_account_amend": Role.OPERATOR,
+    "service_account_key_add": Role.OPERATOR,
+    "service_account_key_revoke": Role.VIEWER,
     "service_account_rotate": Role.OPERATOR,
     "service_account_revoke": Role.OPERATOR,
     "service_account_revoke_all": Role.VIEWER,

@@ -84,6 +84,8 @@ TWINS = {
     "service_account_enable": ("service-account-enable", "post"),
     "service_account_bind": ("service-account-bind", "post"),
     "service_account_amend": ("service-account-detail", "patch"),
+    "service_account_key_add": ("service-account-keys", "post"),
+    "service_account_key_revoke": ("service-account-key-revoke", "delete"),
     "service_account_rotate": ("service-account-secrets", "post"),
     "service_account_revoke": ("service-account-revoke", "delete"),
     "service_account_revoke_all": ("service-account-secrets", "delete"),

@@ -35,8 +35,10 @@ from identity.models import (
     RoleBinding,
     SecurityPolicy,
     ServiceAccount,
+    ServiceAccountKey,
     ServiceAccountSecret,
     Session,
+    SpentAssertion,
     SpentChallenge,
     TotpDevice,
     User,
@@ -182,3 +184,7 @@ def _machine(owner: User, customer: Customer) -> None:
     ServiceAccountSecret.objects.create(
         account=account, digest=secrets.token_bytes(32), prefix=name[:12], created_by="tests", expires_at=LATER
     )
+    ServiceAccountKey.objects.create(
+        account=account, kid=name, algorithm="ES256", jwk={}, slot=1, created_by="tests", expires_at=LATER
+    )
+    SpentAssertion.objects.create(account=account, digest=secrets.token_bytes(32), expires_at=LATER)
