@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import QueryDict, StreamingHttpResponse
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -14,9 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.alerting import acknowledge_alert
-from audit.models import Alert, Event, SavedFilter
+from audit.models import Alert, Event, Leaf, SavedFilter
 from audit.saving import remove_filter, save_filter
-from audit.selectors import alerts, events_in_sight, saved_filters
+from audit.selectors import alerts, events_in_sight, place_of, saved_filters
 from identity.api_fields import Text
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
@@ -44,12 +44,25 @@ class AuditEventOut(serializers.ModelSerializer[Event]):
         )  # fmt: skip
 
 
+class PlaceOut(serializers.ModelSerializer[Leaf]):
+    class Meta:
+        model = Leaf
+        fields = ("epoch", "index", "k")
+
+
 class AuditRecordOut(AuditEventOut):
     header = serializers.SerializerMethodField(help_text="The exact text that is proven.")
     body = serializers.SerializerMethodField(help_text="The exact text that the header commits to.", allow_null=True)
 
+    sealed = serializers.SerializerMethodField(help_text="Where it stands in the sealed log; null: not yet.")
+
     class Meta(AuditEventOut.Meta):
-        fields = (*AuditEventOut.Meta.fields, "header", "body")
+        fields = (*AuditEventOut.Meta.fields, "header", "body", "sealed")
+
+    @extend_schema_field(PlaceOut(allow_null=True))
+    def get_sealed(self, event: Event) -> Any:
+        place = place_of(event.pk)
+        return PlaceOut(place).data if place else None
 
     def get_header(self, event: Event) -> str:
         return bytes(event.header).decode()

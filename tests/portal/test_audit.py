@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from audit.actors import Actor, ActorKind, CallRef
 from audit.kinds import EventKind
-from audit.models import Event
+from audit.models import Event, Leaf
 from audit.services import record
 from identity.roles import Role
 from identity.services import bind_role
@@ -23,6 +23,7 @@ from msplex.portal import paging
 from msplex.portal.event_filters import AuditFilter, EventFilter
 from msplex.portal.trace import MOST
 from tenants.ids import uuid7
+from tests.conftest import as_role
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Person, make_machine, make_person
 from tests.oauth.flow import McpClient
@@ -244,6 +245,20 @@ def test_an_erased_body_leaves_the_record(alice: Person) -> None:
     assert '"salt"' in answer["body"]
     assert "salt" not in answer["facts"]
     assert answer["facts"]["actor_label"] == "triage-agent"
+
+
+def test_an_event_says_where_it_is_sealed(alice: Person) -> None:
+    event, waiting = note(alice.world), note(alice.world)
+    with as_role("sealer"), alice.world.acting():
+        Leaf.objects.create(id=event, epoch=1, index=1234, customer_id=alice.world.customers[0].pk, k=7)
+
+    page = alice.browser().get(reverse("portal:audit_event", args=[event])).content.decode()
+    api = make_machine(alice.world, Role.ADMIN).api()
+
+    assert "leaf 1,234 of tree 1" in page
+    assert api.get(f"{API}{event}/").json()["sealed"] == {"epoch": 1, "index": 1234, "k": 7}
+    assert "Not sealed yet" in alice.browser().get(reverse("portal:audit_event", args=[waiting])).content.decode()
+    assert api.get(f"{API}{waiting}/").json()["sealed"] is None
 
 
 # The way of a call

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from audit.models import Event
 from audit.saving import remove_filter, save_filter
-from audit.selectors import events_in_sight, saved_filters
+from audit.selectors import events_in_sight, place_of, saved_filters
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors
@@ -47,6 +47,7 @@ def audit_event(request: PortalRequest, pk: UUID) -> HttpResponse:
         "facts": event.facts,
         "header": json.dumps(json.loads(bytes(event.header)), indent=2, ensure_ascii=False),
         "told": told_by(event),
+        "place": place_of(event.pk),
         "steps": gates_of(event),
         "requests": requests_of(event),
         "names": selectors.names_of([key for key in ids if key]),
