@@ -65,8 +65,13 @@ def _is_denial(body: Mapping[str, Any]) -> bool:
     return body.get("code") not in _NO_DENIAL
 
 
+_UNTRUE = Rule(AlertKind.AUDIT_VERIFICATION, Severity.HIGH, ())
 RULES: dict[EventKind, Rule] = {
     EventKind.AGENT_CREDENTIAL_REUSED: Rule(AlertKind.AGENT_CREDENTIAL_REUSED, Severity.HIGH, (Per.SUBJECT,)),
+    EventKind.AUDIT_CHECK_FAILED: _UNTRUE,
+    EventKind.AUDIT_LOG_REFUSED: _UNTRUE,
+    EventKind.AUDIT_RECORDS_MISSING: _UNTRUE,
+    EventKind.AUDIT_RECORD_REFUSED: _UNTRUE,
     EventKind.CALL_REFUSED: Rule(
         AlertKind.REPEATED_DENIALS, Severity.MEDIUM, (Per.ACTOR, Per.TOOL), DENIALS, _is_denial
     ),

@@ -114,6 +114,7 @@ SURFACES = (
         reads=(
             "audit", "audit_event", "audit_trace",
             "audit-event.list", "audit-event.retrieve", "audit-event.trace",
+            "audit-log.list", "audit-log.checkpoint", "audit-log.inclusion", "audit-log.consistency", "audit-log.tile",
         ),
     ),
     Surface(
