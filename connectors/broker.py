@@ -16,7 +16,8 @@ from django.conf import settings
 
 from audit.actors import Actor, CallRef
 from audit.kinds import EventKind
-from audit.services import queue_record
+from audit.services import Queued, queue_record
+from audit.waiting import await_seal
 from connectors.errors import SecretRefused
 from connectors.models import ConnectorInstance, SealedSecret
 from connectors.sealing import Place, SealBroken, Sealed, digest, key_id, public_part, unseal
@@ -50,16 +51,20 @@ class Opened:
 def open_secret(instance: ConnectorInstance, purpose: Purpose) -> Iterator[Opened]:
     """The instance's current credential until the block ends, then it is wiped.
 
-    Not inside a transaction: the record of it is one, committed before anything is opened.
+    Not inside a transaction: the record of it is one, committed and sealed before anything is opened.
     """
     _check_process()
+    intent: Queued | None = None
     with signed_transaction() as db:
         stored = sealed_secret(db, instance)
         trouble = _trouble(stored)
         if stored is not None and not trouble:
-            queue_record(db, EventKind.CREDENTIAL_OPENED, **_event(instance, stored, purpose), result="ok").confirm()
-    if stored is None or trouble:
+            event = _event(instance, stored, purpose)
+            intent = queue_record(db, EventKind.CREDENTIAL_OPENED, **event, result="ok")
+            intent.confirm()
+    if stored is None or intent is None:
         _refuse(instance, stored, purpose, trouble)
+    await_seal([intent.id])
     bundle = _unsealed(stored, instance)
     if isinstance(bundle, str):
         _refuse(instance, stored, purpose, bundle)

@@ -38,7 +38,9 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(case_sensitive=False, extra="ignore", hide_input_in_errors=True)
 
-    msplex_process: Literal["portal", "gateway", "worker", "broker", "beat", "provider", "command"] = "command"
+    msplex_process: Literal["portal", "gateway", "worker", "broker", "sealer", "beat", "provider", "command"] = (
+        "command"
+    )
     msplex_env: Literal["production", "demo", "test"] = "production"
     database_url: str = ""
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -59,6 +61,8 @@ class Environment(BaseSettings):
     msplex_intake_public_key: Key = b""
     msplex_intake_private_key: Key = b""
     msplex_record_key: Keys = ()
+    msplex_log_signing_key: str = Field(default="", repr=False)
+    msplex_sealer_dir: str = ""
     msplex_webauthn_rp_id: str = ""
 
 

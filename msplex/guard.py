@@ -16,6 +16,7 @@ ROLES = {
     Process.GATEWAY: "msplex_app",
     Process.WORKER: "msplex_worker",
     Process.BROKER: "msplex_broker",
+    Process.SEALER: "msplex_sealer",
     Process.PROVIDER: "msplex_provider",
 }
 _EVERYBODY = {"CONTEXT_KEY", "RECORD_KEY"}
@@ -24,6 +25,7 @@ KEYS = {
     Process.GATEWAY: _EVERYBODY | {"TOKEN_VERIFY_KEY"},
     Process.WORKER: _EVERYBODY,
     Process.BROKER: _EVERYBODY | {"INTAKE_PRIVATE_KEY"},
+    Process.SEALER: _EVERYBODY | {"LOG_SIGNING_KEY"},
     Process.BEAT: set(),
     Process.PROVIDER: {"SECRET_KEY"},
 }
@@ -34,6 +36,7 @@ ALL_KEYS = {
     "TOKEN_VERIFY_KEY",
     "INTAKE_PUBLIC_KEY",
     "INTAKE_PRIVATE_KEY",
+    "LOG_SIGNING_KEY",
     "RECORD_KEY",
 }
 CONTEXT_KEY_BYTES = 32
@@ -56,10 +59,13 @@ def check_process() -> None:
     """For what serves or works; a command is held to less, because it may be the administrator's."""
     process = current_process()
     if process is Process.COMMAND:
-        raise StartRefused("MSPLEX_PROCESS must say which process this is: portal, gateway, worker, broker or beat.")
+        raise StartRefused(
+            "MSPLEX_PROCESS must say which process this is: portal, gateway, worker, broker, sealer or beat."
+        )
     problems = [
         *access_problems(),
         *key_problems(process),
+        *(memory_problems() if process is Process.SEALER else ()),
         *(passkey_problems() if process is Process.PORTAL and settings.PRODUCTION else ()),
         *(role_problems(process) if process in ROLES else ()),
     ]
@@ -83,6 +89,11 @@ def key_problems(process: Process) -> Iterator[str]:
             yield f"MSPLEX_{name} (or MSPLEX_{name}_FILE) is missing."
     if settings.CONTEXT_KEY and len(settings.CONTEXT_KEY) != CONTEXT_KEY_BYTES:
         yield f"MSPLEX_CONTEXT_KEY must be {CONTEXT_KEY_BYTES} bytes in base64."
+
+
+def memory_problems() -> Iterator[str]:
+    if not settings.SEALER_DIR:
+        yield "MSPLEX_SEALER_DIR is missing: where it remembers what it has signed; not on the database's volume."
 
 
 def passkey_problems() -> Iterator[str]:

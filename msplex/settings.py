@@ -27,6 +27,8 @@ TOKEN_VERIFY_KEY = env.msplex_token_verify_key
 INTAKE_PUBLIC_KEY = env.msplex_intake_public_key
 INTAKE_PRIVATE_KEY = env.msplex_intake_private_key
 RECORD_KEY = env.msplex_record_key
+LOG_SIGNING_KEY = env.msplex_log_signing_key
+SEALER_DIR = env.msplex_sealer_dir
 
 PUBLIC_URL = env.msplex_public_url.rstrip("/")
 GATEWAY_RESOURCE = env.msplex_gateway_url

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,6 +49,9 @@ def _keys() -> dict[str, str]:
         .decode(),
         "MSPLEX_INTAKE_PUBLIC_KEY": public,
         "MSPLEX_INTAKE_PRIVATE_KEY": private,
+        "MSPLEX_LOG_SIGNING_KEY": Ed25519PrivateKey.generate()
+        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        .decode(),
         "MSPLEX_RECORD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
     }
 
@@ -111,8 +115,6 @@ def database_in_use(admin_url: str) -> str | None:
 
 def _make_template() -> None:
     """Once a run, by the process that starts the workers."""
-    import subprocess  # noqa: PLC0415
-
     from tenants.isolation import setup  # noqa: PLC0415
 
     setup.set_up(
@@ -172,6 +174,40 @@ def _database(django_db_blocker: object) -> Iterator[None]:
         yield
         connections.close_all()
     drop(name)
+
+
+def sealer_environment(directory: Path, database: str | None = None) -> dict[str, str]:
+    """What the sealer's process gets, for a database of the tests."""
+    keys = ("PATH", "LANG", "MSPLEX_CONTEXT_KEY", "MSPLEX_RECORD_KEY", "MSPLEX_LOG_SIGNING_KEY")
+    return {name: os.environ[name] for name in keys if name in os.environ} | {
+        "DATABASE_URL": role_url("msplex_sealer", database or os.environ["MSPLEX_TEST_DATABASE"]),
+        "MSPLEX_ENV": "test",
+        "MSPLEX_PROCESS": "sealer",
+        "MSPLEX_SEALER_DIR": str(directory),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def start_sealer(directory: Path, database: str | None = None) -> "subprocess.Popen[bytes]":
+    """It works when this returns."""
+    command = [sys.executable, "manage.py", "seal", "--skip-checks"]
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parent.parent, env=sealer_environment(directory, database), stdout=subprocess.PIPE
+    )
+    assert process.stdout
+    with process.stdout as said:
+        assert said.readline() == b"The sealer works.\n"
+    return process
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sealer(_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The worker's database is sealed, by a process as in a deployment: without it changes stop after a minute."""
+    process = start_sealer(tmp_path_factory.mktemp("sealer"))
+    yield
+    assert process.poll() is None
+    process.terminate()
+    process.wait(10)
 
 
 @pytest.fixture(autouse=True)

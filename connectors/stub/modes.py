@@ -93,7 +93,7 @@ def _ownerless(row: dict[str, Any], route: Route, number: int) -> dict[str, Any]
 
 def _drift(row: dict[str, Any], route: Route, _number: int) -> dict[str, Any]:
     """Every value of another type than before. The owner stays readable, as text."""
-    changed = _beside(row, route.owner, _other_type, kept={"id"})
+    changed = _beside(row, route.owner, _other_type, kept={"id", "uid"})
     return dict(_put(changed, route.owner, str(at(row, route.owner))))
 
 
@@ -131,7 +131,7 @@ def _drift_owner(row: dict[str, Any], route: Route, _number: int) -> dict[str, A
 
 
 def _inject(row: dict[str, Any], route: Route, _number: int) -> dict[str, Any]:
-    return _beside(row, route.owner, _injected, kept={"id", "site_name"})
+    return _beside(row, route.owner, _injected, kept={"id", "uid", "site_name"})
 
 
 def _injected(value: Any) -> Any:

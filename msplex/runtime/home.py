@@ -55,6 +55,11 @@ class Home:
     def state(self) -> Path:
         return self._mine("state")
 
+    @property
+    def sealer(self) -> Path:
+        """What the sealer remembers. Where it matters: on another volume than the database."""
+        return self._mine("sealer")
+
     @cached_property
     def account(self) -> Account:
         return server_account()

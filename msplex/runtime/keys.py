@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from audit.log_keys import new_key
 from identity.token_keys import public_halves, split_keys
 from msplex.runtime.home import write_private
 
@@ -33,6 +34,7 @@ class Keys:
         self._once("MSPLEX_SECRET_KEY", secrets.token_urlsafe(64))
         self._once("MSPLEX_CONTEXT_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_RECORD_KEY", _text(secrets.token_bytes(32)))
+        self._once("MSPLEX_LOG_SIGNING_KEY", new_key())
         signing = Ed25519PrivateKey.generate()
         self._once("MSPLEX_TOKEN_SIGNING_KEY", signing.private_bytes(*_PRIVATE_PEM, serialization.NoEncryption()))
         self._once("MSPLEX_INTAKE_PRIVATE_KEY", _text(X25519PrivateKey.generate().private_bytes_raw()))

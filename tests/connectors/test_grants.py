@@ -5,7 +5,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.utils import ProgrammingError
 
-from connectors.models import ConnectorInstance, Credential, CustomerMapping, SealedSecret, ToolCall
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, SealedSecret, ToolCall
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.models import TenantModel
 from tests.conftest import as_role
@@ -21,6 +21,7 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", ConnectorInstance): SET_UP | HEALTH,
     ("broker", ConnectorInstance): HEALTH,
     ("app", CustomerMapping): {"external_id", "external_name"},
+    ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
     ("worker", ToolCall): OUTCOME,
     ("broker", ToolCall): OUTCOME | {"started_at"},
@@ -30,6 +31,7 @@ OTHERWISE = {
     ConnectorInstance: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
     Credential: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT"}},
     CustomerMapping: {"app": {"SELECT", "INSERT", "DELETE"}, "broker": {"SELECT"}},
+    Pause: {"app": {"SELECT"}, "worker": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT"}},
     ToolCall: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
 }

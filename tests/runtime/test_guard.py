@@ -35,7 +35,11 @@ def become(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
         settings.MSPLEX_PROCESS = process.value
         given = {name: getattr(settings, name) if name in KEYS[process] else "" for name in ALL_KEYS}
         monkeypatch.setattr(
-            guard, "settings", SimpleNamespace(**{"COMMAND_URLS_GIVEN": [], "PRODUCTION": False, **given, **changes})
+            guard,
+            "settings",
+            SimpleNamespace(
+                **{"COMMAND_URLS_GIVEN": [], "PRODUCTION": False, "SEALER_DIR": "sealer", **given, **changes}
+            ),
         )
 
     return put_on

@@ -72,13 +72,19 @@ KINDS: dict[str, Kind] = {
     "approvals_approvalrequest": of_customer("customer_id"),
     "audit_alert": log("customer_id"),
     "audit_alerthit": NOTED,
+    "audit_checkpoint": SHARED,
+    "audit_checkpointsignature": SHARED,
+    "audit_epoch": SHARED,
     "audit_event": log("customer_id"),
+    "audit_leaf": of_customer("customer_id"),
     "audit_savedfilter": own("owner_id"),
+    "audit_tile": SHARED,
     "billing_quotacounter": OPEN,
     "billing_usageevent": of_customer("customer_id"),
     "connectors_connectorinstance": SHARED,
     "connectors_credential": SHARED,
     "connectors_customermapping": of_customer("customer_id"),
+    "connectors_pause": NOTED,
     "connectors_sealedsecret": SHARED,
     "connectors_toolcall": log("customer_id"),
     "identity_agentsession": own("user_id"),
@@ -113,6 +119,8 @@ KINDS: dict[str, Kind] = {
 
 # Not a tenant's: schema and table, with the reason. Everything else in the database must be in KINDS.
 NOT_TENANTS = {
+    "border.audit_pending": "ids of events that wait for the sealer, which works for every tenant",
+    "border.log_key": "public halves of the keys that sign the log",
     "border.directory": "workspace and client names, which lead to a tenant before there is a context",
     "content.auth_group": "the framework's; empty",
     "content.auth_group_permissions": "the framework's; empty",
