@@ -109,8 +109,8 @@ def _beside(row: dict[str, Any], owner: str, change: Callable[[Any], Any], *, ke
 
 def _other_type(value: Any) -> Any:
     match value:
-        case str():
-            return {"text": value}
+        case str():  # what something hangs on stays, or there is nothing to look at
+            return value if _is_uuid(value) else {"text": value}
         case bool():
             return "no"
         case int():
@@ -122,6 +122,10 @@ def _other_type(value: Any) -> Any:
     return value
 
 
+def _is_uuid(value: str) -> bool:
+    return "-" in value and normalised(value) is not None
+
+
 def _drift_owner(row: dict[str, Any], route: Route, _number: int) -> dict[str, Any]:
     return dict(_put(row, route.owner, {"id": at(row, route.owner), "name": "x"}))
 
@@ -131,7 +135,7 @@ def _inject(row: dict[str, Any], route: Route, _number: int) -> dict[str, Any]:
 
 
 def _injected(value: Any) -> Any:
-    if isinstance(value, str) and not value.startswith("20"):  # dates stay dates
+    if isinstance(value, str) and not value.startswith("20") and not _is_uuid(value):  # dates stay dates
         return f"\u202e{INJECTION}\U000e0041"
     return {key: _injected(item) for key, item in value.items()} if isinstance(value, dict) else value
 
