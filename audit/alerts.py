@@ -66,19 +66,14 @@ def _is_denial(body: Mapping[str, Any]) -> bool:
 
 
 _UNTRUE = Rule(AlertKind.AUDIT_VERIFICATION, Severity.HIGH, ())
-_UNVERIFIED = Rule(AlertKind.AUDIT_VERIFICATION, Severity.HIGH, (Per.SUBJECT,))
 RULES: dict[EventKind, Rule] = {
     EventKind.AGENT_CREDENTIAL_REUSED: Rule(AlertKind.AGENT_CREDENTIAL_REUSED, Severity.HIGH, (Per.SUBJECT,)),
+    EventKind.AUDIT_BEHIND: Rule(AlertKind.AUDIT_LAG, Severity.HIGH, ()),
     EventKind.AUDIT_CHECK_FAILED: _UNTRUE,
+    EventKind.AUDIT_EPOCH_OPENED: _UNTRUE,
     EventKind.AUDIT_LOG_REFUSED: _UNTRUE,
     EventKind.AUDIT_RECORDS_MISSING: _UNTRUE,
     EventKind.AUDIT_RECORD_REFUSED: _UNTRUE,
-    EventKind.AUDIT_CHECK_FAILED: _UNVERIFIED,
-    EventKind.AUDIT_EPOCH_OPENED: _UNVERIFIED,
-    EventKind.AUDIT_LAGGING: Rule(AlertKind.AUDIT_LAG, Severity.HIGH, ()),
-    EventKind.AUDIT_LOG_REFUSED: _UNVERIFIED,
-    EventKind.AUDIT_RECORDS_MISSING: _UNVERIFIED,
-    EventKind.AUDIT_RECORD_REFUSED: _UNVERIFIED,
     EventKind.CALL_REFUSED: Rule(
         AlertKind.REPEATED_DENIALS, Severity.MEDIUM, (Per.ACTOR, Per.TOOL), DENIALS, _is_denial
     ),

@@ -25,9 +25,9 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour=3, minute=17),
         "options": {"queue": "worker"},
     },
-    "audit.watch_sealing": {
-        "task": "audit.watch_sealing",
-        "schedule": 10.0,
+    "audit.watch_lag": {
+        "task": "audit.watch_lag",
+        "schedule": 20.0,
         "options": {"queue": "worker"},
     },
     "audit.sweep_alerts": {

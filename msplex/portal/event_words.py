@@ -13,7 +13,7 @@ WORDS: dict[str, str] = {
     EventKind.AUDIT_CHECK_FAILED: "Check of the log failed",
     EventKind.AUDIT_EPOCH_OPENED: "New tree of the log opened",
     EventKind.AUDIT_KEY_CHANGED: "Signing key of the log changed",
-    EventKind.AUDIT_LAGGING: "Log not sealed in time",
+    EventKind.AUDIT_BEHIND: "Log not sealed in time",
     EventKind.AUDIT_LOG_REFUSED: "Sealing of the log refused",
     EventKind.AUDIT_RECORDS_MISSING: "Records of the log missing",
     EventKind.AUDIT_RECORD_REFUSED: "Record of the log not as it was written",

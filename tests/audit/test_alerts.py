@@ -303,15 +303,6 @@ def test_a_log_that_is_not_sealed_in_time_is_seen_from_outside_of_the_sealer(
     monkeypatch.setattr(watching, "active_tenants", lambda: [acme.id])
 
     with as_role("worker"):
-        watching.watch_sealing()
+        watching.watch_lag()
 
     assert seen(acme) == raised
-
-
-def test_a_log_that_was_written_and_never_sealed_lags(acme: TenantWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "RISKY_STOP_SECONDS", -1.0)
-    monkeypatch.setattr(watching, "active_tenants", lambda: [acme.id])
-    refuse_secret(acme)
-
-    with as_role("worker"):
-        assert watching.watch_sealing() == 1
