@@ -11,6 +11,7 @@ class EventKind(StrEnum):
     ALERT_ACKNOWLEDGED = "audit:alert:acknowledge"
     APPROVAL_EXPIRED = "approvals:request:expire"
     APPROVAL_REQUESTED = "approvals:request:create"
+    AUDIT_BEHIND = "audit:log:delay"
     AUDIT_CHECK_FAILED = "audit:log:fail"
     AUDIT_EPOCH_OPENED = "audit:epoch:open"
     AUDIT_KEY_CHANGED = "audit:key:change"
