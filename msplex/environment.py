@@ -62,6 +62,8 @@ class Environment(BaseSettings):
     msplex_intake_private_key: Key = b""
     msplex_record_key: Keys = ()
     msplex_log_signing_key: str = Field(default="", repr=False)
+    msplex_pdf_signing_key: str = Field(default="", repr=False)
+    msplex_pdf_certificates: str = ""
     msplex_sealer_dir: str = ""
     msplex_webauthn_rp_id: str = ""
 

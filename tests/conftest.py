@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -37,6 +38,19 @@ def _raw(key: X25519PrivateKey) -> tuple[str, str]:
     return base64.b64encode(private).decode(), base64.b64encode(public).decode()
 
 
+def _pdf_keys() -> dict[str, str]:
+    from audit.packs.certificates import CURVE, chain_of  # noqa: PLC0415
+
+    signing, authority = (
+        ec.generate_private_key(CURVE).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        for _ in range(2)
+    )
+    return {
+        "MSPLEX_PDF_SIGNING_KEY": signing,
+        "MSPLEX_PDF_CERTIFICATES": chain_of(signing, authority, "msplex.example"),
+    }
+
+
 def _keys() -> dict[str, str]:
     token = Ed25519PrivateKey.generate()
     private, public = _raw(X25519PrivateKey.generate())
@@ -52,6 +66,7 @@ def _keys() -> dict[str, str]:
         "MSPLEX_LOG_SIGNING_KEY": Ed25519PrivateKey.generate()
         .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         .decode(),
+        **_pdf_keys(),
         "MSPLEX_RECORD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
     }
 
@@ -178,7 +193,10 @@ def _database(django_db_blocker: object) -> Iterator[None]:
 
 def sealer_environment(directory: Path, database: str | None = None) -> dict[str, str]:
     """What the sealer's process gets, for a database of the tests."""
-    keys = ("PATH", "LANG", "MSPLEX_CONTEXT_KEY", "MSPLEX_RECORD_KEY", "MSPLEX_LOG_SIGNING_KEY")
+    keys = (
+        "PATH", "LANG", "MSPLEX_CONTEXT_KEY", "MSPLEX_RECORD_KEY", "MSPLEX_LOG_SIGNING_KEY", "MSPLEX_PDF_SIGNING_KEY",
+        "MSPLEX_PDF_CERTIFICATES",
+    )  # fmt: skip
     return {name: os.environ[name] for name in keys if name in os.environ} | {
         "DATABASE_URL": role_url("msplex_sealer", database or os.environ["MSPLEX_TEST_DATABASE"]),
         "MSPLEX_ENV": "test",

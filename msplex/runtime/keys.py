@@ -7,12 +7,15 @@ import base64
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from audit.log_keys import new_key
+from audit.packs.certificates import CURVE, chain_of
 from identity.token_keys import public_halves, split_keys
 from msplex.runtime.home import write_private
 
@@ -35,11 +38,21 @@ class Keys:
         self._once("MSPLEX_CONTEXT_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_RECORD_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_LOG_SIGNING_KEY", new_key())
+        self._make_pdf_keys()
         signing = Ed25519PrivateKey.generate()
         self._once("MSPLEX_TOKEN_SIGNING_KEY", signing.private_bytes(*_PRIVATE_PEM, serialization.NoEncryption()))
         self._once("MSPLEX_INTAKE_PRIVATE_KEY", _text(X25519PrivateKey.generate().private_bytes_raw()))
         self._derive("MSPLEX_TOKEN_VERIFY_KEY", self._token_public())
         self._derive("MSPLEX_INTAKE_PUBLIC_KEY", self._intake_public())
+
+    def _make_pdf_keys(self) -> None:
+        """The authority's own key is kept beside them for the next certificate; no process is given it."""
+        for name in ("MSPLEX_PDF_SIGNING_KEY", PDF_AUTHORITY):
+            key = ec.generate_private_key(CURVE)
+            self._once(name, key.private_bytes(*_PRIVATE_PEM, serialization.NoEncryption()))
+        if not self.file("MSPLEX_PDF_CERTIFICATES").exists():
+            signing, authority = (self.file(name).read_text() for name in ("MSPLEX_PDF_SIGNING_KEY", PDF_AUTHORITY))
+            self._once("MSPLEX_PDF_CERTIFICATES", chain_of(signing, authority, gethostname()))
 
     def _once(self, variable: str, content: str | bytes) -> None:
         if not self.file(variable).exists():
@@ -59,6 +72,7 @@ class Keys:
         return _text(X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()).encode()
 
 
+PDF_AUTHORITY = "MSPLEX_PDF_AUTHORITY_KEY"
 _PRIVATE_PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
 
 
