@@ -55,6 +55,11 @@ class Home:
     def state(self) -> Path:
         return self._mine("state")
 
+    @property
+    def keyring(self) -> Path:
+        """The broker's. Where it matters: on another volume than the database, and in no backup of it."""
+        return self._mine("keyring")
+
     @cached_property
     def account(self) -> Account:
         return server_account()

@@ -98,6 +98,8 @@ class Installation:
         values = self._common() | {"MSPLEX_PROCESS": process, "REDIS_URL": self.redis_url}
         if role := ROLES.get(process):
             values["DATABASE_URL"] = self.database_url(role)
+        if process is Process.BROKER:
+            values["MSPLEX_BROKER_KEYRING"] = str(self.home.keyring)
         if process is Process.WORKER:
             values |= {name: self.overrides[name] for name in MAIL if name in self.overrides}
         return values | self._key_files(KEYS[process])

@@ -72,6 +72,7 @@ KINDS: dict[str, Kind] = {
     "audit_event": log("customer_id"),
     "billing_quotacounter": OPEN,
     "billing_usageevent": of_customer("customer_id"),
+    "connectors_adoptedsecret": SHARED,
     "connectors_connectorinstance": SHARED,
     "connectors_credential": SHARED,
     "connectors_customermapping": of_customer("customer_id"),
@@ -107,6 +108,7 @@ KINDS: dict[str, Kind] = {
 
 # Not a tenant's: schema and table, with the reason. Everything else in the database must be in KINDS.
 NOT_TENANTS = {
+    "border.kek": "public halves and states of the installation's keys, signed by the broker",
     "border.directory": "workspace and client names, which lead to a tenant before there is a context",
     "content.auth_group": "the framework's; empty",
     "content.auth_group_permissions": "the framework's; empty",
