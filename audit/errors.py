@@ -8,3 +8,15 @@ class AuditUnavailable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The audit log cannot be written, so nothing was done. Try again in a moment.")
+
+
+class PdfUnavailable(Unavailable):
+    """Pango is not on this machine; the pack waits until it is."""
+
+    default_code = "pdf_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This machine cannot make PDF files: install Pango and a font (Debian: apt-get install libpango-1.0-0"
+            " libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core; macOS: brew install pango)."
+        )

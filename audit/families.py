@@ -59,7 +59,8 @@ _DENYING = frozenset({"deny", "refuse", "reject", "lock", "reuse"})
 def families_of(kind: EventKind) -> frozenset[Family]:
     area, thing, verb = kind.split(":")
     own = _BEGINNINGS.get(f"{area}:{thing}") or _BEGINNINGS[area]
-    return frozenset({own, Family.DENIALS} if verb in _DENYING else {own})
+    denied = verb in _DENYING and own is not Family.AUDIT
+    return frozenset({own, Family.DENIALS} if denied else {own})
 
 
 def kinds_in(family: Family) -> list[EventKind]:

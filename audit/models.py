@@ -1,6 +1,7 @@
 """What happened. Insert-only: no role of a running process may change or remove an event."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -68,3 +69,83 @@ class Event(TenantModel):
         """What the body says, or nothing once it was erased."""
         told: dict[str, Any] = json.loads(bytes(self.body)) if self.body else {}
         return {name: value for name, value in told.items() if name != "salt"}
+
+
+class Alert(TenantModel):
+    """Something that a person has to look at. What happens again while it is open is counted (AlertHit)."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        ACKNOWLEDGED = "acknowledged", "Acknowledged"
+
+    kind = models.CharField(max_length=32)
+    severity = models.CharField(max_length=16)
+    key = models.BinaryField()
+    state = models.CharField(max_length=16, choices=State, default=State.OPEN)
+    counted = models.PositiveIntegerField(default=0)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    customer = TenantKey(Customer, models.DO_NOTHING, null=True, related_name="+")
+    event_id = models.UUIDField()
+    event_kind = models.CharField(max_length=64)
+    actor_kind = models.CharField(max_length=16)
+    actor_id = models.UUIDField(null=True)
+    actor_label = models.CharField(max_length=200, blank=True)
+    subject_kind = models.CharField(max_length=32, blank=True)
+    subject_id = models.UUIDField(null=True)
+    subject_label = models.CharField(max_length=200, blank=True)
+    instance_id = models.UUIDField(null=True)
+    tool = models.CharField(max_length=128, blank=True)
+    told_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.CharField(max_length=200, blank=True)
+    note = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "key"], condition=Q(state="open"), name="audit_alert_open")
+        ]
+        indexes = [models.Index(fields=["tenant_id", "state", "id"], name="audit_alert_state")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.state}"
+
+    @property
+    def count(self) -> int:
+        """How often it happened, as audit.selectors.alerts reads it."""
+        return self.counted + int(getattr(self, "hits", 0))
+
+    @property
+    def latest_at(self) -> datetime:
+        hit_at: datetime | None = getattr(self, "hit_at", None)
+        return max(self.last_at, hit_at) if hit_at else self.last_at
+
+
+class AlertHit(TenantModel):
+    """One event that raised, or may yet raise, an alert; its id is the event's. Nothing of a customer is in it."""
+
+    key = models.BinaryField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant_id", "key", "id"], name="audit_alerthit_key")]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class SavedFilter(TenantModel):
+    """What somebody narrows the log by, under a name. A shared one is shown to all who see the whole tenant."""
+
+    owner_id = models.UUIDField()
+    owner_label = models.CharField(max_length=200)
+    name = models.CharField(max_length=100)
+    query = models.CharField(max_length=1000)
+    shared = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "owner_id", "name"], name="audit_savedfilter_name")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,10 +1,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Case, Count, Max, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
 
+from audit.alerts import Severity
 from audit.families import Family, kinds_in
-from audit.models import Event
+from audit.models import Alert, AlertHit, Event, SavedFilter
 from tenants.ids import uuid7_floor
 from tenants.isolation.context import current
 
@@ -39,3 +41,32 @@ def before(rows: QuerySet[Event], moment: datetime) -> QuerySet[Event]:
 
 def of_family(rows: QuerySet[Event], family: Family) -> QuerySet[Event]:
     return rows.filter(kind__in=[kind.value for kind in kinds_in(family)])
+
+
+def alerts() -> QuerySet[Alert]:
+    """Newest first. `hits` and `hit_at`: what came to an open one and is not folded in yet."""
+    own = AlertHit.objects.filter(key=OuterRef("key")).order_by().values("key")
+    hits = Subquery(own.annotate(number=Count("id")).values("number"))
+    latest = Subquery(own.annotate(latest=Max("at")).values("latest"))
+    is_open = Q(state=Alert.State.OPEN)
+    return Alert.objects.annotate(
+        hits=Case(When(is_open, Coalesce(hits, 0)), default=0),
+        hit_at=Case(When(is_open, latest), default=None),
+    ).order_by("-id")
+
+
+def open_alerts() -> QuerySet[Alert]:
+    return Alert.objects.filter(state=Alert.State.OPEN)
+
+
+def number_of_open_alerts() -> int:
+    return open_alerts().count()
+
+
+def alerts_to_tell() -> QuerySet[Alert]:
+    return open_alerts().filter(severity=Severity.HIGH.value, told_at=None).order_by("id")
+
+
+def saved_filters(owner: UUID) -> QuerySet[SavedFilter]:
+    """One's own, and those that others share, by name."""
+    return SavedFilter.objects.filter(Q(owner_id=owner) | Q(shared=True)).order_by("name", "id")

@@ -2,8 +2,10 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +13,11 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
 from audit.actors import Actor, CallRef
+from audit.alerts import Rule
 from audit.canonical import canonical
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
+from audit.raising import OPENED, RAISING, rule_of, tell, values_before
 from audit.streams import Mark, mark
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
@@ -30,7 +34,8 @@ _INSERT = (
     " subject_kind, subject_id, request_id, call_id, instance_id, tool, header, body, writer, boot, n, mac)"
     " VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)"
 )
-_INSERT_RETURNING = _INSERT + " RETURNING true"
+_PLAIN = _INSERT + " RETURNING false"
+_RAISING = RAISING + _INSERT + OPENED
 _BOUND = "SELECT set_config('lock_timeout', '500', true), set_config('statement_timeout', '1200', true)"
 _UNBOUND = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
 
@@ -54,8 +59,11 @@ def record(
         call=call,
     )  # fmt: skip
     ours, used = mark(event.header, [each[1] for each in connection.run_on_commit])
-    _insert(event.row(ours))
+    rule = rule_of(event)
+    opened = _insert(*_statement(event, ours, rule))
     transaction.on_commit(used)
+    if rule and opened:
+        transaction.on_commit(partial(tell, rule), robust=True)
     return event.id
 
 
@@ -65,6 +73,7 @@ class Queued:
 
     id: UUID
     cursor: Any
+    opened: Callable[[], None] | None = None  # to be called if this is what opens an alert
 
     def confirm(self) -> None:
         """Before the commit: AuditUnavailable unless exactly this one row went in."""
@@ -74,6 +83,8 @@ class Queued:
             raise AuditUnavailable from error
         if written is None:
             raise AuditUnavailable
+        if self.opened and written[0]:
+            self.opened()
 
 
 def queue_record(
@@ -92,9 +103,11 @@ def queue_record(
         kind=kind, actor=actor, subject=subject, customer_id=customer_id, result=result, told=body, call=call
     )
     ours, used = mark(event.header, db.on_commit)
-    cursor = db.ask(_INSERT_RETURNING, *event.row(ours))
+    rule = rule_of(event)
+    statement, values = _statement(event, ours, rule)
+    cursor = db.ask(statement, *values)
     db.on_commit.append(used)
-    return Queued(event.id, cursor)
+    return Queued(event.id, cursor, partial(db.on_commit.append, partial(tell, rule)) if rule else None)
 
 
 @dataclass(kw_only=True)
@@ -168,16 +181,25 @@ def _text(id_: UUID | None) -> str | None:
     return str(id_) if id_ else None
 
 
-def _insert(values: list[Any]) -> None:
+def _statement(event: _Event, ours: Mark, rule: Rule | None) -> tuple[str, list[Any]]:
+    """One that says whether it opened an alert."""
+    if rule is None:
+        return _PLAIN, event.row(ours)
+    return _RAISING, [*values_before(event, rule), *event.row(ours)]
+
+
+def _insert(statement: str, values: list[Any]) -> bool:
     """Bounded in time, and sure that exactly one row went in: a trigger could swallow it without an error."""
     try:
         with connection.cursor() as cursor:
             limits = None if settings.DATABASE_BOUNDED else _bound(cursor)
-            cursor.execute(_INSERT, values)
-            if cursor.rowcount != 1:
+            cursor.execute(statement, values)
+            written = cursor.fetchone()
+            if written is None:
                 raise AuditUnavailable
             if limits:
                 cursor.execute(_UNBOUND, limits)
+            return bool(written[0])
     except DatabaseError as error:
         raise AuditUnavailable from error
 

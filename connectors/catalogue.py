@@ -2,11 +2,12 @@
 
 from connectors.contract import Connector, Narrowing, Risk, Tier, Tool
 from connectors.vendors.halopsa.connector import HALOPSA
+from connectors.vendors.hudu.connector import HUDU
 from tenants.errors import NotFound
 
 __all__ = ["Connector", "Narrowing", "Risk", "Tier", "Tool", "all_connectors", "connector", "find", "tool"]
 
-_CONNECTORS = {entry.key: entry for entry in (HALOPSA,)}
+_CONNECTORS = {entry.key: entry for entry in (HALOPSA, HUDU)}
 
 
 def all_connectors() -> tuple[Connector, ...]:

@@ -89,6 +89,8 @@ class Output:
         }
 
 
+# (id at the vendor, name)
+Client = tuple[str, str]
 # (connection, arguments, the customer's id at the vendor) -> rows
 Run = Callable[[Connection, Mapping[str, Any], str], Fetched]
 
@@ -168,6 +170,8 @@ class Connector:
     secret_fields: tuple[str, ...]
     tools: tuple[Tool, ...]
     health: Callable[[Connection], str]
+    # Everybody whom the vendor's system knows as a client: for the broker, to suggest mappings. Never a tool.
+    clients: Callable[[Connection], list[Client]]
     external_id_label: str
     # What names an owner in the vendor's requests. No tool takes an argument of such a name: see connectors.writing.
     owner_fields: frozenset[str]

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from connectors.contract import Fetched
-from connectors.narrowing import Owning, narrow
-from connectors.shapes import Shape
+from connectors.contract import Client, Fetched
+from connectors.narrowing import Owning, narrow, normalised
+from connectors.shapes import Shape, at, text
 
 # Pages read when the vendor does not keep to the customer and the rows have to be picked out of everybody's.
 WALK_PAGES = 5
 WALK_SIZE = 100
+# A service provider with more clients than this maps them by hand.
+CLIENT_PAGES = 50
+_LONGEST_NAME = 200
 
 # (page, from 1; rows per page) -> raw rows
 FetchPage = Callable[[int, int], list[Any]]
@@ -23,10 +26,19 @@ def listed(fetch: FetchPage, *, owner: Owning, shape: Shape, page: int, limit: i
     return picked_out(fetch, owner=owner, shape=shape, page=page, limit=limit)
 
 
-def picked_out(fetch: FetchPage, *, owner: Owning, shape: Shape, page: int, limit: int) -> Fetched:
+def of_one_answer(rows: list[Any], *, owner: Owning, shape: Shape, page: int, limit: int) -> Fetched:
+    """For lists that a vendor gives as a whole: a page of what is kept of it."""
+    narrowed = narrow(rows, owner=owner, shape=shape)
+    return _page_of(narrowed.rows, page, limit, narrowed.dropped, narrowed.unreadable)
+
+
+def picked_out(
+    fetch: FetchPage, *, owner: Owning, shape: Shape, page: int, limit: int, shared: bool = False
+) -> Fetched:
     """For vendors without a parameter for the customer, too: over-fetch and count the kept rows alone.
 
-    At most WALK_PAGES times WALK_SIZE rows are looked at; `has_more` says so when there may be others behind them.
+    At most WALK_PAGES times WALK_SIZE rows are looked at. `shared`: the vendor has no parameter for the customer, so
+    rows of others are what was asked for, and only those without an owner count as withheld.
     """
     kept: list[Any] = []
     dropped = unreadable = 0
@@ -37,7 +49,24 @@ def picked_out(fetch: FetchPage, *, owner: Owning, shape: Shape, page: int, limi
         dropped, unreadable = dropped + narrowed.dropped, unreadable + narrowed.unreadable
         if len(rows) < WALK_SIZE:
             break
+    return _page_of(kept, page, limit, unreadable if shared else dropped, unreadable)
+
+
+def _page_of(kept: list[Any], page: int, limit: int, dropped: int, unreadable: int) -> Fetched:
     start = (page - 1) * limit
-    return Fetched(
-        kept[start : start + limit], has_more=len(kept) > start + limit, dropped=dropped, unreadable=unreadable
-    )
+    more = len(kept) > start + limit
+    return Fetched(kept[start : start + limit], has_more=more, dropped=dropped, unreadable=unreadable)
+
+
+def clients_of(fetch: FetchPage, *, name: str = "name", id_at: str = "id") -> list[Client]:
+    """The vendor's clients, each once: at most CLIENT_PAGES times WALK_SIZE, those that cannot be read left out."""
+    found: dict[str, str] = {}
+    for number in range(1, CLIENT_PAGES + 1):
+        rows = fetch(number, WALK_SIZE)
+        for row in rows:
+            known, called = normalised(at(row, id_at)), text(at(row, name), _LONGEST_NAME)
+            if known and called:
+                found.setdefault(known, called)
+        if len(rows) < WALK_SIZE:
+            break
+    return list(found.items())

@@ -136,8 +136,7 @@ def _set_aside(db: Signed, row: AdoptedSecret, credential: Credential, trouble: 
 
 
 def _event(key: KeyRow, moved: Moved) -> dict[str, Any]:
-    emergency = key.deadline is not None
-    body = {"alert": emergency, "count": moved.done, "kek": key.id, "mode": key.mode, "reason": key.reason}
+    body = {"count": moved.done, "kek": key.id, "mode": key.mode, "reason": key.reason}
     if key.deadline:
         body["change_at_vendor_until"] = key.deadline.isoformat(timespec="seconds")
     return {

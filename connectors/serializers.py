@@ -7,6 +7,7 @@ from connectors.contract import Connector
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from connectors.readiness import Readiness, readiness
 from connectors.selectors import Offer
+from identity.api_fields import Text
 from tenants.models import Customer, key_validator
 from tenants.selectors import customers
 
@@ -98,19 +99,17 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
 
 
 class InstanceIn(serializers.Serializer[Any]):
-    connector = serializers.CharField(max_length=64)
-    name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
-    slug = serializers.CharField(
-        max_length=63, required=False, allow_blank=True, default="", validators=[key_validator]
-    )
+    connector = Text(max_length=64)
+    name = Text(max_length=200, required=False, allow_blank=True, default="")
+    slug = Text(max_length=63, required=False, allow_blank=True, default="", validators=[key_validator])
 
 
 class ConfigurationIn(serializers.Serializer[Any]):
     """`secret` may be left empty when the stored one is to stay."""
 
-    settings = serializers.DictField(child=serializers.CharField(max_length=500, allow_blank=True))
+    settings = serializers.DictField(child=Text(max_length=500, allow_blank=True))
     secret = serializers.DictField(
-        child=serializers.CharField(max_length=4000, trim_whitespace=False),
+        child=Text(max_length=4000, trim_whitespace=False),
         required=False,
         default=dict,
         write_only=True,
@@ -119,8 +118,8 @@ class ConfigurationIn(serializers.Serializer[Any]):
 
 class MappingIn(serializers.Serializer[Any]):
     customer = _OfCustomer()
-    external_id = serializers.CharField(max_length=64)
-    external_name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    external_id = Text(max_length=64)
+    external_name = Text(max_length=200, required=False, allow_blank=True, default="")
 
 
 class MappingOut(serializers.ModelSerializer[CustomerMapping]):

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from connectors.labels import looks_secret
+from connectors.redaction import MASK
+
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 # Characters that a person does not see and a model does: controls, bidirectional overrides, zero width, tag characters.
 _UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
@@ -24,7 +27,8 @@ class Kind(StrEnum):
 class Field:
     """A single value. A value of the wrong type becomes null; a required one makes the whole row unreadable.
 
-    `source` is where the vendor's row has it, as a path of keys with dots.
+    `source` is where the vendor's row has it, as a path of keys with dots. `label` is where the row has the name that
+    people gave the value: under a name such as "Admin password" the value is masked.
     """
 
     name: str
@@ -33,8 +37,11 @@ class Field:
     required: bool = False
     description: str = ""
     max_length: int = 2000
+    label: str = ""
 
     def pick(self, row: Mapping[str, Any]) -> Any:
+        if self.label and at(row, self.source or self.name) not in (None, "") and looks_secret(at(row, self.label)):
+            return MASK
         return _READERS[self.kind](at(row, self.source or self.name), self.max_length)
 
     def schema(self) -> dict[str, Any]:

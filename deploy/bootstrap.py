@@ -66,6 +66,7 @@ def main(arguments: Sequence[str]) -> None:
 def hand_over(command: str, arguments: Sequence[str]) -> None:
     if command == "test":
         find_chromium()
+        find_poppler()
     os.chdir(ROOT)
     os.execv(PYTHON, [str(PYTHON), "-m", "msplex.runtime", *arguments])  # noqa: S606 - replaces this process
 
@@ -198,7 +199,7 @@ def resolve(*what: str | Path) -> None:
     run(UV, "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", *plain, *what)
 
 
-# The one system package, for the browser tests only.
+# System packages, for tests only.
 
 
 def find_chromium() -> None:
@@ -214,6 +215,14 @@ def find_chromium() -> None:
         os.environ["MSPLEX_CHROMIUM"] = found
     else:
         say("No Chromium here: the browser tests will be skipped. Install one, or name it in MSPLEX_CHROMIUM.")
+
+
+def find_poppler() -> None:
+    """pdfsig says of our signed PDF files what a reader that is not ours says."""
+    if not shutil.which("pdfsig") and os.geteuid() == 0 and shutil.which("apt-get"):
+        say("Installing Poppler for the tests of signed PDF files (once)")
+        apt("update", "-qq")
+        apt("install", "-y", "-qq", "--no-install-recommends", "poppler-utils")
 
 
 def on_path() -> str | None:

@@ -13,6 +13,7 @@ from audit.selectors import events_about
 from identity import api_keys, openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
 from identity.api_account import AccountViewSet, EventOut
 from identity.api_agents import AgentSessionViewSet
+from identity.api_client_keys import ClientKeys
 from identity.api_invitations import InvitationViewSet
 from identity.api_roles import BindingViewSet
 from identity.api_step_up import SecondFactorViewSet
@@ -125,7 +126,7 @@ class MemberViewSet(_PrincipalRooms):
         return self.get_paginated_response(EventOut(page, many=True).data)
 
 
-class ServiceAccountViewSet(_PrincipalRooms):
+class ServiceAccountViewSet(_PrincipalRooms, ClientKeys):
     serializer_class = ServiceAccountOut
     required_permissions = {
         "list": Permission.IDENTITY_SERVICE_ACCOUNT_READ,
@@ -140,9 +141,12 @@ class ServiceAccountViewSet(_PrincipalRooms):
         "rotate": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
         "revoke": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
         "revoke_all": Permission.IDENTITY_SERVICE_ACCOUNT_MANAGE,
+        **ClientKeys.key_permissions,
     }
-    recent_mfa_actions = frozenset(
-        {"create", "partial_update", "rotate", "revoke", "revoke_all", *_PrincipalRooms.recent_mfa_actions}
+    recent_mfa_actions = (
+        frozenset({"create", "partial_update", "rotate", "revoke", "revoke_all"})
+        | _PrincipalRooms.recent_mfa_actions
+        | ClientKeys.key_changes
     )
 
     def get_queryset(self) -> QuerySet[ServiceAccount]:

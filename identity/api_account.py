@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -11,6 +11,8 @@ from rest_framework.response import Response
 from audit.models import Event
 from audit.selectors import events_about
 from identity import services
+from identity.api_defaults import NewestFirst
+from identity.api_fields import Text
 from identity.errors import CodeRefused, PasswordRefused
 from identity.models import User
 from identity.permissions import Permission
@@ -30,6 +32,7 @@ class EventOut(serializers.ModelSerializer[Event]):
         fields = ("id", "occurred_at", "kind", "result", "actor_kind", "actor", "subject_kind", "subject", "facts")
 
 
+@extend_schema_serializer(many=False)  # a `list` action that answers with one
 class AccountOut(serializers.ModelSerializer[User]):
     bindings = BindingOut(source="principal.bindings", many=True)
 
@@ -39,21 +42,21 @@ class AccountOut(serializers.ModelSerializer[User]):
 
 
 class NameIn(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=200)
+    name = Text(max_length=200)
 
 
 class PasswordIn(serializers.Serializer[Any]):
-    current = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
-    new = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+    current = Text(max_length=128, trim_whitespace=False, write_only=True)
+    new = Text(max_length=128, trim_whitespace=False, write_only=True)
 
 
 class EmailIn(serializers.Serializer[Any]):
     email = serializers.EmailField(max_length=254)
-    current = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+    current = Text(max_length=128, trim_whitespace=False, write_only=True)
 
 
 class CodeIn(serializers.Serializer[Any]):
-    code = serializers.CharField(max_length=40, write_only=True)
+    code = Text(max_length=40, write_only=True)
 
 
 class EnrolmentOut(serializers.Serializer[Any]):
@@ -67,6 +70,7 @@ class CodesOut(serializers.Serializer[Any]):
 
 class AccountViewSet(TenantViewSet):
     serializer_class = AccountOut
+    pagination_class = None  # type: ignore[assignment]
     required_permissions = dict.fromkeys(
         ("list", "rename", "password", "email", "authenticator", "confirm_authenticator", "recovery_codes", "events"),
         Permission.PORTAL_DASHBOARD_READ,
@@ -125,7 +129,7 @@ class AccountViewSet(TenantViewSet):
         return Response({"recovery_codes": codes}, status=201, headers={"Cache-Control": "no-store"})
 
     @extend_schema(responses=EventOut(many=True))
-    @action(detail=False, methods=["get"])
+    @action(detail=False, methods=["get"], pagination_class=NewestFirst)
     def events(self, request: Request) -> Response:  # noqa: ARG002
         """What was done to the own account, also for the whole tenant."""
         with whole_tenant():

@@ -1,6 +1,7 @@
 """What REST_FRAMEWORK names in the settings. Apart from identity.rest: DRF's views import these as they load."""
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +15,10 @@ from rest_framework.request import Request
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from identity.step_up import check_recent
+from tenants.errors import Invalid
 
 logger = logging.getLogger(__name__)
+DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 class PrincipalAuthentication(BaseAuthentication):
@@ -69,4 +72,20 @@ class NewestFirst(CursorPagination):
     ordering = "-id"
     page_size = 50
     page_size_query_param = "limit"
+    page_size_query_description = "How many to return at most."
     max_page_size = 200
+
+    def get_page_size(self, request: Request) -> int:
+        """Invalid rather than another number than the one that was asked for."""
+        given = request.query_params.getlist("limit")
+        if not given:
+            return self.page_size
+        number = int(given[0]) if len(given) == 1 and DIGITS.fullmatch(given[0]) else 0
+        if not 1 <= number <= self.max_page_size:
+            raise Invalid(f"Give one number from 1 to {self.max_page_size}.", field="limit", code="limit_invalid")
+        return number
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        cursor, limit = super().get_schema_operation_parameters(view)
+        bounds = {"minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        return [cursor, limit | {"schema": {"type": "integer", **bounds}}]

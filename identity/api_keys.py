@@ -4,7 +4,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from identity import services
+from identity.api_fields import Text
 from identity.models import Passkey, SecurityPolicy, Session, User
 from identity.models.security import LONGEST_IDLE, LONGEST_SESSION, SHORTEST_IDLE, SHORTEST_SESSION
 from identity.permissions import Permission
@@ -31,13 +32,13 @@ class PasskeyOut(serializers.ModelSerializer[Passkey]):
 
 
 class PasskeyIn(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=64)
-    state = serializers.CharField(max_length=2000, help_text="As it came with the options.")
+    name = Text(max_length=64)
+    state = Text(max_length=2000, help_text="As it came with the options.")
     answer = serializers.DictField(help_text="What navigator.credentials.create() gave, as JSON (WebAuthn 3, 5.1.1).")
 
 
 class PasskeyName(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=64)
+    name = Text(max_length=64)
 
 
 class CeremonyOut(serializers.Serializer[Any]):
@@ -70,6 +71,7 @@ class RevokeIn(serializers.Serializer[Any]):
     principal = serializers.UUIDField(required=False, help_text="Whose; by default one's own others.")
 
 
+@extend_schema_serializer(many=False)  # a `list` action that answers with one
 class SecurityPolicyBody(serializers.ModelSerializer[SecurityPolicy]):
     idle_minutes = serializers.IntegerField(min_value=SHORTEST_IDLE, max_value=LONGEST_IDLE)
     session_minutes = serializers.IntegerField(min_value=SHORTEST_SESSION, max_value=LONGEST_SESSION)
@@ -194,7 +196,7 @@ class SecurityPolicyViewSet(_Rooms):
     def list(self, request: Request) -> Response:  # noqa: ARG002
         return Response(SecurityPolicyBody(security_policy()).data)
 
-    @extend_schema(request=SecurityPolicyBody, responses=SecurityPolicyBody, operation_id="security_policy_set")
+    @extend_schema(request=SecurityPolicyBody, responses={200: SecurityPolicyBody}, operation_id="security_policy_set")
     def create(self, request: Request) -> Response:
         given = _input(SecurityPolicyBody(data=request.data))
         return Response(SecurityPolicyBody(services.set_security_policy(**given, by=self.actor)).data)

@@ -1,12 +1,14 @@
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from identity import services, step_up
+from identity.api_fields import Text
 from identity.api_keys import CeremonyOut
 from identity.errors import CodeRefused, PasskeyRefused, SecondFactorImpossible
 from identity.models import Session
@@ -17,12 +19,14 @@ from identity.step_up import RECENT
 from tenants.errors import DomainError
 
 
+@extend_schema_serializer(many=False)  # a `list` action that answers with one
 class SecondFactorOut(serializers.Serializer[Session]):
     method = serializers.CharField(source="mfa_method")
     confirmed_at = serializers.DateTimeField(source="mfa_at")
     recent_until = serializers.SerializerMethodField()
     is_recent = serializers.SerializerMethodField(help_text="Actions that need a recent second factor are open now.")
 
+    @extend_schema_field(OpenApiTypes.DATETIME)
     def get_recent_until(self, session: Session) -> str:
         return (session.mfa_at + RECENT).isoformat()
 
@@ -31,11 +35,11 @@ class SecondFactorOut(serializers.Serializer[Session]):
 
 
 class ConfirmationIn(serializers.Serializer[Any]):
-    code = serializers.CharField(max_length=40, write_only=True, help_text="Of the authenticator app, or for recovery.")
+    code = Text(max_length=40, write_only=True, help_text="Of the authenticator app, or for recovery.")
 
 
 class PasskeyConfirmationIn(serializers.Serializer[Any]):
-    state = serializers.CharField(max_length=2000, help_text="As it came with the options.")
+    state = Text(max_length=2000, help_text="As it came with the options.")
     answer = serializers.DictField(help_text="What navigator.credentials.get() gave, as JSON (WebAuthn 3, 5.1.1).")
 
 
@@ -61,7 +65,7 @@ class SecondFactorViewSet(TenantViewSet):
     def list(self, request: Request) -> Response:  # noqa: ARG002
         return Response(SecondFactorOut(self._session()).data)
 
-    @extend_schema(request=ConfirmationIn, responses=SecondFactorOut)
+    @extend_schema(request=ConfirmationIn, responses={200: SecondFactorOut})
     def create(self, request: Request) -> Response:
         given = ConfirmationIn(data=request.data)
         session = self._session()

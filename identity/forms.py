@@ -7,6 +7,7 @@ from uuid import UUID
 from django import forms
 from django.utils import timezone
 
+from identity.assertions import LONGEST_KEY
 from identity.models import ServiceAccount, User
 from identity.models.service_accounts import LONGEST_LIFETIME
 from identity.permissions import Permission
@@ -238,3 +239,20 @@ class RotateForm(forms.Form):
             "expires_at": timezone.now() + timedelta(days=self.cleaned_data["lifetime"]),
             "replaces": self.cleaned_data["replaces"],
         }
+
+
+class ClientKeyForm(forms.Form):
+    public_key = forms.CharField(
+        label="Public key",
+        max_length=LONGEST_KEY,
+        help_text="Ed25519 or ECDSA P-256, as PEM or as a JWK. The private half stays where the automation runs.",
+        widget=forms.Textarea({"rows": 5, "autocomplete": "off", "spellcheck": "false"}),
+    )
+    lifetime = forms.TypedChoiceField(
+        label="The key is valid for", choices=LIFETIMES, coerce=int, initial=DEFAULT_LIFETIME.days
+    )
+
+    def terms(self) -> dict[str, Any]:
+        """What add_key takes, without `by`."""
+        ends = timezone.now() + timedelta(days=self.cleaned_data["lifetime"])
+        return {"public_key": self.cleaned_data["public_key"], "expires_at": ends}

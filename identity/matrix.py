@@ -39,6 +39,7 @@ ALL_BUT_BILLING = EVERYBODY - {BILLING}
 ADMINS = frozenset({OWNER, ADMIN})
 SETS_UP = ADMINS | {OPERATOR}
 MANAGES_PEOPLE = ADMINS | {CUSTOMER_MANAGER}
+READS_ALERTS = ADMINS | {OPERATOR, OPERATOR_OF_ONE, VIEWER, VIEWER_OF_ONE}
 READS_EVENTS = MANAGES_PEOPLE | {VIEWER, VIEWER_OF_ONE, CUSTOMER_VIEWER}
 
 
@@ -112,6 +113,13 @@ SURFACES = (
         ),
     ),
     Surface(
+        "Audit", "See alerts", READS_ALERTS, reads=("alerts", "alert", "alert.list", "alert.retrieve"),
+    ),
+    Surface(
+        "Audit", "Acknowledge alerts", SETS_UP, changes=("alert_acknowledge", "alert.acknowledge"),
+        why_unconfirmed="It opens nothing and undoes nothing, and what happens after it raises a new alert.",
+    ),
+    Surface(
         "People", "See people and their roles", MANAGES_PEOPLE,
         reads=("people", "person", "member.list", "member.retrieve"),
     ),
@@ -145,7 +153,7 @@ SURFACES = (
         "Service accounts", "See service accounts", ADMINS,
         reads=(
             "service_accounts", "service_account", "service-account.list", "service-account.retrieve",
-            "service-account.secrets",
+            "service-account.secrets", "service-account.keys",
         ),
     ),
     Surface(
@@ -153,8 +161,10 @@ SURFACES = (
         reads=("service_account_new",), confirmed=("service_account_new", "service-account.create"),
     ),
     Surface(
-        "Service accounts", "Rotate and revoke their secrets, change owner and address ranges", ADMINS,
+        "Service accounts", "Rotate and revoke their secrets and keys, change owner and address ranges", ADMINS,
         confirmed=(
+            "service_account_key_add", "service_account_key_revoke", "service-account.add_key",
+            "service-account.revoke_key",
             "service_account_rotate", "service_account_revoke", "service_account_revoke_all", "service_account_amend",
             "service-account.rotate", "service-account.revoke", "service-account.revoke_all",
             "service-account.partial_update",

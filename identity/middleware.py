@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 
 from identity.cookies import SessionCookie, clear_session_cookie, device_cookie_name
@@ -17,6 +17,7 @@ from identity.errors import PrincipalRefused, TenantSuspended, TokenRefused
 from identity.models import User
 from identity.principals import ActingPrincipal, PrincipalKind
 from identity.responses import is_committed
+from identity.rest import plain_problem
 from identity.selectors import acting_principal
 from identity.services.sessions import Client
 from identity.sessions import NoSession, TenantSession, live_session
@@ -156,6 +157,6 @@ def _by_session(cookie: SessionCookie) -> _Entry:
 
 def _unauthorized() -> HttpResponseBase:
     """One answer, whatever is wrong with the token."""
-    problem = {"type": "about:blank", "title": "Unauthorized", "status": 401, "code": "invalid_token"}
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-    return JsonResponse(problem, status=401, headers=headers, content_type="application/problem+json")
+    answer = plain_problem(401, "invalid_token", "The access token is not valid. Get another one.")
+    answer["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+    return answer

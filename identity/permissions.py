@@ -4,6 +4,8 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
+    AUDIT_ALERT_MANAGE = "audit:alert:manage"
+    AUDIT_ALERT_READ = "audit:alert:read"
     AUDIT_EVENT_READ = "audit:event:read"
     BILLING_USAGE_READ = "billing:usage:read"
     CONNECTORS_CATALOGUE_READ = "connectors:catalogue:read"
@@ -26,6 +28,7 @@ class Permission(StrEnum):
 # What a binding for one customer can carry. The rest is about the whole tenant and needs a tenant-wide binding.
 CUSTOMER_PERMISSIONS = frozenset(
     {
+        Permission.AUDIT_ALERT_READ,
         Permission.AUDIT_EVENT_READ,
         Permission.BILLING_USAGE_READ,
         Permission.CONNECTORS_CATALOGUE_READ,

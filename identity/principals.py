@@ -100,18 +100,20 @@ class ActingPrincipal:
         """The customers in reach; None: every one of the tenant."""
         if any(grant.customer_id is None for grant in self.grants):
             return None
+        return self.bound_customers()
+
+    def bound_customers(self) -> tuple[UUID, ...]:
+        """Those that a role is for by name."""
         return tuple(sorted({grant.customer_id for grant in self.grants if grant.customer_id}))
 
     def limited_to(self, customers: tuple[UUID, ...] | None) -> "ActingPrincipal":
         """The same principal through a credential that was issued for some customers only."""
         if customers is None:
             return self
-        grants = [
-            Grant(grant.role, customer)
-            for grant in self.grants
-            for customer in customers
-            if grant.customer_id in {None, customer}
-        ]
+        among = frozenset(customers)
+        grants = [grant for grant in self.grants if grant.customer_id in among]
+        everywhere = [grant.role for grant in self.grants if grant.customer_id is None]
+        grants += [Grant(role, customer) for role in everywhere for customer in customers]
         return dataclasses.replace(self, grants=tuple(grants))
 
     def actor(self, address: str = "", request_id: str = "") -> Actor:

@@ -69,6 +69,8 @@ ROLES: dict[Role, RoleDefinition] = {
         "Daily operations: sets up connectors and runs tools that read or write, not those that destroy.",
         frozenset(
             {
+                Permission.AUDIT_ALERT_MANAGE,
+                Permission.AUDIT_ALERT_READ,
                 Permission.CONNECTORS_CATALOGUE_READ,
                 Permission.CONNECTORS_INSTANCE_MANAGE,
                 Permission.CONNECTORS_INSTANCE_READ,
@@ -82,8 +84,8 @@ ROLES: dict[Role, RoleDefinition] = {
     ),
     Role.VIEWER: RoleDefinition(
         "Viewer",
-        "Reads, changes nothing: dashboard, connectors, calls, usage, audit, and tools that only read.",
-        _READING | {Permission.GATEWAY_TOOL_READ},
+        "Reads, changes nothing: dashboard, connectors, calls, usage, audit, alerts, and tools that only read.",
+        _READING | {Permission.AUDIT_ALERT_READ, Permission.GATEWAY_TOOL_READ},
     ),
     Role.CUSTOMER_MANAGER: RoleDefinition(
         "Customer manager",

@@ -15,6 +15,7 @@ from identity.models import (
     RoleBinding,
     SecurityPolicy,
     ServiceAccount,
+    ServiceAccountKey,
     ServiceAccountSecret,
     Session,
     User,
@@ -178,6 +179,13 @@ SECRETS_SHOWN = 50  # the newest; older ones matter only when they come back
 
 def secrets_of(account: ServiceAccount) -> QuerySet[ServiceAccountSecret]:
     return ServiceAccountSecret.objects.filter(account=account).order_by("-id")
+
+
+KEYS_SHOWN = 20
+
+
+def keys_of(account: ServiceAccount) -> QuerySet[ServiceAccountKey]:
+    return ServiceAccountKey.objects.filter(account=account).order_by("-id")
 
 
 def bindings() -> QuerySet[RoleBinding]:

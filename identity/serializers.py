@@ -4,6 +4,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from identity.api_fields import Text
 from identity.models import Invitation, RoleBinding, ServiceAccount, ServiceAccountSecret, User
 from identity.roles import ROLES, Role
 from tenants.models import Customer, key_validator
@@ -32,7 +33,7 @@ class BindingOut(serializers.ModelSerializer[RoleBinding]):
 class BindingIn(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=ROLE_CHOICES)
     customer = OfCustomer(allow_null=True, required=False, default=None)
-    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
     def validate_role(self, value: str) -> Role:
@@ -69,7 +70,7 @@ class InvitationIn(serializers.Serializer[Any]):
     email = serializers.EmailField(max_length=254)
     role = serializers.ChoiceField(choices=ROLE_CHOICES)
     customer = OfCustomer(allow_null=True, required=False, default=None)
-    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
     def validate_role(self, value: str) -> Role:
         return Role(value)
@@ -101,7 +102,7 @@ class SecretMade(SecretOut):
 class RotationIn(serializers.Serializer[Any]):
     overlap_hours = serializers.IntegerField(min_value=0, max_value=7 * 24, default=24)
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
-    replaces = serializers.CharField(
+    replaces = Text(
         max_length=16, default="", allow_blank=True, help_text="The current secret's prefix; refused if it is another."
     )
 
@@ -139,9 +140,9 @@ class ServiceAccountMade(ServiceAccountOut):
 
 
 class ServiceAccountIn(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=200)
-    purpose = serializers.CharField(max_length=500)
-    networks = serializers.ListField(child=serializers.CharField(max_length=50), max_length=16, default=list)
+    name = Text(max_length=200)
+    purpose = Text(max_length=500)
+    networks = serializers.ListField(child=Text(max_length=50), max_length=16, default=list)
     owner = serializers.UUIDField(required=False, help_text="A member's id; by default whoever asks.")
     role = serializers.ChoiceField(choices=ROLE_CHOICES)
     customers = OfCustomer(many=True, required=False, default=list)
@@ -152,9 +153,9 @@ class ServiceAccountIn(serializers.Serializer[Any]):
 
 
 class ServiceAccountChange(serializers.Serializer[Any]):
-    purpose = serializers.CharField(max_length=500, required=False)
+    purpose = Text(max_length=500, required=False)
     owner = serializers.UUIDField(required=False)
-    networks = serializers.ListField(child=serializers.CharField(max_length=50), max_length=16, required=False)
+    networks = serializers.ListField(child=Text(max_length=50), max_length=16, required=False)
 
 
 class CustomerOut(serializers.ModelSerializer[Customer]):
@@ -164,5 +165,5 @@ class CustomerOut(serializers.ModelSerializer[Customer]):
 
 
 class CustomerIn(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=200)
-    key = serializers.CharField(max_length=63, validators=[key_validator])
+    name = Text(max_length=200)
+    key = Text(max_length=63, validators=[key_validator])

@@ -17,6 +17,15 @@ def deliver_mail(mail_id: str) -> None:
         deliver(UUID(mail_id))
 
 
+@shared_task(name="identity.tell_of_alerts", process=Process.WORKER)  # type: ignore[untyped-decorator]
+def tell_of_alerts() -> None:
+    """Asked for by whoever has just raised one (audit.raising)."""
+    from identity.services import tell_of_open_alerts  # noqa: PLC0415 - a leaf: services enqueue tasks
+
+    with acting_for(Context(acting_tenant())):  # whoever raised it may see less than the worker
+        tell_of_open_alerts()
+
+
 @shared_task(name="identity.sweep_ended_roles", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_ended_roles() -> None:
     """Started by beat: roles that ended by themselves lose the rows that django-guardian reads."""
@@ -45,10 +54,36 @@ def sweep_sessions() -> None:
 @shared_task(name="identity.sweep_mail", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_mail() -> None:
     """Started by beat: what is due for another try, or whose message to the queue was lost."""
-    from identity.services import enqueue_due_mail  # noqa: PLC0415
+    from identity.services import enqueue_due_mail, tell_of_open_alerts  # noqa: PLC0415
 
     with transaction.atomic():
         tenants = active_tenants()
     for tenant in tenants:
         with acting_for(Context(tenant)):
+            tell_of_open_alerts()
             enqueue_due_mail()
+
+
+@shared_task(name="identity.sweep_oauth", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_oauth() -> None:
+    """Started by beat: codes, refresh tokens and assertions that nobody could use twice any more go."""
+    from identity.services import forget_agent_sessions, forget_assertions  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            forget_agent_sessions()
+            forget_assertions()
+
+
+@shared_task(name="identity.sweep_leftovers", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_leftovers() -> None:
+    """Started by beat: links that are over, messages long gone, tries that are forgotten."""
+    from identity.services import forget_leftovers  # noqa: PLC0415 - a leaf: services enqueue tasks
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            forget_leftovers()

@@ -1,10 +1,12 @@
 """Access tokens: EdDSA-signed `at+jwt` (RFC 9068) that carry tenant, customers and epoch, checked strictly."""
 
 import dataclasses
+import hashlib
 import json
 import secrets
 import time
-from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,8 @@ MAXIMUM_SECONDS = 60 * 60
 AGENT_SECONDS = 15 * 60  # at most, for whoever acts for a person
 SKEW_SECONDS = 5  # `iat` may be this far ahead of our clock; `exp` has no leeway at all
 EVERY_CUSTOMER = "*"
+MOST_LISTED = 20  # customers that a token names; more are a digest of their list, or headers would grow too long
+DIGEST = "sha256:"
 _TEXTS = ("iss", "aud", "sub", "client_id", "jti", "tenant", "scope", "kind")
 _NUMBERS = ("iat", "exp", "epoch")
 
@@ -52,7 +56,10 @@ _registry = _OnlyEdDSA()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid token says. `customers` None: every customer of the principal's scope."""
+    """What a valid token says. `customers` None: every customer of the principal's scope.
+
+    `customers_digest`: of exactly the customers that the principal was bound to, when they are too many to name.
+    """
 
     principal_id: UUID
     client_id: str
@@ -66,6 +73,7 @@ class Claims:
     expires_at: int
     kind: PrincipalKind = PrincipalKind.SERVICE_ACCOUNT
     agent_session_id: UUID | None = None
+    customers_digest: str = ""
 
 
 @lru_cache(maxsize=4)
@@ -118,7 +126,6 @@ def issue_agent_token(session: "AgentSession", *, principal: ActingPrincipal, sc
 
 
 def _common_claims(principal: ActingPrincipal, resource: str, now: int, lifetime: int) -> dict[str, Any]:
-    scope = principal.scope()
     return {
         "iss": settings.PUBLIC_URL,
         "aud": resource,
@@ -128,9 +135,20 @@ def _common_claims(principal: ActingPrincipal, resource: str, now: int, lifetime
         "jti": secrets.token_urlsafe(16),
         "tenant": str(principal.tenant_id),
         "kind": principal.kind.value,
-        "customers": EVERY_CUSTOMER if scope is None else [str(customer) for customer in scope],
+        "customers": _listed(principal.scope()),
         "epoch": principal.epoch,
     }
+
+
+def _listed(scope: tuple[UUID, ...] | None) -> str | list[str]:
+    if scope is None:
+        return EVERY_CUSTOMER
+    return [str(customer) for customer in scope] if len(scope) <= MOST_LISTED else digest_of(scope)
+
+
+def digest_of(customers: Iterable[UUID]) -> str:
+    hashed = hashlib.sha256(b"".join(sorted(customer.bytes for customer in customers))).digest()
+    return DIGEST + urlsafe_b64encode(hashed).decode().rstrip("=")
 
 
 def _signed(claims: dict[str, Any]) -> str:
@@ -166,7 +184,8 @@ def _check_shape(claims: dict[str, Any]) -> None:
     texts = all(isinstance(claims.get(name), str) for name in _TEXTS)
     numbers = all(type(claims.get(name)) is int for name in _NUMBERS)
     customers = claims.get("customers")
-    if not texts or not numbers or not (customers == EVERY_CUSTOMER or isinstance(customers, list)):
+    digest = isinstance(customers, str) and customers.startswith(DIGEST)
+    if not texts or not numbers or not (customers == EVERY_CUSTOMER or digest or isinstance(customers, list)):
         raise TokenRefused("token_malformed")
 
 
@@ -190,7 +209,8 @@ def _claims(claims: dict[str, Any]) -> Claims:
             principal_id=UUID(claims["sub"]),
             client_id=claims["client_id"],
             tenant_id=UUID(claims["tenant"]),
-            customers=None if listed == EVERY_CUSTOMER else tuple(UUID(customer) for customer in listed),
+            customers=None if isinstance(listed, str) else tuple(UUID(customer) for customer in listed),
+            customers_digest=listed if isinstance(listed, str) and listed != EVERY_CUSTOMER else "",
             epoch=claims["epoch"],
             audience=claims["aud"],
             scope=claims["scope"],
@@ -218,7 +238,21 @@ def load_principal(claims: Claims, address: str = "") -> ActingPrincipal:
         raise TokenRefused("principal_refused")
     if not principal.admits(address):
         raise TokenRefused("address_refused")
-    return principal.limited_to(claims.customers)
+    return limited(principal, claims)
+
+
+def limited(principal: ActingPrincipal, claims: Claims) -> ActingPrincipal:
+    """The principal as far as its token reaches.
+
+    Refused where the token has the digest of a list of customers, and they are not the ones that it is bound to now:
+    its client gets another token. In a suspended tenant nobody is bound to anything.
+    """
+    if not claims.customers_digest or not principal.tenant_active:
+        return principal.limited_to(claims.customers)
+    bound = principal.bound_customers()
+    if not secrets.compare_digest(digest_of(bound), claims.customers_digest):
+        raise TokenRefused("customers_changed")
+    return principal.limited_to(bound)
 
 
 def _principal_of(claims: Claims) -> ActingPrincipal:

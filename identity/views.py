@@ -15,11 +15,19 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_GET, require_POST
 
+from identity import assertions
 from identity.errors import ClientRefused
 from identity.oauth import pace
 from identity.oauth.clients import ClientMetadata, register
 from identity.oauth.errors import MetadataRefused
-from identity.services import TokenAnswer, answer_token_request, exchange_secret, revoke_token
+from identity.services import (
+    IssuedToken,
+    TokenAnswer,
+    answer_token_request,
+    exchange_assertion,
+    exchange_secret,
+    revoke_token,
+)
 from identity.services.agents import TOOLS
 from identity.tokens import public_keys
 from identity.web import public
@@ -67,11 +75,8 @@ def _check_form(request: HttpRequest) -> None:
         raise _RequestRefused("invalid_request")
 
 
-@sensitive_variables("secret")
 def _for_machine(request: HttpRequest) -> HttpResponse:
-    client_id, secret = _client_credentials(request)
-    resource = _resource(request)
-    issued = exchange_secret(client_id, secret, resource=resource, client=request.client)  # type: ignore[attr-defined]
+    issued = _by_assertion(request) if "client_assertion" in request.POST else _by_secret(request)
     body = {
         "access_token": issued.access_token,
         "token_type": "Bearer",
@@ -79,6 +84,22 @@ def _for_machine(request: HttpRequest) -> HttpResponse:
         "scope": issued.scope,
     }
     return JsonResponse(body, headers=NO_STORE)
+
+
+@sensitive_variables("secret")
+def _by_secret(request: HttpRequest) -> IssuedToken:
+    client_id, secret = _client_credentials(request)
+    return exchange_secret(client_id, secret, resource=_resource(request), client=request.client)  # type: ignore[attr-defined]
+
+
+def _by_assertion(request: HttpRequest) -> IssuedToken:
+    """RFC 7523 2.2: instead of a secret, never beside one."""
+    if "Authorization" in request.headers or request.POST.get("client_secret"):
+        raise _RequestRefused("invalid_request")
+    raw, client_id = request.POST["client_assertion"], request.POST.get("client_id", "")
+    if request.POST.get("client_assertion_type") != assertions.TYPE or len(raw) > assertions.LONGEST:
+        raise ClientRefused
+    return exchange_assertion(client_id, raw, resource=_resource(request), client=request.client)  # type: ignore[attr-defined]
 
 
 def _for_person(request: HttpRequest) -> HttpResponse:
@@ -195,7 +216,13 @@ def metadata(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
             "response_modes_supported": ["query"],
             "scopes_supported": sorted(TOOLS),
             "code_challenge_methods_supported": ["S256"],
-            "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+            "token_endpoint_auth_methods_supported": [
+                "none",
+                "client_secret_basic",
+                "client_secret_post",
+                "private_key_jwt",
+            ],
+            "token_endpoint_auth_signing_alg_values_supported": assertions.NAMES,
             "revocation_endpoint_auth_methods_supported": ["none"],
             "authorization_response_iss_parameter_supported": True,
             "client_id_metadata_document_supported": True,

@@ -20,6 +20,11 @@ app.conf.update(settings.CELERY)
 app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
+    "audit.sweep_alerts": {
+        "task": "audit.sweep_alerts",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "connectors.sweep_health": {
         "task": "connectors.sweep_health",
         "schedule": 60.0,
@@ -45,9 +50,19 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "identity.sweep_oauth": {
+        "task": "identity.sweep_oauth",
+        "schedule": 3600.0,
+        "options": {"queue": "worker"},
+    },
     "identity.sweep_mail": {
         "task": "identity.sweep_mail",
         "schedule": 30.0,
+        "options": {"queue": "worker"},
+    },
+    "identity.sweep_leftovers": {
+        "task": "identity.sweep_leftovers",
+        "schedule": 3600.0,
         "options": {"queue": "worker"},
     },
     "tenants.make_partitions": {

@@ -276,6 +276,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "identity.openapi.describe_refusals",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "identity.models.bindings.ROLE_CHOICES",
         "CallStateEnum": "connectors.models.ToolCall.State",

@@ -242,11 +242,10 @@ def consistent(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequ
 
 @dataclass(frozen=True)
 class PublicKey:
-    """`name` is empty where the key came without one: it then stands for any name. Times are in UTC, or empty."""
+    """`name` is empty where the key came without one: it then stands for any name. `until` is in UTC, or empty."""
 
     public: bytes
     name: str = ""
-    since: str = ""
     until: str = ""
 
     def fits_line(self, name: str, key_id: bytes) -> bool:
@@ -303,13 +302,13 @@ def _keys_of_lines(text: str) -> Iterator[PublicKey]:
             yield key
 
 
-def _key_of_line(line: str, since: str = "", until: str = "") -> PublicKey | None:
+def _key_of_line(line: str) -> PublicKey | None:
     name, _, rest = line.partition("+")
     key_id, _, encoded = rest.partition("+")
     raw = decoded(encoded) or b""
     if raw[:1] != LOG_KEY or len(raw) != 1 + KEY_BYTES or key_id_of(name, LOG_KEY, raw[1:]).hex() != key_id:
         return None
-    return PublicKey(raw[1:], name, since, until)
+    return PublicKey(raw[1:], name)
 
 
 def _keys_of_json(text: str) -> List[PublicKey]:
@@ -319,11 +318,9 @@ def _keys_of_json(text: str) -> List[PublicKey]:
     for each in listed if isinstance(listed, list) else []:
         if not isinstance(each, dict):
             continue
-        since, until = (str(each.get(name) or "") for name in ("valid_from", "valid_until"))
-        key = _key_of_line(str(each.get("vkey", "")), since, until)
-        if key:
-            # A page names a key once; the log signs the notes of many tenants with it.
-            keys.append(PublicKey(key.public, "", since, until))
+        key = _key_of_line(str(each.get("vkey", "")))
+        if key:  # without its name: a page names a key once, and the log signs for many tenants with it
+            keys.append(PublicKey(key.public, "", str(each.get("valid_until") or "")))
     return keys
 
 
@@ -657,7 +654,7 @@ def check_pack(files: Dict[str, bytes], signature: bytes | None, keys: Sequence[
     checkpoint = read_checkpoint(files["checkpoint"], keys)
     previous = _previous(files, keys)
     check_place(proof, checkpoint, previous)
-    for each in (*signers, checkpoint.signers):
+    for each in signers:
         check_time(proof, each)
     pack = Pack(proof, checkpoint, previous, hashes_of(proof["consistency"]))
     check_growth(pack)
@@ -722,14 +719,10 @@ def check_place(proof: Dict[str, Any], checkpoint: Checkpoint, previous: Checkpo
 
 
 def check_time(proof: Dict[str, Any], signers: Iterable[PublicKey]) -> None:
-    """A key that was replaced before the pack was cut cannot have signed it honestly. One key in its time is enough."""
+    """A key that was replaced before the pack was cut cannot have signed it honestly."""
     cut = instant(proof["cut_at"])
-    if not any(_in_time(key, cut) for key in signers):
+    if all(key.until and instant(key.until) < cut for key in signers):
         raise NotAuthentic("key_out_of_time", f"The pack was cut on {proof['cut_at']}, when its key was not in use.")
-
-
-def _in_time(key: PublicKey, cut: str) -> bool:
-    return (not key.since or instant(key.since) <= cut) and (not key.until or cut <= instant(key.until))
 
 
 INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:Z|\+00:00)")

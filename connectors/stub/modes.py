@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+from connectors.narrowing import normalised
 from connectors.shapes import at
 from connectors.stub.replies import Reply
 from connectors.stub.world import CLIENTS, INJECTION, Route, Vendor, marker
@@ -41,9 +42,11 @@ def spoiled(value: Any, *, mode: str, route: Route) -> Any:
     if not route.owner or mode not in _ROWS:
         return _listless(value, mode, route)
     rows = at(value, route.rows) if route.rows else value
-    changed = [_ROWS[mode](row, route, number) for number, row in enumerate(rows)] if isinstance(rows, list) else None
-    if changed is None:
-        return _ROWS[mode](rows, route, 0) if isinstance(rows, dict) and rows is value else value
+    if isinstance(rows, dict):
+        return _put(value, route.rows, _ROWS[mode](rows, route, 0))
+    if not isinstance(rows, list):
+        return value
+    changed = [_ROWS[mode](row, route, number) for number, row in enumerate(rows)]
     return _surrounded(_put(value, route.rows, changed), mode)
 
 
@@ -90,9 +93,18 @@ def _ownerless(row: dict[str, Any], route: Route, number: int) -> dict[str, Any]
 
 def _drift(row: dict[str, Any], route: Route, _number: int) -> dict[str, Any]:
     """Every value of another type than before. The owner stays readable, as text."""
-    head = route.owner.partition(".")[0]
-    changed = {key: _other_type(value) for key, value in row.items() if key not in {head, "id"}}
-    return dict(_put({**row, **changed}, route.owner, str(at(row, route.owner))))
+    changed = _beside(row, route.owner, _other_type, kept={"id"})
+    return dict(_put(changed, route.owner, str(at(row, route.owner))))
+
+
+def _beside(row: dict[str, Any], owner: str, change: Callable[[Any], Any], *, kept: set[str]) -> dict[str, Any]:
+    """Everything changed but the owner, which may be inside: attributes.organization-id."""
+    head, _, rest = owner.partition(".")
+    changed = {key: value if key in kept else change(value) for key, value in row.items()}
+    if head in row:
+        inside = rest and isinstance(row[head], dict)
+        changed[head] = _beside(row[head], rest, change, kept=kept) if inside else row[head]
+    return changed
 
 
 def _other_type(value: Any) -> Any:
@@ -115,9 +127,7 @@ def _drift_owner(row: dict[str, Any], route: Route, _number: int) -> dict[str, A
 
 
 def _inject(row: dict[str, Any], route: Route, _number: int) -> dict[str, Any]:
-    head = route.owner.partition(".")[0]
-    kept = {head, "id", "site_name"}
-    return {key: value if key in kept else _injected(value) for key, value in row.items()}
+    return _beside(row, route.owner, _injected, kept={"id", "site_name"})
 
 
 def _injected(value: Any) -> Any:
@@ -147,7 +157,7 @@ def echoed(value: Any, route: Route, secret: str, encoding: str) -> Any:
 def _with_words(value: Any, words: str) -> Any:
     match value:
         case str():
-            return words if not value.startswith("20") else value
+            return value if value.startswith("20") or normalised(value) else words  # dates, and ids written as text
         case dict():
             return {"name": words, "summary": words} | {key: _with_words(item, words) for key, item in value.items()}
     return value

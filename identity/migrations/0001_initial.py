@@ -451,7 +451,7 @@ class Migration(migrations.Migration):
         tenant_fk("identity_recoverycode", "user_id", "identity_user"),
         tenant_table("identity_session", customer=own("principal_id"), grants=APP),
         tenant_fk("identity_session", "principal_id", "identity_principal"),
-        tenant_table("identity_attempts", grants=APP),
+        tenant_table("identity_attempts", grants={**APP, "worker": "SELECT, DELETE"}),
         tenant_table("identity_customerpermission", customer="customer_id", grants={**APP, "worker": "SELECT, DELETE"}),
         tenant_fk("identity_customerpermission", "user_id", "identity_user"),
         tenant_fk("identity_customerpermission", "customer_id", "tenants_customer"),

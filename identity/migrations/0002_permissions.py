@@ -5,6 +5,8 @@ from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 CODENAMES = [
+    "audit:alert:manage",
+    "audit:alert:read",
     "audit:event:read",
     "billing:usage:read",
     "connectors:catalogue:read",

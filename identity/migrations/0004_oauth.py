@@ -1,4 +1,7 @@
+from datetime import timedelta
+
 import django.db.models.deletion
+import django.db.models.expressions
 import oauth2_provider.models
 from django.conf import settings
 from django.db import migrations, models
@@ -6,9 +9,10 @@ from django.db import migrations, models
 import tenants.ids
 import tenants.isolation.context
 import tenants.isolation.models
-from tenants.isolation.operations import OPEN, own, tenant_fk, tenant_table
+from tenants.isolation.operations import OPEN, own, own_read, tenant_fk, tenant_table
 
 APP = {"app": "SELECT, INSERT, UPDATE, DELETE"}
+SWEPT = {"worker": "SELECT, DELETE"}
 
 
 class Migration(migrations.Migration):
@@ -271,9 +275,105 @@ class Migration(migrations.Migration):
                 fields=("tenant_id", "token_checksum"), name="identity_oauthrefreshtoken_token"
             ),
         ),
+        migrations.CreateModel(
+            name="ServiceAccountKey",
+            fields=[
+                ("id", models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ("tenant_id", models.UUIDField(default=tenants.isolation.context.acting_tenant, editable=False)),
+                ("kid", models.CharField(max_length=43)),
+                ("algorithm", models.CharField(choices=[("EdDSA", "EdDSA"), ("ES256", "ES256")], max_length=8)),
+                ("jwk", models.JSONField()),
+                ("slot", models.PositiveSmallIntegerField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("created_by", models.CharField(max_length=200)),
+                ("expires_at", models.DateTimeField()),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                ("last_used_address", models.CharField(blank=True, max_length=45)),
+                (
+                    "account",
+                    tenants.isolation.models.TenantKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="keys",
+                        to="identity.serviceaccount",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="SpentAssertion",
+            fields=[
+                ("id", models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ("tenant_id", models.UUIDField(default=tenants.isolation.context.acting_tenant, editable=False)),
+                ("digest", models.BinaryField(max_length=32)),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "account",
+                    tenants.isolation.models.TenantKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="identity.serviceaccount",
+                    ),
+                ),
+            ],
+        ),
+        migrations.AddConstraint(
+            model_name="serviceaccountkey",
+            constraint=models.UniqueConstraint(
+                fields=("tenant_id", "account", "kid"), name="identity_serviceaccountkey_kid"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="serviceaccountkey",
+            constraint=models.UniqueConstraint(
+                fields=("tenant_id", "account", "slot"), name="identity_serviceaccountkey_two_live"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="serviceaccountkey",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("slot__isnull", True),
+                    models.Q(("revoked_at__isnull", True), ("slot__in", [1, 2])),
+                    _connector="OR",
+                ),
+                name="identity_serviceaccountkey_slot",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="serviceaccountkey",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("algorithm__in", ("EdDSA", "ES256"))),
+                name="identity_serviceaccountkey_algorithm",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="serviceaccountkey",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "expires_at__lte",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("created_at"), "+", models.Value(timedelta(days=366))
+                        ),
+                    )
+                ),
+                name="identity_serviceaccountkey_ends",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="spentassertion",
+            constraint=models.UniqueConstraint(
+                fields=("tenant_id", "account", "digest"), name="identity_spentassertion_once"
+            ),
+        ),
         # A client's name and addresses: nothing of a customer, and whoever lets it in writes them.
         tenant_table("identity_oauthapplication", customer=OPEN, grants=APP),
-        tenant_table("identity_agentsession", customer=own("user_id"), grants=APP),
+        tenant_table("identity_agentsession", customer=own("user_id"), grants={**APP, **SWEPT}),
         tenant_fk("identity_agentsession", "user_id", "identity_user"),
         tenant_fk("identity_agentsession", "application_id", "identity_oauthapplication"),
         tenant_fk("identity_agentsession", "customer_id", "tenants_customer"),
@@ -281,10 +381,16 @@ class Migration(migrations.Migration):
             operation
             for table in ("identity_oauthcode", "identity_oauthrefreshtoken")
             for operation in (
-                tenant_table(table, customer=own("user_id"), grants=APP),
+                tenant_table(table, customer=own("user_id"), grants={**APP, **SWEPT}),
                 tenant_fk(table, "user_id", "identity_user"),
                 tenant_fk(table, "application_id", "identity_oauthapplication"),
                 tenant_fk(table, "agent_session_id", "identity_agentsession"),
             )
         ),
+        tenant_table(
+            "identity_serviceaccountkey", customer=own_read("account_id"), grants={"app": "SELECT, INSERT, UPDATE"}
+        ),
+        tenant_fk("identity_serviceaccountkey", "account_id", "identity_serviceaccount"),
+        tenant_table("identity_spentassertion", customer=own("account_id"), grants={"app": "SELECT, INSERT", **SWEPT}),
+        tenant_fk("identity_spentassertion", "account_id", "identity_serviceaccount"),
     ]

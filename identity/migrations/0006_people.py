@@ -9,6 +9,7 @@ import tenants.isolation.models
 from tenants.isolation.operations import log, own, tenant_fk, tenant_table
 
 APP = {"app": "SELECT, INSERT, UPDATE, DELETE"}
+SWEPT = {**APP, "worker": "SELECT, DELETE"}
 
 
 class Migration(migrations.Migration):
@@ -274,16 +275,18 @@ class Migration(migrations.Migration):
         ),
         # Anyone may have a message written; it is seen by those in whose scope the customer is that it is about.
         tenant_table(
-            "identity_mail", customer=log("customer_id"), grants={"app": "SELECT, INSERT", "worker": "SELECT, UPDATE"}
+            "identity_mail",
+            customer=log("customer_id"),
+            grants={"app": "SELECT, INSERT", "worker": "SELECT, INSERT, UPDATE, DELETE"},
         ),
         tenant_fk("identity_mail", "customer_id", "tenants_customer"),
-        tenant_table("identity_invitation", customer="customer_id", grants=APP),
+        tenant_table("identity_invitation", customer="customer_id", grants={**APP, "worker": "SELECT"}),
         tenant_fk("identity_invitation", "customer_id", "tenants_customer"),
         tenant_fk("identity_invitation", "inviter_id", "identity_principal"),
         tenant_fk("identity_invitation", "member_id", "identity_user"),
         tenant_fk("identity_invitation", "mail_id", "identity_mail"),
-        tenant_table("identity_passwordreset", customer=own("user_id"), grants=APP),
+        tenant_table("identity_passwordreset", customer=own("user_id"), grants=SWEPT),
         tenant_fk("identity_passwordreset", "user_id", "identity_user"),
-        tenant_table("identity_emailchange", customer=own("user_id"), grants=APP),
+        tenant_table("identity_emailchange", customer=own("user_id"), grants=SWEPT),
         tenant_fk("identity_emailchange", "user_id", "identity_user"),
     ]

@@ -1,6 +1,7 @@
 """Who: principals, what lets them in, and what they may do."""
 
 from identity.models.bindings import RoleBinding
+from identity.models.client_keys import ServiceAccountKey, SpentAssertion
 from identity.models.factors import RecoveryCode, TotpDevice
 from identity.models.invitations import Invitation
 from identity.models.mail import Mail
@@ -31,8 +32,10 @@ __all__ = [
     "RoleBinding",
     "SecurityPolicy",
     "ServiceAccount",
+    "ServiceAccountKey",
     "ServiceAccountSecret",
     "Session",
+    "SpentAssertion",
     "SpentChallenge",
     "TotpDevice",
     "User",

@@ -1,8 +1,10 @@
 """Every change of identity's state. Each is checked, locked, made and recorded in one transaction."""
 
 from identity.services.agents import end_agent_session, refuse_agent
+from identity.services.alerts import tell_of_open_alerts
 from identity.services.bindings import bind_role, unbind_role
 from identity.services.challenges import forget_challenges
+from identity.services.client_keys import add_key, revoke_key
 from identity.services.customers import archive_customer, create_customer
 from identity.services.emails import (
     confirm_email_change,
@@ -12,6 +14,7 @@ from identity.services.emails import (
     undo_email_change,
 )
 from identity.services.factors import Enrolment, confirm_totp, enrol_totp, make_recovery_codes, reset_factors
+from identity.services.forgetting import forget_agent_sessions, forget_assertions
 from identity.services.invitations import (
     accept_invitation,
     invite,
@@ -19,6 +22,7 @@ from identity.services.invitations import (
     resend_invitation,
     withdraw_invitation,
 )
+from identity.services.leftovers import forget_leftovers
 from identity.services.mail import deliver, enqueue_due_mail, send_mail_on_commit, tell
 from identity.services.members import create_member
 from identity.services.oauth import TokenAnswer, answer_token_request, connect_agent, revoke_token
@@ -46,7 +50,7 @@ from identity.services.service_accounts import amend_service_account, create_ser
 from identity.services.sessions import Client, sign_out
 from identity.services.sign_in import SignedIn, begin_enrolment, sign_in_code, sign_in_password
 from identity.services.step_up import begin_confirmation, confirm, confirm_passkey, confirmed
-from identity.services.tokens import IssuedToken, exchange_secret
+from identity.services.tokens import IssuedToken, exchange_assertion, exchange_secret
 
 __all__ = [
     "Client",
@@ -57,6 +61,7 @@ __all__ = [
     "SignedIn",
     "TokenAnswer",
     "accept_invitation",
+    "add_key",
     "amend_service_account",
     "answer_token_request",
     "archive_customer",
@@ -85,10 +90,14 @@ __all__ = [
     "end_agent_session",
     "enqueue_due_mail",
     "enrol_totp",
+    "exchange_assertion",
     "exchange_secret",
     "expire_sessions",
+    "forget_agent_sessions",
+    "forget_assertions",
     "forget_challenges",
     "forget_ended_roles",
+    "forget_leftovers",
     "has_passkeys",
     "invite",
     "look_at_email_link",
@@ -110,6 +119,7 @@ __all__ = [
     "reset_factors",
     "reset_password",
     "revoke_all_secrets",
+    "revoke_key",
     "revoke_secret",
     "revoke_session",
     "revoke_sessions",
@@ -124,6 +134,7 @@ __all__ = [
     "sign_in_passwordless",
     "sign_out",
     "tell",
+    "tell_of_open_alerts",
     "unbind_role",
     "undo_email_change",
     "withdraw_invitation",

@@ -1,5 +1,6 @@
 """The authorization server's endpoints, each in the context that its input leads to."""
 
+import contextlib
 import dataclasses
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,7 @@ class TokenAnswer:
 
 
 INVALID_GRANT = TokenAnswer(400, '{"error": "invalid_grant"}')
+UNSUPPORTED = TokenAnswer(400, '{"error": "unsupported_token_type"}')
 
 
 @transaction.atomic
@@ -66,8 +68,10 @@ def _context(tenant: UUID, user: UUID) -> Context:
 
 
 def revoke_token(request: HttpRequest, *, client: Client) -> TokenAnswer:
-    """RFC 7009. A token that is not ours, or is over already, is as good as revoked."""
+    """RFC 7009. A token that is not ours, or is over already, is as good as revoked; automation's cannot be."""
     token = request.POST.get("token", "")
+    if _is_of_automation(token):
+        return UNSUPPORTED
     hinted, agent = Hinted.read(token, REFRESH), _agent_of(token)
     if hinted is None and agent is None:
         return TokenAnswer(200, "")
@@ -77,6 +81,14 @@ def revoke_token(request: HttpRequest, *, client: Client) -> TokenAnswer:
         core.server.request_validator.to_revoke = _session_of(hinted) if hinted else agent[2]  # type: ignore[index]
         _, _, body, status = core.create_revocation_response(request)
     return TokenAnswer(status, body or "")
+
+
+def _is_of_automation(token: str) -> bool:
+    """It ends with its secret or key, which people revoke: to say that it is revoked now would not be true."""
+    for audience in (settings.GATEWAY_RESOURCE, settings.API_RESOURCE):
+        with contextlib.suppress(TokenRefused):
+            return read_access_token(token, audience=audience).agent_session_id is None
+    return False
 
 
 def _agent_of(token: str) -> tuple[UUID, UUID, UUID] | None:

@@ -13,7 +13,7 @@ from identity.errors import OwnerInactive
 from identity.models import Principal, ServiceAccount, ServiceAccountSecret
 from identity.models.secrets import LONGEST_OVERLAP
 from identity.models.service_accounts import LONGEST_LIFETIME
-from identity.selectors import secrets_of
+from identity.selectors import keys_of, secrets_of
 from identity.services.moments import spoken
 from identity.services.notices import tell_all
 from identity.services.principals import end_credentials, lock_managed
@@ -62,7 +62,7 @@ def rotate_secret(
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid("The overlap is at most 7 days.", field="overlap_hours", code="overlap_out_of_range")
-    account, principal = _lock(account, by)
+    account, principal = lock_account(account, by)
     if account.owner.principal.is_disabled:
         raise OwnerInactive
     until = expiry(expires_at)
@@ -70,7 +70,9 @@ def rotate_secret(
         raise Conflict("This secret was replaced or revoked already.", code="already_rotated")
     ends = _supersede(account, overlap)
     row, secret = add_secret(account, expires_at=until, by=by)
-    ServiceAccount.objects.filter(id=account.pk).update(expires_at=until, renewed_at=timezone.now())
+    keys = keys_of(account).filter(slot__isnull=False).values_list("expires_at", flat=True)  # they may outlive it
+    ends_last = max([until, *keys])
+    ServiceAccount.objects.filter(id=account.pk).update(expires_at=ends_last, renewed_at=timezone.now())
     end_credentials(principal)
     _record(
         EventKind.SECRET_ROTATED,
@@ -99,7 +101,7 @@ def _supersede(account: ServiceAccount, overlap: timedelta) -> datetime | None:
 @transaction.atomic
 def revoke_secret(secret: ServiceAccountSecret, *, by: Actor) -> None:
     """It is refused from now on, and so are all tokens: whoever has a good secret gets a new one."""
-    account, principal = _lock(secret.account, by)
+    account, principal = lock_account(secret.account, by)
     found = secrets_of(account).filter(id=secret.pk).first()
     if found is None:
         raise NotFound
@@ -110,7 +112,7 @@ def revoke_secret(secret: ServiceAccountSecret, *, by: Actor) -> None:
 
 @transaction.atomic
 def revoke_all_secrets(account: ServiceAccount, *, by: Actor) -> None:
-    account, principal = _lock(account, by)
+    account, principal = lock_account(account, by)
     _revoke(account, principal, list(secrets_of(account).exclude(state=State.REVOKED)), by)
 
 
@@ -124,7 +126,7 @@ def _revoke(account: ServiceAccount, principal: Principal, secrets: list[Service
         tell_all([account.owner], "secret_revoked", account=account.name, by=by.label, secrets=said)
 
 
-def _lock(account: ServiceAccount, by: Actor) -> tuple[ServiceAccount, Principal]:
+def lock_account(account: ServiceAccount, by: Actor) -> tuple[ServiceAccount, Principal]:
     """Both rows, if `by` may manage the account and holds no less."""
     principal = lock_managed(account.pk, by)
     return ServiceAccount.objects.select_related("owner__principal").get(id=account.pk), principal

@@ -1,6 +1,10 @@
-"""A service account's secret, exchanged for a short token. Every exchange and every refusal is recorded, or fails."""
+"""A service account's secret, or an assertion that its key has signed, exchanged for a short token.
+
+Every exchange and every refusal is recorded, or fails.
+"""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,11 +16,13 @@ from audit.actors import Actor, ActorKind
 from audit.kinds import EventKind
 from audit.services import record
 from identity import credentials
+from identity.assertions import AssertionRefused, client_and_key_of, verify
 from identity.errors import ClientRefused, PrincipalRefused, TenantSuspended
-from identity.models import Principal, ServiceAccount, ServiceAccountSecret
+from identity.models import Principal, ServiceAccount, ServiceAccountKey, ServiceAccountSecret
 from identity.principals import ActingPrincipal
 from identity.selectors import acting_principal, secrets_of
 from identity.services.authority import whole_tenant
+from identity.services.client_keys import candidates, spend_assertion
 from identity.services.notices import ADMINS, holders, person, tell_all
 from identity.services.sessions import Client
 from identity.tokens import issue_access_token, token_id_of
@@ -34,46 +40,71 @@ class IssuedToken:
     scope: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Proof:
+    """What a client showed: the row it is kept in, until when that is good, and why it is not taken, if it is not."""
+
+    row: ServiceAccountSecret | ServiceAccountKey | None = None
+    reason: str = ""
+    named: Mapping[str, str] = dataclasses.field(default_factory=dict)  # for the record
+
+
+Prove = Callable[[ServiceAccount], _Proof]
+
+
 def exchange_secret(client_id: str, secret: str, *, resource: str, client: Client) -> IssuedToken:
     """ClientRefused alike for an unknown client, a wrong or expired secret and a disabled account."""
+    return _exchanged(client_id, lambda account: _by_secret(account, secret), resource, client)
+
+
+def exchange_assertion(client_id: str, raw: str, *, resource: str, client: Client) -> IssuedToken:
+    """The same, for an assertion that is signed with a registered key. `client_id`: as the request names it, or empty.
+
+    A good one is spent by being presented, whatever else stands in its way.
+    """
+    try:
+        whose, kid = client_and_key_of(raw)
+    except AssertionRefused as refused:
+        raise ClientRefused from refused
+    if client_id not in {"", whose}:
+        raise ClientRefused
+    return _exchanged(whose, lambda account: _by_assertion(account, raw, kid), resource, client)
+
+
+def _exchanged(client_id: str, prove: Prove, resource: str, client: Client) -> IssuedToken:
     principal_id = credentials.principal_of(client_id)
     tenant = tenant_of("client", client_id) if principal_id else None
     if tenant is None or principal_id is None:
         raise ClientRefused
     with acting_for(Context(tenant, customers=(), principal=principal_id)), transaction.atomic():
-        issued = _exchange(principal_id, secret, resource, client)
+        issued = _exchange(principal_id, prove, resource, client)
     if issued is None:  # after the commit of its record
         raise ClientRefused
     return issued
 
 
-def _exchange(principal_id: UUID, secret: str, resource: str, client: Client) -> IssuedToken | None:
+def _exchange(principal_id: UUID, prove: Prove, resource: str, client: Client) -> IssuedToken | None:
+    """The principal is read before its credential: who revokes that moves the epoch, and the token has the old one."""
     account = ServiceAccount.objects.filter(id=principal_id).first()
     if account is None:
         return None
-    row = secrets_of(account).filter(digest=credentials.digest(secret)).first()
-    principal, reason = _holder(account, row, client.address)
-    if principal is None or row is None:
-        _refused(account, row, reason, client)
+    principal, unfit = _holder(account, client.address)
+    proof = prove(account)
+    if proof.reason or principal is None or proof.row is None:
+        _refused(account, proof, proof.reason or unfit, client)
         return None
-    until = min(row.expires_at, account.expires_at)
+    until = min(proof.row.expires_at, account.expires_at)
     token, expires_in = issue_access_token(account, principal=principal, resource=resource, until=until)
-    _touch(account, row, client.address)
+    _touch(account, proof.row, client.address)
     actor = principal.actor(client.address, client.request_id)
-    body: dict[str, object] = {"resource": resource, "seconds": expires_in, "secret_prefix": row.prefix}
-    body["token"] = token_id_of(token)
+    body: dict[str, object] = {"resource": resource, "seconds": expires_in, **proof.named, "token": token_id_of(token)}
     _record(EventKind.TOKEN_ISSUED, account, actor, body=body)
     scope = " ".join(sorted(principal.permissions()))
     return IssuedToken(token, expires_in, scope)
 
 
-def _holder(
-    account: ServiceAccount, secret: ServiceAccountSecret | None, address: str
-) -> tuple[ActingPrincipal | None, str]:
+def _holder(account: ServiceAccount, address: str) -> tuple[ActingPrincipal | None, str]:
     """The account's principal, or why it gets no token."""
-    reason = _unfit(account, secret)
-    if reason:
-        return None, reason
     try:
         principal = acting_principal(account.pk)
     except PrincipalRefused:
@@ -81,6 +112,11 @@ def _holder(
     except TenantSuspended:  # since the client was looked up
         return None, "tenant_suspended"
     return (principal, "") if principal.admits(address) else (None, "address_refused")
+
+
+def _by_secret(account: ServiceAccount, secret: str) -> _Proof:
+    row = secrets_of(account).filter(digest=credentials.digest(secret)).first()
+    return _Proof(row, _unfit(account, row), {"secret_prefix": row.prefix if row else ""})
 
 
 def _unfit(account: ServiceAccount, secret: ServiceAccountSecret | None) -> str:
@@ -95,10 +131,30 @@ def _unfit(account: ServiceAccount, secret: ServiceAccountSecret | None) -> str:
     return "secret_expired" if min(secret.expires_at, account.expires_at) <= now else ""
 
 
-def _refused(account: ServiceAccount, secret: ServiceAccountSecret | None, reason: str, client: Client) -> None:
+def _by_assertion(account: ServiceAccount, raw: str, kid: str) -> _Proof:
+    reason = "key_unknown"
+    for key in candidates(account, kid):
+        named = {"kid": key.kid}
+        try:
+            assertion = verify(raw, algorithm=key.algorithm, jwk=key.jwk, client_id=account.client_id)
+            spend_assertion(account, assertion)
+        except AssertionRefused as refused:
+            reason = refused.reason
+            continue
+        return _Proof(key, _unfit_key(account, key), named)
+    return _Proof(None, reason, {"kid": kid})
+
+
+def _unfit_key(account: ServiceAccount, key: ServiceAccountKey) -> str:
+    if key.revoked_at is not None:
+        return "key_revoked"
+    return "key_expired" if min(key.expires_at, account.expires_at) <= timezone.now() else ""
+
+
+def _refused(account: ServiceAccount, proof: _Proof, reason: str, client: Client) -> None:
     """A replaced secret that is used after its overlap has been kept by somebody: the account is locked at once."""
     actor = Actor(ActorKind.SERVICE_ACCOUNT, account.pk, account.name, client.address, client.request_id)
-    body: dict[str, object] = {"reason": reason, "secret_prefix": secret.prefix if secret else ""}
+    body: dict[str, object] = {"reason": reason, **proof.named}
     if reason == SUPERSEDED and account.locked_at is None:
         _lock(account)
         _record(EventKind.SERVICE_ACCOUNT_LOCKED, account, actor, result="refused", body=body | {"alert": True})
@@ -116,17 +172,17 @@ def _lock(account: ServiceAccount) -> None:
         Principal.objects.filter(id=account.pk).update(epoch=F("epoch") + 1)
 
 
-def _touch(account: ServiceAccount, secret: ServiceAccountSecret, address: str) -> None:
+def _touch(account: ServiceAccount, row: ServiceAccountSecret | ServiceAccountKey, address: str) -> None:
     """Never waits: another exchange of the same account is writing the same. As the tenant: nobody writes their own."""
     now = timezone.now()
     used = {"last_used_at": now, "last_used_address": address}
-    if account.last_used_at is not None and account.last_used_at + USED_EVERY > now and secret.last_used_at is not None:
+    if account.last_used_at is not None and account.last_used_at + USED_EVERY > now and row.last_used_at is not None:
         return
     with whole_tenant():
         free = ServiceAccount.objects.select_for_update(skip_locked=True).filter(id=account.pk)
         if free.values_list("id").first():
             ServiceAccount.objects.filter(id=account.pk).update(**used)
-            ServiceAccountSecret.objects.filter(id=secret.pk).update(**used)
+            type(row).objects.filter(id=row.pk).update(**used)
 
 
 def _record(

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from billing.selectors import ask_calls_used, calls_used_of
-from identity.errors import PrincipalRefused
+from identity.errors import PrincipalRefused, TokenRefused
 from identity.principals import ActingPrincipal
 from identity.selectors import agent_of, ask_agent, ask_principal, principal_of
-from identity.tokens import Claims
+from identity.tokens import Claims, limited
 from msplex.decision.snapshot import Snapshot, snapshot_at
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.statements import Row, Signed, signed_transaction
@@ -74,4 +74,11 @@ def _principal(caller: Caller, rows: list[Row], agent: Row | None) -> ActingPrin
         principal = agent_of(principal, agent, claims.scope.split())
     if principal.kind is not claims.kind or principal.tenant_id != claims.tenant_id:
         return None
-    return principal.limited_to(claims.customers) if principal.admits(caller.address) else None
+    return _limited(principal, caller) if principal.admits(caller.address) else None
+
+
+def _limited(principal: ActingPrincipal, caller: Caller) -> ActingPrincipal | None:
+    try:
+        return limited(principal, caller.claims)
+    except TokenRefused:
+        return None

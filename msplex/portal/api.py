@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -48,6 +48,7 @@ class ProgressOut(serializers.Serializer[Any]):
     automation = serializers.BooleanField(help_text="A service account is there to call.")
 
 
+@extend_schema_serializer(many=False)  # a `list` action that answers with one
 class DashboardOut(serializers.Serializer[Any]):
     """What the caller may not see is null."""
 

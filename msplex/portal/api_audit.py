@@ -12,11 +12,13 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.models import Event
-from audit.selectors import events_in_sight
+from audit.alerting import acknowledge_alert
+from audit.models import Alert, Event
+from audit.selectors import alerts, events_in_sight
+from identity.api_fields import Text
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
-from msplex.portal.event_filters import EventFilter
+from msplex.portal.event_filters import AlertApiFilter, EventFilter
 from msplex.portal.trace import Stage, stage_of
 from msplex.portal.trace import trace as trace_of
 
@@ -74,7 +76,7 @@ class TraceOut(serializers.Serializer[Any]):
 
 class TraceIn(serializers.Serializer[Any]):
     call = serializers.UUIDField(required=False)
-    request = serializers.CharField(required=False, max_length=64)
+    request = Text(required=False, max_length=64)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if len(attrs) != 1:
@@ -102,6 +104,52 @@ class AuditEventViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         return Response(TraceOut(trace_of(**asked.validated_data)).data)
 
 
+class AlertOut(serializers.ModelSerializer[Alert]):
+    customer = serializers.UUIDField(source="customer_id", allow_null=True)
+    instance = serializers.UUIDField(source="instance_id", allow_null=True)  # type: ignore[assignment]
+    event = serializers.UUIDField(source="event_id", help_text="The one that raised it.")
+    actor = serializers.UUIDField(source="actor_id", allow_null=True)
+    subject = serializers.UUIDField(source="subject_id", allow_null=True)
+    count = serializers.IntegerField(help_text="How often it happened until it was acknowledged.")
+    last_at = serializers.DateTimeField(source="latest_at")
+
+    class Meta:
+        model = Alert
+        fields = (
+            "id", "kind", "severity", "state", "count", "first_at", "last_at", "customer", "event", "event_kind",
+            "actor_kind", "actor", "actor_label", "subject_kind", "subject", "subject_label", "instance", "tool",
+            "acknowledged_at", "acknowledged_by", "note",
+        )  # fmt: skip
+
+
+class NoteIn(serializers.Serializer[Any]):
+    note = Text(max_length=1000, help_text="What was found, or done about it.")
+
+
+class AlertViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
+    serializer_class = AlertOut
+    filter_backends = (DjangoFilterBackend,)
+    filterset_class = AlertApiFilter
+    required_permissions = {
+        "list": Permission.AUDIT_ALERT_READ,
+        "retrieve": Permission.AUDIT_ALERT_READ,
+        "acknowledge": Permission.AUDIT_ALERT_MANAGE,
+    }
+
+    def get_queryset(self) -> QuerySet[Alert]:
+        return alerts()
+
+    @extend_schema(request=NoteIn, responses=AlertOut)
+    @action(detail=True, methods=["post"])
+    def acknowledge(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        alert = self.get_object()  # first: what is sent is nobody's business at an object that is not there
+        told = NoteIn(data=request.data)
+        told.is_valid(raise_exception=True)
+        acknowledge_alert(alert, note=told.validated_data["note"], by=request._request.actor)  # type: ignore[attr-defined]
+        return Response(AlertOut(self.get_queryset().get(pk=alert.pk)).data)
+
+
 routes = [
+    ("alerts", AlertViewSet, "alert"),
     ("audit-events", AuditEventViewSet, "audit-event"),
 ]

@@ -9,9 +9,10 @@ from django.core.validators import MinValueValidator
 from django.db.models import Q, QuerySet
 
 from audit import selectors
+from audit.alerts import HEADLINES, AlertKind, Severity
 from audit.families import LABELS, Family
 from audit.kinds import EventKind
-from audit.models import Event
+from audit.models import Alert, Event
 from connectors.models import ConnectorInstance
 from connectors.selectors import instances
 from identity.models import AgentSession, Principal
@@ -23,6 +24,8 @@ NAMED = 100  # who fits a name: more than that are not told apart
 _FIRST = MinValueValidator(datetime(1970, 1, 2, tzinfo=UTC), "There is nothing from before 1970.")
 _MOMENT = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
 FAMILIES = sorted(((family.value, LABELS[family]) for family in Family), key=lambda choice: choice[1])
+SEVERITIES = [(severity.value, severity.value.capitalize()) for severity in Severity]
+ALERTS = sorted(((kind.value, HEADLINES[kind]) for kind in AlertKind), key=lambda choice: choice[1])
 KINDS = sorted(((kind.value, words_of(kind)) for kind in EventKind), key=lambda choice: choice[1])
 
 
@@ -87,3 +90,18 @@ class AuditFilter(Narrowing, EventFilter):
 
     def by_instance(self, rows: QuerySet[Event], name: str, value: ConnectorInstance) -> QuerySet[Event]:  # noqa: ARG002
         return rows.filter(instance_id=value.pk)
+
+
+class AlertApiFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
+    state = filters.ChoiceFilter(choices=Alert.State.choices, label="State", empty_label="Any")
+    severity = filters.ChoiceFilter(choices=SEVERITIES, label="Severity", empty_label="Any")
+    kind = filters.ChoiceFilter(choices=ALERTS, label="Alert", empty_label="Any")
+    customer = filters.UUIDFilter(field_name="customer_id", label="One customer")
+
+    class Meta:
+        model = Alert
+        fields: tuple[str, ...] = ()
+
+
+class AlertFilter(Narrowing, AlertApiFilter):
+    customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")

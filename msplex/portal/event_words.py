@@ -7,6 +7,7 @@ WORDS: dict[str, str] = {
     EventKind.AGENT_CREDENTIAL_REUSED: "Agent's credential used twice",
     EventKind.AGENT_DENIED: "Agent turned away",
     EventKind.AGENT_ENDED: "Agent disconnected",
+    EventKind.ALERT_ACKNOWLEDGED: "Alert acknowledged",
     EventKind.APPROVAL_EXPIRED: "Approval request expired",
     EventKind.APPROVAL_REQUESTED: "Approval asked for",
     EventKind.CALL_FINISHED: "Call finished",

@@ -1,10 +1,11 @@
 """Where a signed-in person can go. A place they may not enter is not shown."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django.urls import reverse
 
+from audit.selectors import number_of_open_alerts
 from identity.permissions import Permission
 from msplex.portal.requests import PortalRequest
 
@@ -16,6 +17,7 @@ class Place:
     name: str
     permission: Permission
     rooms: str | tuple[str, ...]  # the beginnings of the names of its rooms, for "you are here"
+    waiting: Callable[[], int] = lambda: 0  # what waits there for a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Shown:
     icon: str
     url: str
     current: bool
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Customers", "building-2", "customers", Permission.CUSTOMERS_CUSTOMER_READ, "customer"),
             Place("Connectors", "plug", "connectors", Permission.CONNECTORS_CATALOGUE_READ, "connector"),
             Place("Tool calls", "activity", "calls", Permission.GATEWAY_CALL_READ, "call"),
+            Place("Alerts", "bell", "alerts", Permission.AUDIT_ALERT_READ, "alert", number_of_open_alerts),
             Place("Audit", "scroll-text", "audit", Permission.AUDIT_EVENT_READ, "audit"),
         ),
     ),
@@ -72,4 +76,5 @@ def places_of(request: PortalRequest) -> Iterator[Group]:
 
 
 def _show(place: Place, here: str) -> Shown:
-    return Shown(place.label, place.icon, reverse(f"portal:{place.name}"), here.startswith(place.rooms))
+    url = reverse(f"portal:{place.name}")
+    return Shown(place.label, place.icon, url, here.startswith(place.rooms), place.waiting())

@@ -5,8 +5,10 @@ from django.urls import include, path
 from msplex.portal.views import (
     account,
     agents,
+    alerts,
     audit,
     calls,
+    client_keys,
     connectors,
     customers,
     dashboard,
@@ -46,6 +48,7 @@ _rooms = [
     path("agents/<uuid:pk>/end/", agents.agent_end, name="agent_end"),
     path("confirm/", step_up.step_up, name="step_up"),
     path("confirm/passkey/", step_up.step_up_passkey, name="step_up_passkey"),
+    *alerts.paths,
     *audit.paths,
     *passkeys.paths,
     *sessions.paths,
@@ -91,6 +94,12 @@ _rooms = [
     ),
     path("service-accounts/<uuid:pk>/enable/", service_accounts.service_account_enable, name="service_account_enable"),
     path("service-accounts/<uuid:pk>/amend/", secrets.service_account_amend, name="service_account_amend"),
+    path("service-accounts/<uuid:pk>/keys/", client_keys.service_account_key_add, name="service_account_key_add"),
+    path(
+        "service-accounts/<uuid:pk>/keys/<uuid:key>/revoke/",
+        client_keys.service_account_key_revoke,
+        name="service_account_key_revoke",
+    ),
     path("service-accounts/<uuid:pk>/rotate/", secrets.service_account_rotate, name="service_account_rotate"),
     path("service-accounts/<uuid:pk>/revoke/", secrets.service_account_revoke_all, name="service_account_revoke_all"),
     path(

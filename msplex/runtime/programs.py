@@ -67,7 +67,8 @@ class Installation:
 
     @property
     def public_url(self) -> str:
-        return self.overrides.get("MSPLEX_PUBLIC_URL", f"http://127.0.0.1:{self.ports.portal}")
+        """By name: browsers make no passkeys for bare addresses."""
+        return self.overrides.get("MSPLEX_PUBLIC_URL", f"http://localhost:{self.ports.portal}")
 
     @property
     def gateway_url(self) -> str:

@@ -10,9 +10,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from audit.alerts import HEADLINES, REMEDIES, AlertKind
 from audit.models import Event
 from connectors.catalogue import find
-from identity.models import Principal, ServiceAccount, ServiceAccountSecret
+from identity.models import Principal, ServiceAccount, ServiceAccountKey, ServiceAccountSecret
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from msplex.portal.event_words import words_of
@@ -26,6 +27,7 @@ TEN_SECONDS = 10
 
 TONES = {
     "accepted": "good",
+    "acknowledged": "quiet",
     "active": "good",
     "approved": "good",
     "healthy": "good",
@@ -41,6 +43,7 @@ TONES = {
     "refused": "bad",
     "disabled": "quiet",
     "draft": "note",
+    "open": "bad",
     "pending": "note",
     "queued": "note",
     "running": "note",
@@ -81,6 +84,21 @@ def event_result(value: str) -> SafeString:
 def named(names: Mapping[UUID, str], key: UUID | None) -> str:
     """Of what the reader may see; nothing for the rest."""
     return names.get(key, "") if key else ""
+
+
+@register.simple_tag
+def severity(value: str) -> SafeString:
+    return format_html('<span class="badge badge-{}">{}</span>', {"high": "bad"}.get(value, "warn"), value.capitalize())
+
+
+@register.filter
+def headline(kind: str) -> str:
+    return HEADLINES.get(AlertKind(kind), kind) if kind in set(AlertKind) else kind
+
+
+@register.filter
+def remedy(kind: str) -> str:
+    return REMEDIES[AlertKind(kind)] if kind in set(AlertKind) else ""
 
 
 @register.simple_tag
@@ -167,6 +185,11 @@ def words(value: str) -> str:
 
 
 @register.filter
+def at_most(value: int, most: int) -> str:
+    return str(value) if value <= most else f"{most}+"
+
+
+@register.filter
 def grouped(value: int) -> str:
     return f"{value:,}"
 
@@ -215,10 +238,22 @@ def secret_state(secret: ServiceAccountSecret) -> SafeString:
     return state("disabled", secret.state)
 
 
+@register.simple_tag
+def key_state(key: ServiceAccountKey) -> SafeString:
+    if key.revoked_at is not None:
+        return state("disabled", "revoked")
+    return state("active", "good") if key.expires_at > timezone.now() else state("disabled", "ended")
+
+
 @register.filter
 def said(event: Event) -> str:
     """What was done, in a person's words."""
     return words_of(event.kind)
+
+
+@register.filter
+def said_of(kind: str) -> str:
+    return words_of(kind)
 
 
 @register.filter

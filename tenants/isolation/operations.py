@@ -1,7 +1,7 @@
 """Migration operations that put a table behind both walls. Written right after CreateModel; docs/isolation.md explains.
 
 Every table is one of these kinds, by its `customer` argument:
-STAFF (the default), SHARED, READ_ONLY, OPEN, the name of the column with the customer, own(column) or log(column).
+STAFF (the default), SHARED, NOTED, READ_ONLY, OPEN, the name of the column with the customer, own(column), log(column).
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from tenants.isolation.context import Context, bind
 STAFF = "staff"  # seen by contexts with every customer of the tenant
 SHARED = "shared"  # read by every context of the tenant, written by those with every customer
 READ_ONLY = "read only"  # read by every context, written by no role of ours (only by functions of the owner)
+NOTED = "noted"  # added and read by every context, changed and removed by those with every customer; as OPEN otherwise
 OPEN = (
     "open"  # read and written by every context: mechanics of the tenant, such as counters, with nothing of a customer
 )
@@ -62,17 +63,20 @@ _WRITTEN_BY_TENANT = tuple(
 )
 
 
+_OF_KIND = {
+    STAFF: (("customer", "ALL USING", _ALL),),
+    SHARED: _WRITTEN_BY_TENANT,
+    NOTED: _WRITTEN_BY_TENANT[1:],
+    READ_ONLY: (),
+    OPEN: (("customer", "ALL USING", f"{_ALL} IS NOT NULL"),),
+}
+
+
 def _customer_policies(kind: Kind) -> Iterator[tuple[str, str, str]]:
     """Name, command with clause, condition: what restricts a context that does not have every customer."""
     match kind:
-        case "staff":
-            yield "customer", "ALL USING", _ALL
-        case "shared":
-            yield from _WRITTEN_BY_TENANT
-        case "read only":
-            return
-        case "open":
-            yield "customer", "ALL USING", f"{_ALL} IS NOT NULL"
+        case "staff" | "shared" | "noted" | "read only" | "open":
+            yield from _OF_KIND[kind]
         case own(column):
             yield (
                 "customer",
@@ -111,6 +115,7 @@ def tenant_table(table: str, *, customer: Kind = STAFF, grants: Mapping[str, str
     if isinstance(customer, str) and customer not in {
         STAFF,
         SHARED,
+        NOTED,
         READ_ONLY,
         OPEN,
         "id",

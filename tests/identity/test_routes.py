@@ -30,12 +30,13 @@ from identity import forms, serializers
 from identity.models import AgentSession, Passkey, Session, User
 from identity.roles import Role
 from identity.selectors import acting_principal
-from identity.services import create_customer, invite
+from identity.services import add_key, create_customer, invite
 from identity.tokens import read_access_token
 from msplex import settings as product
 from tenants.ids import uuid7
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, make_machine, make_member, make_person
+from tests.identity.signing import public_key
 from tests.oauth.flow import McpClient
 
 pytestmark = pytest.mark.usefixtures("whole_portal")
@@ -58,7 +59,8 @@ def _service_account(world: TenantWorld) -> Ids:
     account = make_machine(world, Role.VIEWER)
     with world.acting():
         secret = account.account.secrets.get().pk
-    return {"pk": account.id, "binding": _binding(world, account.id), "secret": secret}
+        key = add_key(account.account, public_key=public_key(), by=SETUP).pk
+    return {"pk": account.id, "binding": _binding(world, account.id), "secret": secret, "key": key}
 
 
 def _binding(world: TenantWorld, principal: UUID) -> UUID:
@@ -112,10 +114,12 @@ OBJECTS: dict[str, Callable[[TenantWorld], Ids]] = {
     "second-factor-passkey": lambda _: {},
     "security-policy": lambda _: {},
     "service-account": _service_account,
+    "service-account-key": _service_account,
     "session": _session,
     "session-revoke": lambda _: {},
 }
 BODIES: dict[str, Body] = {
+    "add_key": {"public_key": public_key()},
     "bind": {"role": "operator"},
     "partial_update": {},
     "passkey-partial_update": {"name": "Routed"},

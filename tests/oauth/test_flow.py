@@ -19,7 +19,7 @@ from identity.services.agents import Wish, start_agent_session
 from identity.tokens import load_principal, read_access_token
 from tenants.errors import Invalid, NotAllowed
 from tests.factories import make_tenant
-from tests.identity.factories import SETUP, Person, make_member
+from tests.identity.factories import SETUP, Person, make_machine, make_member
 from tests.oauth.flow import CALLBACK, McpClient, answer_of, bob
 
 
@@ -288,6 +288,14 @@ def test_a_client_may_end_its_own_session_and_no_other():
     )
     assert not is_alive(person, tokens)
     assert one.refresh(tokens["refresh_token"]).status_code == 400
+
+
+def test_the_token_of_automation_is_not_said_to_be_revoked_while_it_is_good():
+    machine = make_machine(make_tenant())
+
+    for resource in (settings.GATEWAY_RESOURCE, settings.API_RESOURCE):
+        answer = Browser().post("/oauth/revoke", {"token": machine.token(resource), "client_id": machine.client_id})
+        assert (answer.status_code, answer.json()) == (400, {"error": "unsupported_token_type"})
 
 
 def test_another_clients_code_and_refresh_token_are_refused():

@@ -5,6 +5,7 @@ import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from http.cookies import SimpleCookie
 
 import httpx2
@@ -12,6 +13,7 @@ import pytest
 from django.conf import settings
 
 from identity import services
+from identity.assertions import TYPE
 from identity.errors import TokenRefused
 from identity.models import AgentSession, Session
 from identity.roles import Role
@@ -23,6 +25,7 @@ from tests.connectors.factories import ConnectedWorld, connect
 from tests.gateway.conftest import ROOT, environment, free_port, gateway, wait_for
 from tests.gateway.door import Door
 from tests.identity.factories import SETUP, Machine, Person, make_machine
+from tests.identity.signing import Signer, present
 from tests.oauth.flow import McpClient, bob
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
@@ -64,7 +67,7 @@ def doors(_database: None) -> Iterator[Doors]:
 
 @dataclasses.dataclass
 class Held:
-    """Everything that a person and a machine may hold at once."""
+    """Everything that a person and a machine may hold at once; of the machine's, one got with its key."""
 
     world: ConnectedWorld
     person: Person
@@ -80,7 +83,8 @@ def hold(world: ConnectedWorld) -> Held:
     machine = make_machine(world.tenant, Role.OPERATOR)
     agent = McpClient.registered().tokens(person, world.tenant.customers[0])["access_token"]
     cookie = person.browser().cookies[settings.SESSION_COOKIE_NAME].value
-    return Held(world, person, machine, agent, cookie, machine.token(), machine.token(settings.API_RESOURCE))
+    by_key = present(Signer.registered(machine).assertion(), resource=settings.API_RESOURCE).json()["access_token"]
+    return Held(world, person, machine, agent, cookie, machine.token(), by_key)
 
 
 def person_enters(doors: Doors, held: Held) -> list[bool]:
@@ -132,6 +136,18 @@ def end_the_session(held: Held) -> None:
     services.sign_out(Session.objects.filter(principal_id=held.person.id, ended_at=None).latest("id").pk, by=SETUP)
 
 
+def rotate_the_secret(held: Held) -> None:
+    services.rotate_secret(held.machine.account, by=SETUP)
+
+
+def revoke_the_secret(held: Held) -> None:
+    services.revoke_secret(held.machine.account.secrets.get(), by=SETUP)
+
+
+def revoke_the_key(held: Held) -> None:
+    services.revoke_key(held.machine.account.keys.get(), by=SETUP)
+
+
 Enters = Callable[[Doors, Held], list[bool]]
 
 
@@ -144,6 +160,9 @@ Enters = Callable[[Doors, Held], list[bool]]
         (reset_factors, [person_enters, agent_enters]),
         (end_the_agent, [agent_enters]),
         (end_the_session, [person_enters]),
+        (rotate_the_secret, [machine_enters]),
+        (revoke_the_secret, [machine_enters]),
+        (revoke_the_key, [machine_enters]),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
@@ -160,6 +179,21 @@ def test_withdrawn_is_refused_on_the_next_request_in_every_process(
     for enters in every:
         expected = enters not in shut
         assert set(enters(doors, held)) == {expected}, enters.__name__
+
+
+def test_a_secret_is_refused_after_its_overlap_and_a_revoked_key_at_once_in_every_process(doors: Doors, vendor):
+    machine = make_machine(connect(vendor).tenant, Role.OPERATOR)
+    signer = Signer.registered(machine)
+    with machine.world.acting():
+        services.rotate_secret(machine.account, overlap=timedelta(0), by=SETUP)
+        services.revoke_key(machine.account.keys.get(), by=SETUP)
+    by_secret = {"client_id": machine.client_id, "client_secret": machine.secret}
+    by_key = {"client_assertion_type": TYPE, "client_assertion": signer.assertion()}
+
+    for url in doors.portals:
+        for given in (by_key, by_secret):
+            form = {"grant_type": "client_credentials", **given}
+            assert httpx2.post(f"{url}/oauth/token", data=form, trust_env=False).status_code == 401
 
 
 @pytest.mark.parametrize("withdraw", [disable_person, reset_factors, end_the_agent, take_the_role])

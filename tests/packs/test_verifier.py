@@ -128,10 +128,10 @@ def test_keys_come_as_pem_as_verifier_key_and_as_the_key_page(log, acme, tmp_pat
 
 def test_a_key_is_believed_only_for_its_time(log, acme, tmp_path):
     pack, page = zipped(tmp_path, log.pack(acme, 9, 25)), tmp_path / "page"
-    for since, until in [(None, "2026-04-30T00:00:00+00:00"), ("2026-05-02T00:00:00+00:00", None)]:
-        page.write_text(key_page((log.vkey, since, until)))
-        answer = verify("verify-pack", "--pack", pack, "--pubkey", page, expect=1)
-        assert answer["problem"]["code"] == "key_out_of_time"
+    page.write_text(key_page((log.vkey, None, "2026-04-30T00:00:00+00:00")))
+    assert verify("verify-pack", "--pack", pack, "--pubkey", page, expect=1)["problem"]["code"] == "key_out_of_time"
+    page.write_text(key_page((log.vkey, None, "2026-05-02T00:00:00+00:00")))
+    verify("verify-pack", "--pack", pack, "--pubkey", page, expect=0)
 
 
 def test_a_checkpoint_signed_by_both_keys_of_a_hand_over_is_accepted_with_either(log, acme, tmp_path):

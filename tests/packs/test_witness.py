@@ -53,7 +53,7 @@ def test_it_follows_the_packs_and_cosigns(log, acme, tmp_path, witness):
     note = Note.parse((tmp_path / "out").read_bytes())
     vkey = answer["facts"]["witness"]
     cosignature = note.signatures[-1]
-    public = base64.b64decode(vkey.rpartition("+")[2])[1:]
+    public = base64.b64decode(vkey.split("+", 2)[2])[1:]
     stamp = int.from_bytes(cosignature.value[:8], "big")
     assert cosignature.key_id.hex() == vkey.split("+")[1]
     # c2sp.org/tlog-cosignature, verified by another implementation of Ed25519.

@@ -3,9 +3,15 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from audit.models import Event
+from audit.actors import system
+from audit.kinds import EventKind
+from audit.models import Alert, Event
+from audit.services import record
 from connectors.models import CustomerMapping
-from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountSecret, Session
+from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountKey, ServiceAccountSecret, Session
+from identity.services import add_key
+from tests.identity.factories import SETUP
+from tests.identity.signing import public_key
 from tests.portal.factories import Furnished
 from tests.routes import Route, routes
 
@@ -32,6 +38,12 @@ def mapping_of(it: Furnished) -> UUID:
 def secret_of(it: Furnished) -> UUID:
     with it.world.acting():
         return ServiceAccountSecret.objects.get(account=it.machine.account).pk
+
+
+def key_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        found = ServiceAccountKey.objects.filter(account=it.machine.account).first()
+        return (found or add_key(it.machine.account, public_key=public_key(), by=SETUP)).pk
 
 
 def customer_of(it: Furnished) -> UUID:
@@ -71,6 +83,13 @@ def agent_of(it: Furnished) -> UUID:
         return AgentSession.objects.earliest("id").pk
 
 
+def alert_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        if not Alert.objects.exists():
+            record(EventKind.CREDENTIAL_REFUSED, actor=system("tests"), result="refused")
+        return Alert.objects.latest("id").pk
+
+
 def event_of(it: Furnished) -> UUID:
     with it.world.acting():
         return Event.objects.latest("id").pk
@@ -79,6 +98,7 @@ def event_of(it: Furnished) -> UUID:
 # (the noun that an address is about, its parameter) -> an id of such an object
 IDS: dict[tuple[str, str], Find] = {
     ("agent", "pk"): agent_of,
+    ("alert", "pk"): alert_of,
     ("audit_event", "pk"): event_of,
     ("call", "pk"): lambda it: it.call.pk,
     ("account_session", "pk"): session_of,
@@ -95,6 +115,7 @@ IDS: dict[tuple[str, str], Find] = {
     ("service_account", "pk"): machine_of,
     ("service_account", "binding"): binding_of(machine_of),
     ("service_account", "secret"): secret_of,
+    ("service_account", "key"): key_of,
 }
 NOUNS = {
     "tool_call": "call",

@@ -55,15 +55,15 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "sign_in_methods": _passkey,
 }
 QUERIES = {
-    "dashboard": 11,
-    "calls": 8,
-    "customers": 8,
-    "connectors": 9,
-    "people": 10,
-    "people_invitations": 8,
-    "service_accounts": 9,
-    "account_sessions": 8,
-    "sign_in_methods": 10,
+    "dashboard": 12,
+    "calls": 9,
+    "customers": 9,
+    "connectors": 10,
+    "people": 11,
+    "people_invitations": 9,
+    "service_accounts": 10,
+    "account_sessions": 9,
+    "sign_in_methods": 11,
 }
 
 

@@ -106,12 +106,14 @@ HELD = {
     Role.ADMIN: frozenset(Permission) - {Permission.TENANT_SETTINGS_MANAGE},
     Role.BILLING: {"billing:usage:read", "customers:customer:read", "portal:dashboard:read"},
     Role.OPERATOR: {
-        "connectors:catalogue:read", "connectors:instance:manage", "connectors:instance:read",
+        "audit:alert:manage", "audit:alert:read", "connectors:catalogue:read", "connectors:instance:manage",
+        "connectors:instance:read",
         "customers:customer:read", "gateway:call:read", "gateway:tool:read", "gateway:tool:write",
         "portal:dashboard:read",
     },
     Role.VIEWER: {
-        "audit:event:read", "billing:usage:read", "connectors:catalogue:read", "connectors:instance:read",
+        "audit:alert:read", "audit:event:read", "billing:usage:read", "connectors:catalogue:read",
+        "connectors:instance:read",
         "customers:customer:read", "gateway:call:read", "gateway:tool:read", "portal:dashboard:read",
     },
     Role.CUSTOMER_MANAGER: {

@@ -14,6 +14,7 @@ from django.contrib.auth.models import Permission
 from approvals.models import ApprovalPolicy, ApprovalRequest
 from audit.actors import system
 from audit.kinds import EventKind
+from audit.models import Alert, AlertHit, SavedFilter
 from audit.services import record
 from billing.models import QuotaCounter, UsageEvent
 from connectors.models import (
@@ -41,12 +42,15 @@ from identity.models import (
     RoleBinding,
     SecurityPolicy,
     ServiceAccount,
+    ServiceAccountKey,
     ServiceAccountSecret,
     Session,
+    SpentAssertion,
     SpentChallenge,
     TotpDevice,
     User,
 )
+from tenants.ids import uuid7
 from tenants.isolation.models import TenantModel
 from tenants.models import Customer
 from tests.conftest import connected
@@ -121,10 +125,21 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
         arguments={}, digest="0" * 64, expires_at=LATER,
     )  # fmt: skip
     record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)
+    _desk_of_the_auditor(customer, user.id)
     CustomerMapping.objects.create(
         instance=ConnectorInstance.objects.get(), customer=customer, external_id=secrets.token_hex(8)
     )
     return user.id
+
+
+def _desk_of_the_auditor(customer: Customer, user: UUID) -> None:
+    key = secrets.token_bytes(32)
+    AlertHit.objects.create(key=key, at=NOW)
+    Alert.objects.create(
+        kind="secret_refused", severity="high", key=key, first_at=NOW, last_at=NOW, customer=customer,
+        event_id=uuid7(), event_kind="tests", actor_kind="system",
+    )  # fmt: skip
+    SavedFilter.objects.create(owner_id=user, owner_label="tests", name="tests", query="result=failed")
 
 
 def _person(customer: Customer) -> User:
@@ -179,3 +194,7 @@ def _machine(owner: User, customer: Customer) -> None:
     ServiceAccountSecret.objects.create(
         account=account, digest=secrets.token_bytes(32), prefix=name[:12], created_by="tests", expires_at=LATER
     )
+    ServiceAccountKey.objects.create(
+        account=account, kid=name, algorithm="ES256", jwk={}, slot=1, created_by="tests", expires_at=LATER
+    )
+    SpentAssertion.objects.create(account=account, digest=secrets.token_bytes(32), expires_at=LATER)

@@ -31,6 +31,7 @@ class Kind:
 STAFF = Kind("staff", ((ANY, ALL),))
 SHARED = Kind("shared", ((INSERT, ALL), (UPDATE, ALL), (DELETE, ALL)))
 READ_ONLY = Kind("read only", ())
+NOTED = Kind("noted", ((UPDATE, ALL), (DELETE, ALL)))
 OPEN = Kind("open", ((ANY, f"({ALL} IS NOT NULL)"),))
 
 
@@ -69,7 +70,10 @@ def own_or_in_scope(column: str, *, own_written: bool) -> Kind:
 KINDS: dict[str, Kind] = {
     "approvals_approvalpolicy": SHARED,
     "approvals_approvalrequest": of_customer("customer_id"),
+    "audit_alert": log("customer_id"),
+    "audit_alerthit": NOTED,
     "audit_event": log("customer_id"),
+    "audit_savedfilter": own("owner_id"),
     "billing_quotacounter": OPEN,
     "billing_usageevent": of_customer("customer_id"),
     "connectors_adoptedsecret": SHARED,
@@ -94,8 +98,10 @@ KINDS: dict[str, Kind] = {
     "identity_rolebinding": own_or_in_scope("principal_id", own_written=False),
     "identity_securitypolicy": SHARED,
     "identity_serviceaccount": own_read("id"),
+    "identity_serviceaccountkey": own_read("account_id"),
     "identity_serviceaccountsecret": own_read("account_id"),
     "identity_session": own_or_of_customer("principal_id"),
+    "identity_spentassertion": own("account_id"),
     "identity_spentchallenge": OPEN,
     "identity_totpdevice": own("user_id"),
     "identity_user": own_or_in_scope("id", own_written=True),

@@ -128,7 +128,9 @@ def test_somebody_without_customers_reaches_none_of_theirs(worlds, role):
     with as_role(role):
         found = reached(Context(acme.id, (), uuid7()))
 
-    closed = {table for table, kind in KINDS.items() if kind not in {kinds.SHARED, kinds.READ_ONLY, kinds.OPEN}}
+    closed = {
+        table for table, kind in KINDS.items() if kind not in {kinds.SHARED, kinds.NOTED, kinds.READ_ONLY, kinds.OPEN}
+    }
     assert {place: count for place, count in found.items() if place[0] in closed and count} == {}
 
 
@@ -152,7 +154,9 @@ def test_no_role_puts_a_row_into_another_tenant(worlds, table):
     assert said_to(theirs, table, Context(acme.id)) <= {NO_RIGHT, ROW_REFUSED}
 
 
-@pytest.mark.parametrize("table", [table for table in TABLES if KINDS[table] not in {kinds.OPEN, kinds.READ_ONLY}])
+@pytest.mark.parametrize(
+    "table", [table for table in TABLES if KINDS[table] not in {kinds.NOTED, kinds.OPEN, kinds.READ_ONLY}]
+)
 def test_no_principal_of_a_customer_puts_in_a_row_that_is_not_its_customers(worlds, table):
     """Of the other customer, of somebody else, of the tenant: all but what is open, or nobody's to write."""
     acme, _ = worlds

@@ -10,7 +10,7 @@ from django.db import DatabaseError, transaction
 from connectors.models import ConnectorInstance, CustomerMapping
 from identity.principals import ActingPrincipal
 from identity.roles import Role
-from identity.tokens import load_principal, read_access_token
+from identity.tokens import digest_of, load_principal, read_access_token
 from msplex.decision.decide import decide, listed
 from msplex.decision.snapshot import snapshot
 from msplex.decision.verdicts import Code, Request
@@ -95,10 +95,13 @@ def test_a_message_carries_200_customers(crowd):
     assert read_context("tests.look", ["a"], {}, header) == context
 
 
-def test_an_access_token_carries_200_customers(crowd):
-    claims = read_access_token(crowd.machine.token(), audience=settings.GATEWAY_RESOURCE)
+def test_an_access_token_for_200_customers_stays_short_and_reaches_them_all(crowd):
+    token = crowd.machine.token()
+    claims = read_access_token(token, audience=settings.GATEWAY_RESOURCE)
 
-    assert claims.customers == crowd.scope
+    assert len(token) < 1500
+    assert claims.customers is None
+    assert claims.customers_digest == digest_of(crowd.scope)
     assert principal_of(crowd.machine).scope() == crowd.scope
 
 

@@ -1,7 +1,7 @@
 """What the tests need to know about a vendor: how to connect to its stand-in, and one good call of every tool."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.health import Checkup
@@ -27,6 +27,8 @@ class Case:
     secret: Callable[[str], dict[str, str]]
     calls: Mapping[str, Arguments]
     external_id: Callable[[int], str] = str
+    # What a mood is called for this vendor, where it is not what everybody calls it.
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def module(self) -> str:

@@ -1,26 +1,33 @@
 """Every tool of every connector, against its vendor in every mood: what holds for one has to hold for all."""
 
+import inspect
 import json
+from importlib import import_module
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from jsonschema import Draft202012Validator
 
-from connectors.catalogue import all_connectors, tool
-from connectors.contract import Narrowing, Risk
+from connectors.catalogue import all_connectors, connector, tool
+from connectors.contract import Connection, Narrowing, Risk
 from connectors.errors import ExecutionError
 from connectors.execution import ExecutionResult, execute
+from connectors.network import VendorHttp
+from connectors.secret import SecretBundle
 from connectors.stub.world import CLIENTS as EVERY_CLIENT
 from connectors.stub.world import marker
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.factories import CLIENTS, ConnectedWorld
 from tests.connectors.vendor import StubVendor
-from tests.vendors import halopsa
+from tests.vendors import halopsa, hudu
 from tests.vendors.case import Case, connected_to
 
 pytestmark = pytest.mark.usefixtures("broker")
-CASES = {case.connector: case for case in (halopsa.CASE,)}
+CASES = {case.connector: case for case in (halopsa.CASE, hudu.CASE)}
 TOOLS = [(CASES[connector.key], tool.name) for connector in all_connectors() for tool in connector.tools]
 WRITES = [(case, name) for case, name in TOOLS if not tool(case.connector, name).is_read]
 # What is asked for by an id of the customer's, or hangs on one, or changes one.
@@ -77,6 +84,31 @@ def test_an_honest_vendor_gives_what_is_the_customers(case: Case, name: str, con
     assert result.rows_dropped == 0
     assert foreign_marks(result.structured, 12) == []
     assert_typed(case, name, result)
+
+
+@named(TOOLS)
+def test_a_secret_kept_in_a_field_does_not_come_out(case: Case, name: str, connected: ConnectedWorld) -> None:
+    """Stand-ins write CANARY into every such field of theirs."""
+    result = run(connected, name, case.calls[name](12), customer=1)
+
+    assert "CANARY" not in json.dumps(result.structured)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_list_of_clients_names_each_once(case: Case, connected: ConnectedWorld) -> None:
+    """What mappings are suggested from. It is no tool: nobody but the broker asks for it."""
+    secrets = SecretBundle(case.secret(connected.secret))
+    http = VendorHttp(settings.VENDOR_NETWORKS)
+
+    found = connector(case.connector).clients(Connection(connected.instance.settings, secrets, http, str(uuid4())))
+
+    assert found == [(case.external_id(client), EVERY_CLIENT[client]) for client in CLIENTS]
+
+
+def test_every_stand_in_has_secrets_to_lose() -> None:
+    for case in CASES.values():
+        folder = Path(inspect.getfile(import_module(case.module))).parent
+        assert "CANARY" in "".join(file.read_text() for file in folder.glob("stub*.py")), case.connector
 
 
 @named(TOOLS)
@@ -162,7 +194,7 @@ def test_a_fault_has_a_name_and_says_nothing_else(
 
     error = refused(connected, name, case.calls[name](12), customer=1)
 
-    assert error.code == FAULTS[mode]
+    assert error.code == case.faults.get(mode, FAULTS[mode])
     assert connected.secret not in str(error)
 
 
@@ -226,10 +258,10 @@ def test_an_undeclared_argument_is_refused_before_anything_is_sent(
 
 
 def test_what_a_tool_may_do_is_declared() -> None:
-    for connector in all_connectors():
-        for entry in connector.tools:
+    for vendor in all_connectors():
+        for entry in vendor.tools:
             assert entry.narrowing in {Narrowing.PARAMETER_AND_OWNER, Narrowing.PARENT, Narrowing.OWNER_ONLY}
-            assert entry.risk is Risk.READ or entry.guard or entry.creates, f"{connector.key}.{entry.name}"
+            assert entry.risk is Risk.READ or entry.guard or entry.creates, f"{vendor.key}.{entry.name}"
 
 
 def _leaves(value: Any) -> list[str]:

@@ -1,6 +1,7 @@
-from connectors.contract import Connection, Connector
+from connectors.contract import Client, Connection, Connector
 from connectors.errors import VendorError
 from connectors.pace import Rate
+from connectors.paging import clients_of
 from connectors.vendors.halopsa.client import HaloClient
 from connectors.vendors.halopsa.reads import READS
 from connectors.vendors.halopsa.writes import WRITES
@@ -13,6 +14,11 @@ def _health(connection: Connection) -> str:
     return "Signed in at the vendor."
 
 
+def _clients(connection: Connection) -> list[Client]:
+    client = HaloClient(connection)
+    return clients_of(lambda number, size: client.page("/Client", "clients", {}, number=number, size=size))
+
+
 HALOPSA = Connector(
     key="halopsa",
     name="HaloPSA",
@@ -22,6 +28,7 @@ HALOPSA = Connector(
     secret_fields=("client_secret",),
     tools=(*READS, *WRITES),
     health=_health,
+    clients=_clients,
     external_id_label="HaloPSA client id",
     owner_fields=frozenset(
         {"client_id", "client_ids", "site_id", "toplevel_id", "user_id", "id", "view_id", "list_id", "columns_id"}

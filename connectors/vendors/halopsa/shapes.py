@@ -89,7 +89,11 @@ LISTED_ASSET = Shape(
 ASSET = Shape(
     OWNER,
     (*LISTED_ASSET.fields, Field("notes", max_length=8000, description="Untrusted text.")),
-    (Nested("fields", Shape("", (Field("name", required=True), Field("value", max_length=500))), many=True),),
+    (
+        Nested(
+            "fields", Shape("", (Field("name", required=True), Field("value", max_length=500, label="name"))), many=True
+        ),
+    ),
 )
 USER = Shape(
     OWNER,

@@ -106,8 +106,11 @@ def assets(client: int) -> list[dict[str, Any]]:
             "site_name": f"Main office {mark}",
             "inactive": position % 7 == 0,
             "warranty_end": f"2027-0{1 + position % 9}-01T00:00:00",
-            "teamviewerpassword": f"tv-{client}-{position}",
-            "fields": [{"id": 1, "name": "CPU", "value": f"8 cores {mark}"}],
+            "teamviewerpassword": f"CANARY-{client}-{position}",
+            "fields": [
+                {"id": 1, "name": "CPU", "value": f"8 cores {mark}"},
+                {"id": 2, "name": "Local admin password", "value": f"CANARY-field-{client}"},
+            ],
         }
         for position in range(1, 13)
     ]

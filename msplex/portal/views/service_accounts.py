@@ -10,10 +10,10 @@ from django.views.decorators.http import require_POST
 from django_tables2 import RequestConfig
 
 from identity import services
-from identity.forms import AmendForm, RotateForm
+from identity.forms import AmendForm, ClientKeyForm, RotateForm
 from identity.models import ServiceAccount, ServiceAccountSecret
 from identity.permissions import Permission
-from identity.selectors import SECRETS_SHOWN, bindings, secrets_of
+from identity.selectors import KEYS_SHOWN, SECRETS_SHOWN, bindings, keys_of, secrets_of
 from identity.selectors import service_accounts as all_accounts
 from identity.web import requires
 from msplex.portal.answers import PAGE_ROWS, carry_out, mend, one, said_beside
@@ -99,6 +99,8 @@ def _secrets(found: ServiceAccount, *, may_manage: bool) -> dict[str, object]:
     current = next((each.prefix for each in secrets if each.state == ServiceAccountSecret.State.CURRENT), "")
     return {
         "secrets": secrets,
+        "keys": keys_of(found)[:KEYS_SHOWN],
+        "key_form": ClientKeyForm() if may_manage else None,
         "now": timezone.now(),
         "rotate_form": RotateForm(initial={"replaces": current}) if may_manage else None,
         "amend_form": AmendForm(account=found) if may_manage else None,

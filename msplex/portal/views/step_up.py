@@ -76,12 +76,9 @@ def step_up_passkey(request: PortalRequest) -> HttpResponseBase:
 
 
 def _about(request: PortalRequest, form: CodeForm) -> dict[str, object]:
-    return {
-        "form": form,
-        "waiting": look(request),
-        "has_passkeys": passkeys_of(request.user.pk).exists(),
-        "has_app": selectors.has_authenticator(request.user),
-    }
+    if not selectors.has_authenticator(request.user):
+        form.fields["code"].help_text = "One of your recovery codes."
+    return {"form": form, "waiting": look(request), "has_passkeys": passkeys_of(request.user.pk).exists()}
 
 
 def _session(request: HttpRequest) -> TenantSession:

@@ -1,0 +1,131 @@
+"""Which events raise an alert: one table. The alert is in the transaction of its event, or neither is (audit.services).
+
+What happens again while the alert is open is counted and not told anew; nothing that happened is left out of the count.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from audit.kinds import EventKind
+
+WINDOW = timedelta(minutes=10)  # in which what has a threshold must reach it
+DENIALS, WRONG_SECRETS = 5, 10
+LABEL = b"msplex/alert/v1\0"
+
+
+class AlertKind(StrEnum):
+    AGENT_CREDENTIAL_REUSED = "agent_credential_reused"
+    AUDIT_LAG = "audit_lag"
+    AUDIT_VERIFICATION = "audit_verification"
+    CREDENTIALS_EXPOSED = "credentials_exposed"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    REPEATED_DENIALS = "repeated_denials"
+    SECRET_REFUSED = "secret_refused"  # noqa: S105 -- the name of an alert
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105
+    SERVICE_ACCOUNT_LOCKED = "service_account_locked"
+    WRONG_CREDENTIALS = "wrong_credentials"
+
+
+class Severity(StrEnum):
+    HIGH = "high"  # owners and admins are told by e-mail at once
+    MEDIUM = "medium"
+
+
+class Per(StrEnum):
+    """What makes two events the same alert, beside its kind and the customer."""
+
+    ACTOR = "actor"
+    INSTANCE = "instance"
+    SUBJECT = "subject"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`threshold`: how many within WINDOW make an alert. `counts`: whether this one does, by its body."""
+
+    alert: AlertKind
+    severity: Severity
+    per: tuple[Per, ...]
+    threshold: int = 1
+    counts: Callable[[Mapping[str, Any]], bool] = lambda _: True
+
+
+# Refusals that tell a well-behaved caller to wait, to ask a person, or to say more precisely what it wants.
+_NO_DENIAL = frozenset({
+    "approval_required", "audit_unavailable", "busy", "customer_required", "invalid_arguments", "rate_limited",
+    "unavailable",
+})  # fmt: skip
+
+
+def _is_denial(body: Mapping[str, Any]) -> bool:
+    return body.get("code") not in _NO_DENIAL
+
+
+def _is_emergency(body: Mapping[str, Any]) -> bool:
+    return "change_at_vendor_until" in body
+
+
+RULES: dict[EventKind, Rule] = {
+    EventKind.AGENT_CREDENTIAL_REUSED: Rule(AlertKind.AGENT_CREDENTIAL_REUSED, Severity.HIGH, (Per.SUBJECT,)),
+    EventKind.CALL_REFUSED: Rule(
+        AlertKind.REPEATED_DENIALS, Severity.MEDIUM, (Per.ACTOR, Per.TOOL), DENIALS, _is_denial
+    ),
+    EventKind.CALL_UNKNOWN: Rule(AlertKind.OUTCOME_UNKNOWN, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.CREDENTIAL_REFUSED: Rule(AlertKind.SECRET_REFUSED, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.CREDENTIAL_SET_ASIDE: Rule(AlertKind.SECRET_UNREADABLE, Severity.HIGH, (Per.SUBJECT,)),
+    EventKind.CREDENTIALS_REKEYED: Rule(AlertKind.CREDENTIALS_EXPOSED, Severity.HIGH, (), counts=_is_emergency),
+    EventKind.SERVICE_ACCOUNT_LOCKED: Rule(AlertKind.SERVICE_ACCOUNT_LOCKED, Severity.HIGH, (Per.SUBJECT,)),
+    EventKind.SIGN_IN_FAILED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
+    EventKind.TOKEN_REFUSED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
+}
+
+
+def rule_for(kind: EventKind, body: Mapping[str, Any]) -> Rule | None:
+    rule = RULES.get(kind)
+    return rule if rule and rule.counts(body) else None
+
+
+def key_of(rule: Rule, customer: UUID | None, about: Mapping[Per, object]) -> bytes:
+    """The same for what is one alert. Opaque, because whoever records one may not see whom others are about."""
+    parts = [rule.alert.value, str(customer or ""), *(f"{per}={about[per]}" for per in rule.per)]
+    return hashlib.sha256(LABEL + "\0".join(parts).encode()).digest()
+
+
+HEADLINES = {
+    AlertKind.AGENT_CREDENTIAL_REUSED: "An agent's credential was used twice",
+    AlertKind.AUDIT_LAG: "The audit log is not sealed in time",
+    AlertKind.AUDIT_VERIFICATION: "The audit log does not verify",
+    AlertKind.CREDENTIALS_EXPOSED: "Credentials have to be changed at their vendors",
+    AlertKind.OUTCOME_UNKNOWN: "The outcome of a call is unknown",
+    AlertKind.REPEATED_DENIALS: "Calls are refused again and again",
+    AlertKind.SECRET_REFUSED: "The opening of a credential was refused",
+    AlertKind.SECRET_UNREADABLE: "A stored credential cannot be read",
+    AlertKind.SERVICE_ACCOUNT_LOCKED: "A service account was locked",
+    AlertKind.WRONG_CREDENTIALS: "Wrong credentials are given again and again",
+}
+REMEDIES = {
+    AlertKind.AGENT_CREDENTIAL_REUSED: "Somebody else may have a copy. The agent was disconnected: ask its person, and"
+    " let them connect it again.",
+    AlertKind.AUDIT_LAG: "Risky actions wait until it is. Look at the sealer process and its log.",
+    AlertKind.AUDIT_VERIFICATION: "Records may have been changed or removed outside of MSPlex. Keep the database as it"
+    " is, run the check of the log, and ask whoever has access to the database.",
+    AlertKind.CREDENTIALS_EXPOSED: "The deployment's operators say that a key may have leaked. Make new credentials at"
+    " each vendor and enter them; the list of them has the deadline.",
+    AlertKind.OUTCOME_UNKNOWN: "It may or may not have reached the vendor. Look there, then resume the connection's"
+    " risky tools.",
+    AlertKind.REPEATED_DENIALS: "An agent is set up wrongly, or tries what it may not. The refusals name the gate.",
+    AlertKind.SECRET_REFUSED: "The stored credential is not what was stored, or not for this place. Enter it again, and"
+    " ask who changed it.",
+    AlertKind.SECRET_UNREADABLE: "It was set aside while keys were replaced, and the connection stands still. Enter it"
+    " again.",
+    AlertKind.SERVICE_ACCOUNT_LOCKED: "A secret that had been replaced was used. Find out who still has it, then enable"
+    " the account.",
+    AlertKind.WRONG_CREDENTIALS: "An automation has an old secret, or somebody is guessing. The events name the"
+    " address.",
+}

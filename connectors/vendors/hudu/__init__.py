@@ -1,0 +1,1 @@
+"""Hudu: the documentation of a service provider's clients."""
