@@ -59,7 +59,7 @@ class Rule:
 # Refusals that tell a well-behaved caller to wait, to ask a person, or to say more precisely what it wants.
 _NO_DENIAL = frozenset({
     "approval_required", "audit_unavailable", "busy", "customer_required", "invalid_arguments", "rate_limited",
-    "unavailable",
+    "risky_tools_paused", "unavailable",
 })  # fmt: skip
 
 
@@ -71,8 +71,13 @@ def _is_emergency(body: Mapping[str, Any]) -> bool:
     return "change_at_vendor_until" in body
 
 
+_UNTRUE = Rule(AlertKind.AUDIT_VERIFICATION, Severity.HIGH, ())
 RULES: dict[EventKind, Rule] = {
     EventKind.AGENT_CREDENTIAL_REUSED: Rule(AlertKind.AGENT_CREDENTIAL_REUSED, Severity.HIGH, (Per.SUBJECT,)),
+    EventKind.AUDIT_CHECK_FAILED: _UNTRUE,
+    EventKind.AUDIT_LOG_REFUSED: _UNTRUE,
+    EventKind.AUDIT_RECORDS_MISSING: _UNTRUE,
+    EventKind.AUDIT_RECORD_REFUSED: _UNTRUE,
     EventKind.CALL_REFUSED: Rule(
         AlertKind.REPEATED_DENIALS, Severity.MEDIUM, (Per.ACTOR, Per.TOOL), DENIALS, _is_denial
     ),

@@ -1,4 +1,4 @@
-from tenants.errors import Unavailable
+from tenants.errors import NotFound, Unavailable
 
 
 class AuditUnavailable(Unavailable):
@@ -8,6 +8,22 @@ class AuditUnavailable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The audit log cannot be written, so nothing was done. Try again in a moment.")
+
+
+class NotSealed(NotFound):
+    """It is recorded, and will be in the tree in a moment."""
+
+    default_code = "not_sealed"
+
+    def __init__(self) -> None:
+        super().__init__("That is in no signed checkpoint yet. Try again in a moment.")
+
+
+class NoSuchTree(NotFound):
+    default_code = "no_such_tree"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such tree: nothing was sealed in it.")
 
 
 class PdfUnavailable(Unavailable):

@@ -71,6 +71,98 @@ class Event(TenantModel):
         return {name: value for name, value in told.items() if name != "salt"}
 
 
+class Epoch(TenantModel):
+    """One tree of the tenant. A new one begins where the last cannot go on, such as after a restore from a backup.
+
+    `origin` is the name of the tree in its checkpoints; `event_id` is the event that must be its first leaf.
+    """
+
+    number = models.IntegerField()
+    origin = models.CharField(max_length=255)
+    event_id = models.UUIDField(null=True)
+    opened_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "number"], name="audit_epoch_number")]
+
+    def __str__(self) -> str:
+        return self.origin
+
+
+class Leaf(TenantModel):
+    """Where an event is in the tree: its id is the event's. `k` counts the customer's events, or those without one."""
+
+    epoch = models.IntegerField()
+    index = models.BigIntegerField()
+    customer_id = models.UUIDField(null=True)
+    k = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "epoch", "index"], name="audit_leaf_index"),
+            models.UniqueConstraint(
+                fields=["tenant_id", "epoch", "customer_id", "k"], name="audit_leaf_k", nulls_distinct=False
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.epoch}/{self.index}"
+
+
+class Tile(TenantModel):
+    """A whole tile of 256 hashes (c2sp.org/tlog-tiles), with the root over them; level 1 is that of 256 leaves."""
+
+    epoch = models.IntegerField()
+    level = models.SmallIntegerField()
+    number = models.BigIntegerField()
+    hashes = models.BinaryField()
+    root = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "epoch", "level", "number"], name="audit_tile_place")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.epoch}/{self.level}/{self.number}"
+
+
+class Checkpoint(TenantModel):
+    """What the tree was at a size. Committed first, then signed.
+
+    `leaves`: the hashes that it added to the last tile of level 0; those of whole tiles stand there.
+    """
+
+    epoch = models.IntegerField()
+    size = models.BigIntegerField()
+    root = models.BinaryField()
+    leaves = models.BinaryField()
+    sealed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "epoch", "size"], name="audit_checkpoint_size")]
+
+    def __str__(self) -> str:
+        return f"{self.epoch}/{self.size}"
+
+
+class CheckpointSignature(TenantModel):
+    """`key` is the public half (Ed25519, 32 bytes) of the log key that made `value`."""
+
+    epoch = models.IntegerField()
+    size = models.BigIntegerField()
+    key = models.BinaryField()
+    value = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "epoch", "size", "key"], name="audit_signature_key")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.epoch}/{self.size}"
+
+
 class Alert(TenantModel):
     """Something that a person has to look at. What happens again while it is open is counted (AlertHit)."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from audit.actors import CallRef, system
 from audit.kinds import EventKind
 from audit.services import queue_record
+from audit.waiting import await_seal
 from connectors.keeping import UNREADABLE, Whose
 from connectors.keyring import Purpose, ring
 from connectors.models import AdoptedSecret, ConnectorInstance, SealedSecret
@@ -48,8 +49,11 @@ def adopt(instance: ConnectorInstance) -> str:
             return "record_forged"
     if stored is None:
         return "unknown"
-    trouble = _trouble(stored, record)
-    return trouble or _take_over(stored, instance, context)
+    if trouble := _trouble(stored, record):
+        return trouble
+    if record:
+        await_seal([record.event])  # the sealer has believed it too, and nobody can take it out again
+    return _take_over(stored, instance, context)
 
 
 def _trouble(stored: SealedSecret, record: StoredRecord | None) -> str:

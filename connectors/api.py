@@ -13,6 +13,7 @@ from audit.actors import Actor
 from connectors import services
 from connectors.filters import CallFilter
 from connectors.models import ConnectorInstance, ToolCall
+from connectors.pauses import resume_risky_tools
 from connectors.selectors import Offer, catalogue, instances_with_credentials, mappings, tool_calls
 from connectors.serializers import (
     ConfigurationIn,
@@ -21,6 +22,7 @@ from connectors.serializers import (
     MappingIn,
     MappingOut,
     OfferOut,
+    ResumeIn,
     ToolCallOut,
 )
 from identity.permissions import Permission
@@ -85,11 +87,12 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
         "check": Permission.CONNECTORS_INSTANCE_MANAGE,
         "activate": Permission.CONNECTORS_INSTANCE_MANAGE,
         "deactivate": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "resume": Permission.CONNECTORS_INSTANCE_MANAGE,
         "mappings": Permission.CONNECTORS_INSTANCE_READ,
         "map": Permission.CONNECTORS_INSTANCE_MANAGE,
         "unmap": Permission.CONNECTORS_INSTANCE_MANAGE,
     }
-    recent_mfa_actions = frozenset({"configure"})
+    recent_mfa_actions = frozenset({"configure", "resume"})
 
     def get_queryset(self) -> QuerySet[ConnectorInstance]:
         return instances_with_credentials()
@@ -130,6 +133,14 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     @action(detail=True, methods=["post"])
     def deactivate(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
         return self._shown(services.deactivate_instance(self.get_object(), by=self.actor))
+
+    @extend_schema(request=ResumeIn, responses=InstanceOut)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        instance = self.get_object()
+        terms = _input(ResumeIn(data=request.data))
+        resume_risky_tools(instance, **terms, by=self.actor)
+        return self._shown(instance)
 
     @extend_schema(responses=MappingOut(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None)

@@ -17,6 +17,7 @@ from django.conf import settings
 from audit.actors import Actor, CallRef
 from audit.kinds import EventKind
 from audit.services import queue_record
+from audit.waiting import await_seal
 from connectors.adoption import adopt
 from connectors.errors import SecretRefused
 from connectors.keeping import Whose, opened, trouble_with
@@ -56,15 +57,16 @@ class Opened:
 def open_secret(instance: ConnectorInstance, purpose: Purpose) -> Iterator[Opened]:
     """The instance's current credential until the block ends, then it is wiped.
 
-    Not inside a transaction: the record of it is one, committed before anything is opened.
+    Not inside a transaction: the record of it is one, committed and sealed before anything is opened.
     """
     _check_process()
     found = _begun(instance, purpose)
     if found.trouble == NOT_ADOPTED:
         found.trouble = adopt(instance)
         found = found if found.trouble else _begun(instance, purpose)
-    if found.trouble or not found.credential or not found.adopted:
+    if found.trouble or not found.credential or not found.adopted or not found.intent:
         _refuse(instance, found, purpose)
+    await_seal([found.intent])
     bundle = _unsealed(found.adopted, found.credential, instance)
     if isinstance(bundle, str):
         found.trouble = bundle
@@ -80,6 +82,7 @@ class _Found:
     credential: Credential | None
     adopted: AdoptedSecret | None
     trouble: str
+    intent: UUID | None = None
 
 
 def _check_process() -> None:
@@ -96,7 +99,9 @@ def _begun(instance: ConnectorInstance, purpose: Purpose) -> _Found:
         found.trouble = found.trouble or _trouble(found, asked, instance)
         if not found.trouble:
             event = _event(instance, found, purpose)
-            queue_record(db, EventKind.CREDENTIAL_OPENED, **event, result="ok").confirm()
+            queued = queue_record(db, EventKind.CREDENTIAL_OPENED, **event, result="ok")
+            queued.confirm()
+            found.intent = queued.id
     return found
 
 

@@ -1,13 +1,19 @@
 """Every connector of this release, listed by hand."""
 
 from connectors.contract import Connector, Narrowing, Risk, Tier, Tool
+from connectors.vendors.connectwise.connector import CONNECTWISE
 from connectors.vendors.halopsa.connector import HALOPSA
 from connectors.vendors.hudu.connector import HUDU
 from tenants.errors import NotFound
 
 __all__ = ["Connector", "Narrowing", "Risk", "Tier", "Tool", "all_connectors", "connector", "find", "tool"]
 
-_CONNECTORS = {entry.key: entry for entry in (HALOPSA, HUDU)}
+_ENTRIES = (
+    HALOPSA,
+    CONNECTWISE,
+    HUDU,
+)
+_CONNECTORS = {entry.key: entry for entry in _ENTRIES}
 
 
 def all_connectors() -> tuple[Connector, ...]:

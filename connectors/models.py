@@ -1,6 +1,7 @@
 """A tenant's connections to vendors, whom they serve, and every call that was made or refused."""
 
 from django.db import models
+from django.db.models import Q
 
 from audit.actors import Actor, ActorKind, CallRef
 from tenants.isolation.models import TenantKey, TenantModel
@@ -199,3 +200,28 @@ class ToolCall(TenantModel):
     @property
     def ref(self) -> CallRef:
         return CallRef(self.id, self.instance_id, self.tool)
+
+
+class Pause(TenantModel):
+    """A call of this connection has an unknown outcome: until a person has looked, its risky tools do not run.
+
+    One for each such call, so that whoever resumes lifts those they saw, and no other.
+    """
+
+    instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="pauses")
+    call_id = models.UUIDField()
+    tool = models.CharField(max_length=128)
+    created_at = models.DateTimeField(auto_now_add=True)
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["tenant_id", "instance", "id"], name="connectors_pause_open", condition=Q(lifted_at=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool} of {self.instance_id}"

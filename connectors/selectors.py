@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from connectors.catalogue import all_connectors
@@ -15,6 +15,7 @@ from connectors.models import (
     ConnectorInstance,
     Credential,
     CustomerMapping,
+    Pause,
     SealedSecret,
     ToolCall,
 )
@@ -43,6 +44,7 @@ class CallToRun:
     call: ToolCall
     instance: ConnectorInstance
     mapping: CustomerMapping
+    paused: bool = False  # its risky tools (connectors.pauses)
 
 
 def catalogue(now: datetime) -> list[Offer]:
@@ -62,7 +64,9 @@ def instances() -> QuerySet[ConnectorInstance]:
 
 
 def instances_with_credentials() -> QuerySet[ConnectorInstance]:
-    return instances().prefetch_related("credentials")
+    """And with the pauses that hold, newest first."""
+    pauses = Prefetch("pauses", Pause.objects.filter(lifted_at=None).order_by("-id"))
+    return instances().prefetch_related("credentials", pauses)
 
 
 def instance_by_slug(slug: str) -> ConnectorInstance | None:
@@ -137,7 +141,9 @@ def tool_calls() -> QuerySet[ToolCall]:
 
 
 _NEEDED = (
-    f"SELECT {columns(ConnectorInstance, 'i')}, {columns(CustomerMapping, 'm')} FROM connectors_toolcall c"  # noqa: S608
+    f"SELECT {columns(ConnectorInstance, 'i')}, {columns(CustomerMapping, 'm')}, EXISTS (SELECT FROM connectors_pause p"  # noqa: S608
+    " WHERE p.tenant_id = c.tenant_id AND p.instance_id = c.instance_id AND p.lifted_at IS NULL)"
+    " FROM connectors_toolcall c"
     " JOIN connectors_connectorinstance i ON i.tenant_id = c.tenant_id AND i.id = c.instance_id"
     " JOIN connectors_customermapping m"
     " ON m.tenant_id = c.tenant_id AND m.instance_id = c.instance_id AND m.customer_id = c.customer_id"
@@ -153,4 +159,4 @@ def ask_what_is_needed(db: Signed, call_id: UUID) -> Any:
 def call_to_run(call: ToolCall, needed: Any) -> CallToRun | None:
     """A call with all that running it needs; None if any of it is missing or out of scope."""
     row = one(needed)
-    return CallToRun(call, *split(row, ConnectorInstance, CustomerMapping)) if row else None
+    return CallToRun(call, *split(row[:-1], ConnectorInstance, CustomerMapping), bool(row[-1])) if row else None

@@ -4,7 +4,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from connectors.contract import Connector
-from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
+from connectors.models import ConnectorInstance, CustomerMapping, Pause, ToolCall
 from connectors.readiness import Readiness, readiness
 from connectors.selectors import Offer
 from identity.api_fields import Text
@@ -71,20 +71,44 @@ class ReadinessOut(serializers.Serializer[Readiness]):
     missing = serializers.ListField(child=serializers.CharField())
 
 
+class PauseOut(serializers.ModelSerializer[Pause]):
+    call = serializers.UUIDField(source="call_id")
+
+    class Meta:
+        model = Pause
+        fields = ("id", "call", "tool", "created_at")
+
+
+class ResumeIn(serializers.Serializer[Any]):
+    through = serializers.UUIDField(help_text="The newest pause that was looked at.")
+    reason = serializers.CharField(max_length=1000, help_text="What was found at the vendor.")
+
+
 class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
     settings = serializers.SerializerMethodField(help_text="Null for those who may not manage connections.")
     credential = serializers.SerializerMethodField()
     readiness = serializers.SerializerMethodField()
+    paused = serializers.SerializerMethodField(help_text="Its risky tools wait until a person has looked.")
+    pauses = serializers.SerializerMethodField(
+        help_text="Newest first, one for each call whose outcome is unknown. Null for those who may not manage it."
+    )
 
     class Meta:
         model = ConnectorInstance
         fields = (
-            "id", "connector", "slug", "name", "state", "settings", "credential", "readiness", "configured_at",
-            "activated_at", "health", "health_detail", "health_checked_at", "check_asked_at",
+            "id", "connector", "slug", "name", "state", "settings", "credential", "readiness", "paused", "pauses",
+            "configured_at", "activated_at", "health", "health_detail", "health_checked_at", "check_asked_at",
         )  # fmt: skip
 
     def get_settings(self, instance: ConnectorInstance) -> dict[str, Any] | None:
         return instance.settings if self.context["manages"] else None
+
+    def get_paused(self, instance: ConnectorInstance) -> bool:
+        return bool(instance.pauses.all())
+
+    @extend_schema_field(PauseOut(many=True))
+    def get_pauses(self, instance: ConnectorInstance) -> Any:
+        return PauseOut(instance.pauses.all(), many=True).data if self.context["manages"] else None
 
     @extend_schema_field(CredentialOut)
     def get_credential(self, instance: ConnectorInstance) -> Any:

@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.pagination import CursorPagination
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from audit.lag import require_sealing
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from identity.step_up import check_recent
@@ -63,6 +64,8 @@ class DeclaredPermission(BasePermission):
             raise exceptions.PermissionDenied(f"This needs the permission {permission}.", code="permission_missing")
         if action in getattr(view, "recent_mfa_actions", ()):
             check_recent(principal)
+        if request.method not in SAFE_METHODS:
+            require_sealing()
         return True
 
 

@@ -98,6 +98,10 @@ SURFACES = (
         why_unconfirmed="Daily operations: no credential and nobody's rights change.",
     ),
     Surface(
+        "Connectors", "Resume a connection's risky tools, when the outcome of a call was unknown", SETS_UP,
+        confirmed=("connector_resume", "connector-instance.resume"),
+    ),
+    Surface(
         "Connectors", "Store a connection's settings and credential", SETS_UP,
         confirmed=("connector_configure", "connector-instance.configure"),
     ),
@@ -110,6 +114,7 @@ SURFACES = (
         reads=(
             "audit", "audit_event", "audit_trace",
             "audit-event.list", "audit-event.retrieve", "audit-event.trace",
+            "audit-log.list", "audit-log.checkpoint", "audit-log.inclusion", "audit-log.consistency", "audit-log.tile",
         ),
     ),
     Surface(

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 
+from audit.lag import require_sealing
 from identity.errors import PermissionMissing
 from identity.interrupted import keep
 from identity.permissions import Permission
@@ -55,6 +56,8 @@ def requires(
                 return _refuse(request)
             if not principal.allows(permission):
                 raise PermissionMissing(permission)
+            if request.method not in SAFE:
+                require_sealing()
             if recent_mfa and (secret or request.method not in SAFE) and not is_recent(principal):
                 return confirm_first(request, unkept)
             return view(request, *args, **kwargs)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import beat_init, worker_init
 from django.conf import settings
 from django.db import connection
@@ -20,6 +21,11 @@ app.conf.update(settings.CELERY)
 app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
+    "audit.check_logs": {
+        "task": "audit.check_logs",
+        "schedule": crontab(hour=3, minute=17),
+        "options": {"queue": "worker"},
+    },
     "audit.sweep_alerts": {
         "task": "audit.sweep_alerts",
         "schedule": 60.0,

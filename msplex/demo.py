@@ -208,11 +208,12 @@ def code_of(secret: str, *, steps_ago: int = 0) -> str:
 
 
 def _accounts(owner: User, customers: list[Customer], by: Actor) -> Iterator[dict[str, Any]]:
-    scopes: list[tuple[str, list[Customer]]] = [("Dispatch agent", [])]
-    scopes += [(f"{customer.name} agent", [customer]) for customer in customers[:1]]
-    for name, scope in scopes:
+    scopes: list[tuple[str, Role, list[Customer]]] = [("Dispatch agent", Role.OPERATOR, [])]
+    scopes += [(f"{customer.name} agent", Role.OPERATOR, [customer]) for customer in customers[:1]]
+    scopes.append(("Auditor", Role.VIEWER, []))
+    for name, role, scope in scopes:
         _account, client_id, secret = create_service_account(
-            name=name, purpose="Demo", owner=owner, role=Role.OPERATOR, customers=scope, by=by
+            name=name, purpose="Demo", owner=owner, role=role, customers=scope, by=by
         )
         yield {
             "name": name,

@@ -38,7 +38,9 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(case_sensitive=False, extra="ignore", hide_input_in_errors=True)
 
-    msplex_process: Literal["portal", "gateway", "worker", "broker", "beat", "provider", "command"] = "command"
+    msplex_process: Literal["portal", "gateway", "worker", "broker", "sealer", "beat", "provider", "command"] = (
+        "command"
+    )
     msplex_env: Literal["production", "demo", "test"] = "production"
     database_url: str = ""
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -63,6 +65,8 @@ class Environment(BaseSettings):
     msplex_sealing_suite: Literal["x25519", "hybrid"] = "x25519"
     msplex_storage_key_days: Annotated[int, Field(ge=1, le=3650)] = 90
     msplex_record_key: Keys = ()
+    msplex_log_signing_key: str = Field(default="", repr=False)
+    msplex_sealer_dir: str = ""
     msplex_webauthn_rp_id: str = ""
 
 

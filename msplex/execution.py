@@ -25,6 +25,7 @@ from connectors.errors import MESSAGES, ExecutionError
 from connectors.exchanges import Exchange, as_facts
 from connectors.execution import execute
 from connectors.models import ConnectorInstance, ToolCall
+from connectors.pauses import is_risky, pause_for
 from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
 from msplex import replies
 from msplex.decision.verdicts import Code, Gate, Verdict
@@ -36,6 +37,7 @@ START_WITHIN = timedelta(seconds=60)  # by then the caller has been told that it
 LOST_AFTER = timedelta(minutes=5)  # longer than the hardest time limit of a task
 MESSAGE_UNKNOWN = "The call may or may not have reached the vendor. Look there before you try again."
 MESSAGE_EXPIRED = "The call waited too long for the broker and was not sent. Try again in a moment."
+MESSAGE_PAUSED = "The outcome of another call became unknown, so nothing was sent. A person has to look first."
 MESSAGE_NOT_READY = "The connector instance is not active any more, so nothing was sent."
 
 
@@ -103,6 +105,8 @@ def _cannot_run(call: ToolCall, job: CallToRun | None) -> Outcome | None:
         return Outcome(ToolCall.State.FAILED, Code.BUSY, MESSAGE_EXPIRED, retryable=True)
     if job is None or job.instance.state != ConnectorInstance.State.ACTIVE:
         return Outcome(ToolCall.State.FAILED, Code.INSTANCE_NOT_READY, MESSAGE_NOT_READY)
+    if job.paused and is_risky(call.connector, call.tool):
+        return Outcome(ToolCall.State.FAILED, Code.RISKY_TOOLS_PAUSED, MESSAGE_PAUSED, retryable=True)
     return None
 
 
@@ -162,7 +166,8 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
             event = _record(db, call, outcome)
             counted = meter_call(db, _usage(call, now)) if outcome.answered else None
             released = None if outcome.answered else release_call(db, call.connector, call.created_at)
-            _check(changed, event, counted, released)
+            paused = pause_for(db, call) if outcome.state == ToolCall.State.UNKNOWN and call.instance_id else None
+            _check(changed, event, counted, released, paused)
     except _Overtaken:
         return False
     return True
@@ -172,12 +177,14 @@ class _Overtaken(Exception):
     pass
 
 
-def _check(changed: Any, event: Queued, counted: Any, released: Any) -> None:
+def _check(changed: Any, event: Queued, counted: Any, released: Any, paused: Any) -> None:
     if one(changed) is None:
         raise _Overtaken
     event.confirm()
     if counted is not None and one(counted) is None:
         raise DatabaseError("The usage of the call was not written.")
+    if paused is not None and one(paused) is None:
+        raise DatabaseError("The pause of the connection was not written.")
     if released is not None:
         one(released)
 

@@ -18,6 +18,7 @@ ROLES = {
     Process.GATEWAY: "msplex_app",
     Process.WORKER: "msplex_worker",
     Process.BROKER: "msplex_broker",
+    Process.SEALER: "msplex_sealer",
     Process.PROVIDER: "msplex_provider",
 }
 _EVERYBODY = {"CONTEXT_KEY", "RECORD_KEY"}
@@ -26,6 +27,7 @@ KEYS = {
     Process.GATEWAY: _EVERYBODY | {"TOKEN_VERIFY_KEY"},
     Process.WORKER: _EVERYBODY,
     Process.BROKER: _EVERYBODY | {"BROKER_SIGNING_KEY", "BROKER_ROOT_KEY"},
+    Process.SEALER: _EVERYBODY | {"LOG_SIGNING_KEY"},
     Process.BEAT: set(),
     Process.PROVIDER: {"SECRET_KEY"},
 }
@@ -37,6 +39,7 @@ ALL_KEYS = {
     "BROKER_SIGNING_KEY",
     "BROKER_VERIFY_KEY",
     "BROKER_ROOT_KEY",
+    "LOG_SIGNING_KEY",
     "RECORD_KEY",
 }
 CONTEXT_KEY_BYTES = ROOT_KEY_BYTES = 32
@@ -59,11 +62,14 @@ def check_process() -> None:
     """For what serves or works; a command is held to less, because it may be the administrator's."""
     process = current_process()
     if process is Process.COMMAND:
-        raise StartRefused("MSPLEX_PROCESS must say which process this is: portal, gateway, worker, broker or beat.")
+        raise StartRefused(
+            "MSPLEX_PROCESS must say which process this is: portal, gateway, worker, broker, sealer or beat."
+        )
     problems = [
         *access_problems(),
         *key_problems(process),
         *(ring_problems() if process is Process.BROKER else ()),
+        *(memory_problems() if process is Process.SEALER else ()),
         *(passkey_problems() if process is Process.PORTAL and settings.PRODUCTION else ()),
         *(role_problems(process) if process in ROLES else ()),
     ]
@@ -101,6 +107,11 @@ def ring_problems() -> Iterator[str]:
         yield f"MSPLEX_BROKER_KEYRING: {directory} is not a directory that it may write to."
     elif directory.stat().st_mode & 0o077:
         yield f"MSPLEX_BROKER_KEYRING: {directory} is open to others; chmod 700."
+
+
+def memory_problems() -> Iterator[str]:
+    if not settings.SEALER_DIR:
+        yield "MSPLEX_SEALER_DIR is missing: where it remembers what it has signed; not on the database's volume."
 
 
 def passkey_problems() -> Iterator[str]:

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 
+from audit.lag import RISKY_STOP_SECONDS, lag_of_all
 from identity.web import public
 
 
@@ -15,9 +16,11 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
 @public("load balancers")
 def readyz(_request: HttpRequest) -> JsonResponse:
+    """Looking works while the log is not sealed, so that alone takes no process out of service."""
     parts = {"database": _database(), "redis": _redis()}
     ready = all(parts.values())
-    return JsonResponse({"status": "ok" if ready else "not ready", **parts}, status=200 if ready else 503)
+    said = {"status": "ok" if ready else "not ready", **parts, "sealer": parts["database"] and _sealer()}
+    return JsonResponse(said, status=200 if ready else 503)
 
 
 def _database() -> bool:
@@ -27,6 +30,11 @@ def _database() -> bool:
     except DatabaseError:
         return False
     return True
+
+
+def _sealer() -> bool:
+    """No event of any tenant waits for its seal for longer than risky calls are let through."""
+    return lag_of_all() < RISKY_STOP_SECONDS
 
 
 def _redis() -> bool:

@@ -31,6 +31,8 @@ BROKER_KEYRING = env.msplex_broker_keyring
 SEALING_SUITE = env.msplex_sealing_suite
 STORAGE_KEY_DAYS = env.msplex_storage_key_days
 RECORD_KEY = env.msplex_record_key
+LOG_SIGNING_KEY = env.msplex_log_signing_key
+SEALER_DIR = env.msplex_sealer_dir
 
 PUBLIC_URL = env.msplex_public_url.rstrip("/")
 GATEWAY_RESOURCE = env.msplex_gateway_url

@@ -1,4 +1,4 @@
-"""The gateway's tasks."""
+"""Tasks of the composition root: the gateway's, and the nightly check of the log."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -10,6 +10,8 @@ from tenants.directory import active_tenants
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
+
+CHECK_SECONDS = 6 * 3600
 
 
 @shared_task(name="gateway.run_call", process=Process.BROKER, bind=True)  # type: ignore[untyped-decorator]
@@ -29,3 +31,13 @@ def sweep_lost_calls() -> None:
     for tenant in tenants:
         with acting_for(Context(tenant)):
             give_up_lost_calls(datetime.now(UTC))
+
+
+@shared_task(  # type: ignore[untyped-decorator]
+    name="audit.check_logs", base=PlainTask, process=Process.WORKER, time_limit=CHECK_SECONDS
+)
+def check_logs() -> None:
+    """Started by beat, at night."""
+    from audit.nightly import check_every_log  # noqa: PLC0415 - what it needs is needed once a day
+
+    check_every_log()

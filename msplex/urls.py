@@ -8,15 +8,23 @@ from rest_framework.routers import SimpleRouter
 
 from identity.web import public
 from msplex.health import healthz, readyz
+from msplex.portal.api_log import log_keys_view
 
 router = SimpleRouter()
-for _module in ("identity.api", "connectors.api", "msplex.portal.api", "msplex.portal.api_audit"):
+for _module in (
+    "identity.api",
+    "connectors.api",
+    "msplex.portal.api",
+    "msplex.portal.api_audit",
+    "msplex.portal.api_log",
+):
     for _prefix, _viewset, _basename in import_module(_module).routes:
         router.register(_prefix, _viewset, basename=_basename)
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path(".well-known/msplex-log-keys.json", log_keys_view, name="log-keys"),
     path("api/v1/", include((router.urls, "api"))),
     path(
         "api/schema",

@@ -10,6 +10,7 @@ class Process(StrEnum):
     GATEWAY = "gateway"
     WORKER = "worker"
     BROKER = "broker"
+    SEALER = "sealer"
     BEAT = "beat"
     PROVIDER = "provider"
     COMMAND = "command"

@@ -9,6 +9,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -48,6 +49,7 @@ def _keys() -> dict[str, str]:
         "MSPLEX_BROKER_SIGNING_KEY": broker,
         "MSPLEX_BROKER_VERIFY_KEY": broker_public,
         "MSPLEX_BROKER_ROOT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "MSPLEX_LOG_SIGNING_KEY": _ed25519()[0],
         "MSPLEX_RECORD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
     }
 
@@ -112,8 +114,6 @@ def database_in_use(admin_url: str) -> str | None:
 
 def _make_template() -> None:
     """Once a run, by the process that starts the workers."""
-    import subprocess  # noqa: PLC0415
-
     from tenants.isolation import setup  # noqa: PLC0415
 
     setup.set_up(
@@ -183,6 +183,40 @@ def _publish_keys() -> None:
 
     with as_role("broker"):
         ensure_keys(datetime.now(UTC))
+
+
+def sealer_environment(directory: Path, database: str | None = None) -> dict[str, str]:
+    """What the sealer's process gets, for a database of the tests."""
+    keys = ("PATH", "LANG", "MSPLEX_CONTEXT_KEY", "MSPLEX_RECORD_KEY", "MSPLEX_LOG_SIGNING_KEY")
+    return {name: os.environ[name] for name in keys if name in os.environ} | {
+        "DATABASE_URL": role_url("msplex_sealer", database or os.environ["MSPLEX_TEST_DATABASE"]),
+        "MSPLEX_ENV": "test",
+        "MSPLEX_PROCESS": "sealer",
+        "MSPLEX_SEALER_DIR": str(directory),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def start_sealer(directory: Path, database: str | None = None) -> "subprocess.Popen[bytes]":
+    """It works when this returns."""
+    command = [sys.executable, "manage.py", "seal", "--skip-checks"]
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parent.parent, env=sealer_environment(directory, database), stdout=subprocess.PIPE
+    )
+    assert process.stdout
+    with process.stdout as said:
+        assert said.readline() == b"The sealer works.\n"
+    return process
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sealer(_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The worker's database is sealed, by a process as in a deployment: without it changes stop after a minute."""
+    process = start_sealer(tmp_path_factory.mktemp("sealer"))
+    yield
+    assert process.poll() is None
+    process.terminate()
+    process.wait(10)
 
 
 @pytest.fixture(autouse=True)

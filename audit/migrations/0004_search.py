@@ -13,7 +13,7 @@ COUNT = "counted, last_at"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0001_initial"),
+        ("audit", "0002_sealing"),
         ("tenants", "0002_tables"),
     ]
 

@@ -117,7 +117,7 @@ class Stub:
         if mode == "echo_key":
             canary = shown.removeprefix("Bearer ") if self.state.encoding == "token" else account.secret
             value = echoed(value, route, canary, self.state.encoding)
-        return Reply.json(value, status=route.status)
+        return Reply.json(value, status=route.status, headers=route.headers)
 
     def _control(self, command: str, body: bytes) -> Reply:
         state, given = self.state, json.loads(body or b"{}")

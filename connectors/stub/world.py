@@ -110,6 +110,7 @@ class Route:
     owner: str = ""
     mixed: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
     is_open: bool = False
     is_sign_in: bool = False
 

@@ -142,6 +142,13 @@ def verify_instance_readiness(attempt: Attempt) -> Refusal | None:
             f"{offered.instance.name} is not ready; missing: {', '.join(map(str, missing))}.",
             retryable=True,
         )
+    if offered.instance.id in attempt.snapshot.paused and offered.tool.risk is not Risk.READ:
+        return Refusal(
+            Code.RISKY_TOOLS_PAUSED,
+            f"{offered.instance.name} changes nothing for now: the outcome of a call is unknown. Someone who sets up"
+            " connections looks at the vendor and resumes it in the portal, under Connectors.",
+            retryable=True,
+        )
     return None
 
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from approvals.models import ApprovalPolicy
 from connectors import catalogue
 from connectors.contract import Connector, Tool
-from connectors.models import ConnectorInstance, CustomerMapping
+from connectors.models import ConnectorInstance, CustomerMapping, Pause
 from tenants.isolation.context import Context, acting_for, current
 from tenants.models import Customer, Entitlement, Subscription, Tenant
 from tenants.selectors import revision
@@ -40,6 +40,7 @@ class Snapshot:
     customers: Mapping[UUID, Customer]
     mapped: frozenset[tuple[UUID, UUID]]  # (instance, customer)
     approval_policies: Mapping[tuple[str, str], bool]  # (risk, tool) -> required
+    paused: frozenset[UUID] = frozenset()  # instances whose risky tools wait for a person
 
     @cached_property
     def tools(self) -> Mapping[str, OfferedTool]:
@@ -136,5 +137,6 @@ def _load(number: int) -> Snapshot:
         instances=tuple(ConnectorInstance.objects.order_by("slug")),
         customers={customer.id: customer for customer in Customer.objects.order_by("key")},
         mapped=frozenset(CustomerMapping.objects.values_list("instance_id", "customer_id")),
+        paused=frozenset(Pause.objects.filter(lifted_at=None).values_list("instance_id", flat=True)),
         approval_policies={(p.risk, p.tool): p.required for p in ApprovalPolicy.objects.all()},
     )

@@ -47,6 +47,7 @@ class Code(StrEnum):
     PRINCIPAL_REFUSED = "principal_refused"
     QUOTA_EXHAUSTED = "quota_exhausted"
     RATE_LIMITED = "rate_limited"
+    RISKY_TOOLS_PAUSED = "risky_tools_paused"
     SUBSCRIPTION_INACTIVE = "subscription_inactive"
     TENANT_SUSPENDED = "tenant_suspended"
     UNAVAILABLE = "unavailable"

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from audit.lag import ask_lag, lag_of
 from billing.selectors import ask_calls_used, calls_used_of
 from identity.errors import PrincipalRefused, TokenRefused
 from identity.principals import ActingPrincipal
@@ -40,16 +41,17 @@ class Seen:
     principal: ActingPrincipal | None
     snapshot: Snapshot
     used: Mapping[str, int]  # connector -> calls of this month
+    lag: float = 0.0  # seconds for which the oldest event of the tenant has waited for its seal
 
 
 def see(caller: Caller) -> Seen:
     narrowest = narrowest_of(caller)
     with acting_for(narrowest), signed_transaction(narrowest) as db:
         holder, revision, used = ask_principal(db, caller.claims.principal_id), ask_revision(db), ask_calls_used(db)
-        agent = _ask_agent(db, caller.claims)
+        agent, lag = _ask_agent(db, caller.claims), ask_lag(db)
     principal = _principal(caller, holder.fetchall(), agent.fetchone() if agent else None)
     context = dataclasses.replace(narrowest, customers=principal.scope()) if principal else narrowest
-    return Seen(context, principal, snapshot_at(context, revision_of(revision)), calls_used_of(used))
+    return Seen(context, principal, snapshot_at(context, revision_of(revision)), calls_used_of(used), lag_of(lag))
 
 
 def narrowest_of(caller: Caller) -> Context:

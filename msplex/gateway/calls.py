@@ -15,6 +15,8 @@ from redis.exceptions import RedisError
 
 from approvals.services import request_approval
 from audit.errors import AuditUnavailable
+from audit.lag import ALL_STOP_SECONDS, RISKY_STOP_SECONDS
+from connectors.contract import Risk
 from connectors.models import ToolCall
 from msplex import rates
 from msplex.decision.decide import decide, listed, why_nothing
@@ -30,6 +32,9 @@ from tenants.isolation.context import acting_for
 logger = logging.getLogger(__name__)
 NO_DATABASE = Refusal(Code.UNAVAILABLE, "The database does not answer, so nothing was done. Try again.", True, 2)
 NO_QUEUE = Refusal(Code.BUSY, "The queue does not answer, so nothing was sent. Try again in a moment.", True, 5)
+NOT_SEALED = Refusal(
+    Code.AUDIT_UNAVAILABLE, "The audit log is not being sealed, so nothing was done. Try again in a moment.", True, 10
+)
 NAME_LENGTH = 128
 CUSTOMER = "customer"  # the argument that names one; the tools themselves have no such argument
 
@@ -111,10 +116,19 @@ def _decide(seen: Seen, request: Request, wait: int | None) -> Decision:
     offered = seen.snapshot.tools.get(request.tool)
     used = seen.used.get(offered.connector.key, 0) if offered else 0
     decision = decide(seen.snapshot, seen.principal, request, usage=Usage(used, wait))
+    if decision.refusal is None and _unsealed(decision, seen.lag):
+        return decision.refused_at(Gate.DISPATCH, NOT_SEALED)
     if decision.refusal is None:
         pace.remember(seen.context.tenant, request.tool, decision.resolved.entitlement)
         return decision.passed(Gate.DISPATCH, "recorded before it was queued")
     return decision
+
+
+def _unsealed(decision: Decision, lag: float) -> bool:
+    """The log falls behind: what changes something stops at once, what reads after a while."""
+    tool = decision.resolved.tool
+    risky = tool is None or tool.risk is not Risk.READ
+    return lag > (RISKY_STOP_SECONDS if risky else ALL_STOP_SECONDS)
 
 
 def _written(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> Decision:

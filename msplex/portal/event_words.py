@@ -35,6 +35,7 @@ WORDS: dict[str, str] = {
     EventKind.INSTANCE_CREATED: "Connection begun",
     EventKind.INSTANCE_DEACTIVATED: "Connection deactivated",
     EventKind.INSTANCE_HEALTH_CHANGED: "Connection's health changed",
+    EventKind.INSTANCE_RESUMED: "Connection's risky tools resumed",
     EventKind.INVITATION_ACCEPTED: "Invitation accepted",
     EventKind.INVITATION_CREATED: "Invitation sent",
     EventKind.INVITATION_RESENT: "Invitation sent again",

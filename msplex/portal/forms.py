@@ -25,6 +25,11 @@ class CustomerForm(forms.Form):
     )
 
 
+class ResumeForm(forms.Form):
+    through = forms.UUIDField()
+    reason = forms.CharField(max_length=1000)
+
+
 class _Customers(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic when it runs
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(queryset=Customer.objects, **kwargs)

@@ -60,6 +60,11 @@ class Home:
         """The broker's. Where it matters: on another volume than the database, and in no backup of it."""
         return self._mine("keyring")
 
+    @property
+    def sealer(self) -> Path:
+        """What the sealer remembers. Where it matters: on another volume than the database."""
+        return self._mine("sealer")
+
     @cached_property
     def account(self) -> Account:
         return server_account()

@@ -29,6 +29,7 @@ class Keys:
         self._once("MSPLEX_SECRET_KEY", secrets.token_urlsafe(64))
         self._once("MSPLEX_CONTEXT_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_RECORD_KEY", _text(secrets.token_bytes(32)))
+        self._once("MSPLEX_LOG_SIGNING_KEY", new_key())
         self._once("MSPLEX_TOKEN_SIGNING_KEY", new_key())
         self._once("MSPLEX_BROKER_SIGNING_KEY", new_key())
         self._once("MSPLEX_BROKER_ROOT_KEY", _text(secrets.token_bytes(32)))

@@ -80,6 +80,13 @@ class Postgres:
             send(process.pid, signal.SIGQUIT)
             process.wait()
 
+    def crash(self) -> None:
+        """An immediate stop, as of a power cut: the next start recovers."""
+        process, self._process = self._process, None
+        if process:
+            send(process.pid, signal.SIGQUIT)
+            process.wait()
+
     def _password(self) -> str:
         path = self.home.keys / "postgres-administrator.password"
         if not path.exists():

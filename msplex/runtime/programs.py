@@ -101,6 +101,8 @@ class Installation:
             values["DATABASE_URL"] = self.database_url(role)
         if process is Process.BROKER:
             values["MSPLEX_BROKER_KEYRING"] = str(self.home.keyring)
+        if process is Process.SEALER:
+            values["MSPLEX_SEALER_DIR"] = str(self.home.sealer)
         if process is Process.WORKER:
             values |= {name: self.overrides[name] for name in MAIL if name in self.overrides}
         return values | self._key_files(KEYS[process])
@@ -125,6 +127,7 @@ class Installation:
     def programs(self) -> Iterator[Program]:
         if self.is_demo:
             yield self._vendor()
+        yield self._sealer()
         for process in (Process.BROKER, Process.WORKER):
             yield self._tasks(process)
         yield self._beat()
@@ -159,6 +162,12 @@ class Installation:
         """The vendor's stand-in is not one of us: no key, no database, no queue."""
         common = self._common()
         return {name: common[name] for name in ("PATH", "PYTHONUNBUFFERED", "MSPLEX_HOME")}
+
+    def _sealer(self) -> Program:
+        """Among the first to start and the last to stop: calls wait for it."""
+        return Program(
+            Process.SEALER, [*MANAGE, "seal"], self.environment(Process.SEALER), VENDOR, ready_line="The sealer works"
+        )
 
     def _tasks(self, process: Process) -> Program:
         quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")

@@ -28,6 +28,13 @@ class Servers:
         """The administrator's database URL, and the queue's."""
         return self._database(), self._queue()
 
+    @property
+    def postgres(self) -> Postgres:
+        """The embedded one."""
+        if self._postgres is None:
+            raise Unusable("DATABASE_URL names a server that is not ours to stop.")
+        return self._postgres
+
     def stop(self, seconds: float = 10) -> None:
         if self._valkey:
             self._valkey.stop(seconds)

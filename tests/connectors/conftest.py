@@ -76,8 +76,8 @@ def vendor(stub_process: str) -> Iterator[StubVendor]:
 
 
 @pytest.fixture
-def broker(settings: object) -> Iterator[None]:
-    """This process is the broker: its name, its database role, its key."""
+def broker(settings: object, sealer: None) -> Iterator[None]:
+    """This process is the broker: its name, its database role, its key; and what it records is sealed."""
     settings.MSPLEX_PROCESS = "broker"  # type: ignore[attr-defined]
     with as_role("broker"):
         yield

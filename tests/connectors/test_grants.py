@@ -10,6 +10,7 @@ from connectors.models import (
     ConnectorInstance,
     Credential,
     CustomerMapping,
+    Pause,
     SealedSecret,
     ToolCall,
 )
@@ -31,6 +32,7 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", ConnectorInstance): SET_UP | HEALTH,
     ("broker", ConnectorInstance): HEALTH,
     ("app", CustomerMapping): {"external_id", "external_name"},
+    ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
     ("worker", ToolCall): OUTCOME,
     ("broker", AdoptedSecret): MOVED,
@@ -41,6 +43,7 @@ OTHERWISE = {
     ConnectorInstance: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
     Credential: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT"}},
     CustomerMapping: {"app": {"SELECT", "INSERT", "DELETE"}, "broker": {"SELECT"}},
+    Pause: {"app": {"SELECT"}, "worker": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT", "DELETE"}},
     AdoptedSecret: {"broker": {"SELECT", "INSERT", "DELETE"}},
     ToolCall: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},

@@ -1,5 +1,6 @@
 """decide() over made-up tenants: no database, no clock, no queue."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.contract import Risk
 from connectors.models import ConnectorInstance
+from connectors.vendors.halopsa.connector import HALOPSA
 from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import ROLES, Role
 from msplex.decision import decide as module
@@ -220,3 +222,21 @@ def test_every_risk_has_a_permission():
 
 def test_the_gates_stand_in_the_order_of_their_names():
     assert [gate for gate, _ in gates.GATES] == list(Gate)[:10]
+
+
+RISKY = next(tool.name for tool in HALOPSA.tools if tool.risk is Risk.WRITE)
+
+
+def test_a_pause_takes_what_changes_something_off_the_list_and_refuses_it_and_leaves_what_reads():
+    owner = make_principal(Grant(Role.OPERATOR, CUSTOMERS[0]))
+    paused = dataclasses.replace(make_snapshot(), paused=frozenset(INSTANCES))
+
+    before = {tool.name for tool in listed(make_snapshot(), owner, now=NOW)}
+    after = {tool.name for tool in listed(paused, owner, now=NOW)}
+    refused = decide(paused, owner, Request(f"halopsa_{RISKY}", {}), now=NOW)
+
+    assert f"halopsa_{RISKY}" in before - after
+    assert after == {tool.name for tool in paused.tools.values() if tool.tool.risk is Risk.READ}
+    assert (refused.gate, refused.refusal.code) == (Gate.VERIFY_INSTANCE_READINESS, Code.RISKY_TOOLS_PAUSED)
+    assert "resumes it in the portal" in refused.refusal.message
+    assert call(paused, owner).allowed

@@ -52,7 +52,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="session")
-def broker_process(_database: None) -> Iterator[subprocess.Popen[bytes]]:
+def broker_process(_database: None, sealer: None) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         sys.executable, "-m", "celery", "-A", "msplex.celery:app", "worker", "-Q", "broker", "-c", "2",
         "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",

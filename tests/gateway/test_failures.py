@@ -211,3 +211,30 @@ def test_a_broker_killed_in_a_call_leaves_an_unknown_outcome_and_no_second_reque
         assert call.state == ToolCall.State.UNKNOWN
         assert Event.objects.filter(kind=EventKind.CALL_UNKNOWN, subject_id=call.id).count() == 1
     assert "structuredContent" in door.call(LIST, limit=1)
+
+
+def test_a_client_that_leaves_does_not_take_the_outcome_with_it(door, world, vendor):
+    door.call(LIST, limit=1)
+    vendor.behave("slow", delay=1)
+    with contextlib.suppress(httpx2.TimeoutException), httpx2.Client(timeout=0.5, trust_env=False) as impatient:
+        _raw_call(impatient, door)
+    vendor.behave("honest")
+
+    for _ in range(600):
+        with world.tenant.acting():
+            call = ToolCall.objects.order_by("-id").first()
+            if call.finished_at:
+                break
+        time.sleep(0.05)
+
+    with world.tenant.acting():
+        kinds = list(Event.objects.filter(subject_id=call.id).order_by("id").values_list("kind", flat=True))
+    assert call.state == ToolCall.State.SUCCEEDED
+    assert kinds == [EventKind.CALL_INTENDED, EventKind.CALL_FINISHED]
+
+
+def _raw_call(client: httpx2.Client, door: Door) -> None:
+    """Gone before the answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx2, "Client", lambda **_: contextlib.nullcontext(client))
+        door.call(LIST, limit=1)

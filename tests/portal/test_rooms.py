@@ -65,6 +65,7 @@ BUTTONS = {
     "connector_activate": Role.VIEWER,
     "connector_deactivate": Role.VIEWER,
     "connector_map": Role.VIEWER,
+    "connector_resume": Role.VIEWER,
     "connector_unmap": Role.VIEWER,
     "person_disable": Role.OPERATOR,
     "person_enable": Role.OPERATOR,

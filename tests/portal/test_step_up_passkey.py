@@ -120,6 +120,7 @@ def test_a_refused_passkey_is_counted_recorded_and_spends_its_challenge(
         whys = [event.facts["why"] for event in events().filter(kind="identity:mfa:refuse").order_by("id")]
     assert whys[-1] == "challenge answered before"
     assert len(whys) == 2
+    assert "copied" not in "".join(letter.subject for letter in post(alice.world))
 
 
 def test_refused_passkeys_slow_down(alice: Person, device: Authenticator) -> None:

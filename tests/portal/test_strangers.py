@@ -16,9 +16,11 @@ from django.test import Client
 from django.urls import resolve, reverse
 from drf_spectacular.generators import SchemaGenerator
 
+from connectors.models import Pause
 from identity.roles import Role
 from msplex.portal import forms as portal_forms
 from msplex.portal.filters import CallFilter
+from tests.conftest import as_role
 from tests.identity.factories import PASSWORD, make_machine, make_person
 from tests.portal.factories import Furnished, furnish
 from tests.portal.ids import Find, customer_of, instance_of, of, owner_of, with_ids
@@ -155,7 +157,20 @@ FORMS = {
     "MappingForm": ("connector_map",),
     "ServiceAccountForm": ("service_account_new",),
 }
-VALUES: dict[str, Find] = {"customer": customer_of, "customers": customer_of, "owner": owner_of, "principal": owner_of}
+
+
+def pause_of(it: Furnished) -> UUID:
+    with as_role("worker"), it.world.acting():
+        return Pause.objects.create(instance_id=it.instance.pk, call_id=uuid4(), tool="tests").pk
+
+
+VALUES: dict[str, Find] = {
+    "through": pause_of,
+    "customer": customer_of,
+    "customers": customer_of,
+    "owner": owner_of,
+    "principal": owner_of,
+}
 
 
 def test_every_form_field_by_id_is_walked() -> None:
@@ -188,6 +203,7 @@ def test_another_tenants_id_in_a_form_is_like_an_unknown_one(
 # (route, field) -> what is to be sent beside it
 BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("api:connector-instance-mappings", "customer"): {"external_id": "77"},
+    ("api:connector-instance-resume", "through"): {"reason": "Looked"},
     ("api:invitation-list", "customer"): PERSON,
     ("api:member-bind", "customer"): ROLE,
     ("api:service-account-bind", "customer"): ROLE,

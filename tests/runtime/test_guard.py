@@ -35,10 +35,9 @@ def become(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     def put_on(process: Process, **changes: object) -> None:
         settings.MSPLEX_PROCESS = process.value
         given = {name: getattr(settings, name) if name in KEYS[process] else "" for name in ALL_KEYS}
-        given_besides = {
-            "COMMAND_URLS_GIVEN": [], "PRODUCTION": False, "BROKER_KEYRING": settings.BROKER_KEYRING,
-        }  # fmt: skip
-        monkeypatch.setattr(guard, "settings", SimpleNamespace(**{**given_besides, **given, **changes}))
+        besides = {"COMMAND_URLS_GIVEN": [], "PRODUCTION": False, "SEALER_DIR": "sealer"}
+        besides["BROKER_KEYRING"] = settings.BROKER_KEYRING
+        monkeypatch.setattr(guard, "settings", SimpleNamespace(**{**besides, **given, **changes}))
 
     return put_on
 

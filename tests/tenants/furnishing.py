@@ -10,11 +10,12 @@ from uuid import UUID
 
 from django.apps import apps
 from django.contrib.auth.models import Permission
+from django.db import connection
 
 from approvals.models import ApprovalPolicy, ApprovalRequest
 from audit.actors import system
 from audit.kinds import EventKind
-from audit.models import Alert, AlertHit, SavedFilter
+from audit.models import Alert, AlertHit, Checkpoint, CheckpointSignature, Epoch, Leaf, SavedFilter, Tile
 from audit.services import record
 from billing.models import QuotaCounter, UsageEvent
 from connectors.models import (
@@ -22,6 +23,7 @@ from connectors.models import (
     ConnectorInstance,
     Credential,
     CustomerMapping,
+    Pause,
     SealedSecret,
     ToolCall,
 )
@@ -95,16 +97,23 @@ def furnish(name: str, database: str | None = None) -> Furnished:
         _rooms_of_the_tenant(furnished.world)
         for customer in furnished.customers[:2]:
             furnished.people.append(_rooms_of_a_customer(customer))
+        with connection.cursor() as cursor:  # the rows of its log are made up: nothing for the sealer
+            cursor.execute("DELETE FROM border.audit_pending WHERE tenant_id = %s", [furnished.id])
     return furnished
 
 
 def _rooms_of_the_tenant(world: TenantWorld) -> None:
+    Epoch.objects.create(number=0, origin=world.workspace)
+    Tile.objects.create(epoch=0, level=0, number=0, hashes=b"", root=bytes(32))
+    Checkpoint.objects.create(epoch=0, size=0, root=bytes(32), leaves=b"", sealed_at=NOW)
+    CheckpointSignature.objects.create(epoch=0, size=0, key=bytes(32), value=bytes(64))
     SecurityPolicy.objects.create()
     SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
     ApprovalPolicy.objects.create(tool=f"{world.workspace}_tool", required=True)
     QuotaCounter.objects.create(connector=world.workspace, month=NOW.date().replace(day=1))
     instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
+    Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
     SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")
     AdoptedSecret.objects.create(
@@ -124,7 +133,9 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
         customer=customer, requester_id=user.id, requester_label="tests", connector="halopsa", tool="list_tickets",
         arguments={}, digest="0" * 64, expires_at=LATER,
     )  # fmt: skip
-    record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)
+    event = record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)
+    index = Leaf.objects.count()
+    Leaf.objects.create(id=event, epoch=0, index=index, customer_id=customer.id, k=0)
     _desk_of_the_auditor(customer, user.id)
     CustomerMapping.objects.create(
         instance=ConnectorInstance.objects.get(), customer=customer, external_id=secrets.token_hex(8)

@@ -272,7 +272,16 @@ def test_functions_are_not_open_to_everybody():
     assert opened == []
 
 
-APPEND_ONLY = {"audit_event", "billing_usageevent"}
+APPEND_ONLY = {
+    "audit_checkpoint",
+    "audit_checkpointsignature",
+    "audit_epoch",
+    "audit_event",
+    "audit_leaf",
+    "audit_tile",
+    "billing_usageevent",
+    "log_key",
+}
 
 
 def test_what_happened_cannot_be_changed_or_removed():

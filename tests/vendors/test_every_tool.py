@@ -23,11 +23,16 @@ from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.factories import CLIENTS, ConnectedWorld
 from tests.connectors.vendor import StubVendor
-from tests.vendors import halopsa, hudu
+from tests.vendors import connectwise, halopsa, hudu
 from tests.vendors.case import Case, connected_to
 
 pytestmark = pytest.mark.usefixtures("broker")
-CASES = {case.connector: case for case in (halopsa.CASE, hudu.CASE)}
+KNOWN = (
+    halopsa.CASE,
+    connectwise.CASE,
+    hudu.CASE,
+)
+CASES = {case.connector: case for case in KNOWN}
 TOOLS = [(CASES[connector.key], tool.name) for connector in all_connectors() for tool in connector.tools]
 WRITES = [(case, name) for case, name in TOOLS if not tool(case.connector, name).is_read]
 # What is asked for by an id of the customer's, or hangs on one, or changes one.

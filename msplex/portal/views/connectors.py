@@ -1,6 +1,7 @@
 from uuid import UUID
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -13,16 +14,18 @@ from connectors.catalogue import all_connectors
 from connectors.catalogue import connector as catalogue_entry
 from connectors.contract import Connector
 from connectors.models import ConnectorInstance
+from connectors.pauses import open_pauses, resume_risky_tools
 from connectors.readiness import is_entitled
 from connectors.selectors import catalogue, current_credential, entitlement_for, instances, mappings, unmapped_customers
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors, setup
 from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
-from msplex.portal.forms import InstanceForm, MappingForm
+from msplex.portal.forms import InstanceForm, MappingForm, ResumeForm
 from msplex.portal.requests import PortalRequest
 
 SECRET_FIELDS = frozenset(name for entry in all_connectors() for name in entry.secret_fields)
+PAUSES_SHOWN = 5
 DETAIL = "portal/connectors/instance.html"
 
 
@@ -101,6 +104,19 @@ def connector_deactivate(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:connector_instance", pk)
 
 
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE, recent_mfa=True)
+@require_POST
+def connector_resume(request: PortalRequest, pk: UUID) -> HttpResponse:
+    """`through`: the newest pause that the page showed."""
+    instance, form = one(instances(), pk), ResumeForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Say what you found at the vendor, on the page that shows the calls.")
+        return redirect("portal:connector_instance", pk)
+    done = f"The risky tools of {instance.name} run again."
+    carry_out(request, lambda: resume_risky_tools(instance, **form.cleaned_data, by=request.actor), done)
+    return redirect("portal:connector_instance", pk)
+
+
 @requires(Permission.CONNECTORS_INSTANCE_MANAGE)
 @require_POST
 def connector_map(request: PortalRequest, pk: UUID) -> HttpResponse:
@@ -146,6 +162,7 @@ def _state(request: PortalRequest, instance: ConnectorInstance) -> dict[str, obj
     ready = setup.readiness(instance, now)
     return {
         "instance": instance,
+        "pauses": list(open_pauses(instance)[:PAUSES_SHOWN]),
         "connector": catalogue_entry(instance.connector),
         "readiness": ready,
         "steps": setup.steps(instance, ready),

@@ -12,14 +12,17 @@ import django
 import psycopg
 import redis
 
-from msplex.runtime.bench import calls
+from msplex.runtime.bench import calls, sealing
 from msplex.runtime.bench.doors import sign_in_page
 from msplex.runtime.bench.withdrawal import withdrawal
 from msplex.runtime.world import World, world
 
 # A case returns figures by name; `baseline` among them is what the others are divided by (see measure.against).
 Case = Callable[[World], dict[str, Any]]
-CASES: tuple[Case, ...] = (calls.tools_call, calls.tools_list, calls.denial, sign_in_page, withdrawal)
+CASES: tuple[Case, ...] = (
+    calls.tools_call, calls.tools_list, calls.denial, sign_in_page, withdrawal, sealing.record_overhead,
+    sealing.record_rates, sealing.seal_wait, sealing.kills,
+)  # fmt: skip
 
 
 def bench(names: Sequence[str]) -> int:

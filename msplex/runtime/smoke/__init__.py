@@ -9,13 +9,14 @@ from typing import Any
 
 from msplex.runtime.smoke import calling
 from msplex.runtime.smoke.proof import Disproved
+from msplex.runtime.smoke.proving import sealed_call
 from msplex.runtime.smoke.signing_in import portal_sign_in
 from msplex.runtime.world import World, world
 
 Proof = Callable[[World], dict[str, Any]]
 
 # In this order; each returns its evidence or raises Disproved. The name of the function is the name in the line.
-PROOFS: tuple[Proof, ...] = (portal_sign_in, *calling.PROOFS)
+PROOFS: tuple[Proof, ...] = (portal_sign_in, *calling.PROOFS, sealed_call)
 
 
 def smoke() -> int:

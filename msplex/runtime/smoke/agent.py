@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import urllib.parse
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -43,11 +44,20 @@ class Agent:
         self._token = self._token or self._bought()
         return self._token
 
-    def _bought(self) -> str:
+    def api(self, path: str) -> Any:
+        """GET of the REST API, as a program does."""
+        headers = {"Authorization": f"Bearer {self._bought(self.world.portal + '/api')}"}
+        with urllib.request.urlopen(urllib.request.Request(self.world.portal + path, headers=headers)) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def _bought(self, resource: str = "") -> str:
         account = self.world.demo["tenants"][self.tenant]["service_accounts"][self.account]
         basic = base64.b64encode(f"{account['client_id']}:{account['client_secret']}".encode()).decode()
+        form = {"grant_type": "client_credentials"} | ({"resource": resource} if resource else {})
         request = urllib.request.Request(  # noqa: S310 - our own address
-            self.world.portal + "/oauth/token", b"grant_type=client_credentials", {"Authorization": f"Basic {basic}"}
+            self.world.portal + "/oauth/token",
+            urllib.parse.urlencode(form).encode(),
+            {"Authorization": f"Basic {basic}"},
         )
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
             return str(json.load(answer)["access_token"])

@@ -9,7 +9,7 @@ CREATE SCHEMA IF NOT EXISTS border   AUTHORIZATION msplex_owner;   -- the few th
 CREATE SCHEMA IF NOT EXISTS msplex   AUTHORIZATION msplex_keeper;  -- the context key and its functions
 GRANT USAGE ON SCHEMA content  TO msplex_app, msplex_worker, msplex_broker, msplex_sealer;
 GRANT USAGE ON SCHEMA provider TO msplex_provider;
-GRANT USAGE ON SCHEMA border   TO msplex_app, msplex_worker, msplex_broker, msplex_provider;
+GRANT USAGE ON SCHEMA border   TO msplex_app, msplex_worker, msplex_broker, msplex_sealer, msplex_provider;
 GRANT USAGE ON SCHEMA msplex   TO msplex_owner, msplex_app, msplex_worker, msplex_broker, msplex_sealer;
 
 SET ROLE msplex_keeper;

@@ -62,7 +62,7 @@ SHOWN = "id, tenant_id, credential_id, suite, kek_id, rev, adopted_at, rekeyed_a
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connectors", "0001_tables"),
+        ("connectors", "0002_pauses"),
         ("audit", "0001_initial"),
     ]
 

@@ -1,0 +1,40 @@
+"""Waiting for the seal: what opens a secret, or cannot be undone, first has its intent where nobody can take it out."""
+
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import DatabaseError, connections
+
+from audit.errors import AuditUnavailable
+from tenants.isolation.context import current
+from tenants.isolation.statements import one, signed_transaction
+
+SEAL_SECONDS = 1.5  # with the limits of statements, every answer comes within two seconds
+FIRST_PAUSE, PAUSE = 0.008, 0.005
+_SEALED = "SELECT border.audit_sealed(%s::uuid[])"
+
+
+def await_seal(events: Sequence[UUID], timeout: float | None = None) -> None:
+    """Returns when these committed events of the acting tenant are in a signed checkpoint.
+
+    AuditUnavailable after SEAL_SECONDS, or the time that is given. Not inside a transaction: nothing waits in one.
+    """
+    context = current()
+    if context and connections[context.alias].in_atomic_block:
+        raise RuntimeError("The seal is never awaited while a transaction is open.")
+    deadline = time.monotonic() + (SEAL_SECONDS if timeout is None else timeout)
+    pause = FIRST_PAUSE
+    while not _sealed(events):
+        if time.monotonic() > deadline:
+            raise AuditUnavailable
+        time.sleep(pause)
+        pause = PAUSE
+
+
+def _sealed(events: Sequence[UUID]) -> bool:
+    try:
+        with signed_transaction() as db:
+            return one(db.ask(_SEALED, list(events))) == (True,)
+    except DatabaseError as error:
+        raise AuditUnavailable from error

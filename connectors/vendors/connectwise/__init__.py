@@ -1,0 +1,1 @@
+"""ConnectWise PSA: tickets, configurations, people, agreements and time of a service desk."""

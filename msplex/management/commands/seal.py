@@ -1,0 +1,35 @@
+"""Process: sealer."""
+
+import signal
+from threading import Event
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from audit.log_keys import KeyUnusable, private_keys
+from audit.sealing.handover import HandOverRefused, signing_keys
+from audit.sealing.sealer import Sealer, be_alone
+from msplex.guard import check_process
+from tenants.process import Process, current_process
+
+
+class Command(BaseCommand):
+    help = "Seal the audit log until told to end: the sealer process. There can be one for a database."
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
+        if current_process() is not Process.SEALER:
+            raise CommandError("MSPLEX_PROCESS must be sealer.")
+        check_process()
+        ended = Event()
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, lambda *_: ended.set())
+        be_alone()
+        try:
+            sealer = Sealer.of_settings(private_keys())
+            sealer.keys = signing_keys(sealer)
+        except (KeyUnusable, HandOverRefused) as error:
+            raise CommandError(str(error)) from None
+        sealer.catch_up()
+        self.stdout.write("The sealer works.")
+        self.stdout.flush()
+        sealer.run(ended.is_set)

@@ -1,0 +1,90 @@
+"""A record that is taken out before its seal is missed within half a minute."""
+
+import time
+
+import pytest
+from django.db import connection
+
+from audit.models import Event
+from audit.sealing.gaps import OVERDUE_SECONDS, Gaps, seen_after
+from audit.sealing.memory import Memory, Seen
+from audit.streams import Mark
+from tenants.ids import uuid7
+from tests.audit.sealed import Room
+
+LATER = OVERDUE_SECONDS + 1
+
+
+def take_out(room: Room, world, event) -> None:
+    room.tamper(world, "DELETE FROM audit_event WHERE id = %s", event)
+    with room.owner() as cursor:
+        cursor.execute("DELETE FROM border.audit_pending WHERE event_id = %s", [event])
+
+
+@pytest.fixture
+def world(room: Room):
+    return room.tenant()
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_gap_is_said_once_and_only_when_it_is_old(room: Room, world, taken: int):
+    events = [room.write(world)[0] for _ in range(3)]
+    take_out(room, world, events[taken])
+    with room.enter("sealer"):
+        sealer = room.sealer()
+        sealer.once()
+        assert sealer.gaps.overdue() == []
+        [(boot, tenant)] = sealer.gaps.overdue(time.monotonic() + LATER)
+        assert (tenant, sealer.gaps.settle(boot, tenant)) == (world.id, [taken])
+        assert sealer.gaps.overdue(time.monotonic() + LATER) == []
+    with room.enter("app"), world.acting():
+        facts = Event.objects.get(kind="audit:record:miss").facts
+        assert (facts["alert"], facts["first"], facts["last"], facts["count"]) == (True, taken, taken, 1)
+
+
+def test_a_record_that_comes_late_fills_the_gap(room: Room, world, tmp_path):
+    gaps, boot = Gaps(Memory(tmp_path / "memory")), uuid7()
+    seen = Seen(0)
+    for n in (1, 2):
+        seen = seen_after(seen, Mark("portal", boot, n, b""))
+        gaps._watch(boot, seen, world.id)
+    assert (seen.next, seen.beyond) == (0, (1, 2))
+    assert gaps.overdue(time.monotonic() + LATER) == [(boot, world.id)]
+    seen = seen_after(seen, Mark("portal", boot, 0, b""))
+    gaps._watch(boot, seen, world.id)
+    assert (seen.next, seen.beyond) == (3, ())
+    assert gaps.overdue(time.monotonic() + LATER) == []
+
+
+def test_what_is_in_the_log_after_all_is_not_said_to_be_missing(room: Room, world):
+    """The sealer was killed after its commit, before it remembered the numbers."""
+    room.write(world, times=2)
+    room.seal()
+    (room.directory / "heads.json").write_bytes(
+        (room.directory / "heads.json").read_bytes() + (room.directory / "heads.journal").read_bytes()
+    )
+    room.write(world)
+    with room.enter("sealer"):
+        sealer = room.sealer()
+        [boot] = sealer.memory.streams
+        sealer.memory.streams[boot] = Seen(1)
+        sealer.once()
+        assert sealer.memory.streams[boot].beyond == (2,)
+        assert sealer.gaps.settle(boot, world.id) == []
+        assert sealer.memory.streams[boot].next == 3
+    connection.close()
+
+
+def test_the_memory_outlives_its_process_and_a_torn_line(tmp_path):
+    from audit.sealing.memory import Head, heads_in  # noqa: PLC0415
+
+    tenant, boot = uuid7(), uuid7()
+    memory = Memory(tmp_path)
+    memory.keep([(tenant, Head(1, 5, bytes(32)))], [(boot, Seen(3, (7,), 1.0))])
+    memory.keep([(tenant, Head(1, 9, b"\x01" * 32))], [])
+    with (tmp_path / "heads.journal").open("ab") as journal:
+        journal.write(b'{"heads":{"')
+    assert heads_in(tmp_path) == {tenant: Head(1, 9, b"\x01" * 32)}
+    again = Memory(tmp_path)
+    assert (again.heads, again.streams) == ({tenant: Head(1, 9, b"\x01" * 32)}, {boot: Seen(3, (7,), 1.0)})
+    assert (tmp_path / "heads.journal").stat().st_size == 0
