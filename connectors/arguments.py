@@ -6,7 +6,9 @@ from connectors.shapes import SCHEMA
 
 MOST = 2_147_483_647
 LONGEST_PAGE = 100
-UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+# `$` alone would let a line end follow, in Python.
+END = r"$(?!\n)"
+UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}" + END
 
 
 def schema(properties: dict[str, Any], *, required: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def uuid(description: str) -> dict[str, Any]:
 
 
 def day(description: str) -> dict[str, Any]:
-    return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": description}
+    return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}" + END, "description": description}
 
 
 def pages(*, default: int = 25, most: int = LONGEST_PAGE) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from connectors.contract import Connector, Narrowing, Risk, Tier, Tool
 from connectors.vendors.connectwise.connector import CONNECTWISE
 from connectors.vendors.halopsa.connector import HALOPSA
 from connectors.vendors.hudu.connector import HUDU
+from connectors.vendors.ninjaone.connector import NINJAONE
+from connectors.vendors.pax8.connector import PAX8
 from tenants.errors import NotFound
 
 __all__ = ["Connector", "Narrowing", "Risk", "Tier", "Tool", "all_connectors", "connector", "find", "tool"]
@@ -12,6 +14,8 @@ _ENTRIES = (
     HALOPSA,
     CONNECTWISE,
     HUDU,
+    NINJAONE,
+    PAX8,
 )
 _CONNECTORS = {entry.key: entry for entry in _ENTRIES}
 

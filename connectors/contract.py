@@ -6,6 +6,7 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Any
 
+from connectors.narrowing import Parents
 from connectors.network import VendorHttp
 from connectors.pace import Rate
 from connectors.secret import SecretBundle
@@ -49,6 +50,8 @@ class Connection:
     http: VendorHttp
     # Names the credential's version: what a process remembers (a token) is remembered for it alone.
     remember_as: str
+    # What the tool's guard has found to be the customer's: for lists that are counted over the rows that hang on it.
+    parents: Parents | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ The customer comes from the mapping, the arguments from the recorded call. Whate
 narrowed here, built anew from declared fields and searched for the credential before they leave.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -91,7 +91,7 @@ def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Conne
     customer = Owner(mapping.external_id)
     try:
         parents = _parents(tool.guard, call, connection, customer) if tool.guard else None
-        fetched = tool.run(connection, call.arguments, mapping.external_id)
+        fetched = tool.run(replace(connection, parents=parents), call.arguments, mapping.external_id)
     except VendorError as error:
         raise _as_seen_from(tool, error) from None
     owner = parents if parents and tool.narrowing is Narrowing.PARENT else customer

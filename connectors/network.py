@@ -157,6 +157,11 @@ class VendorHttp:
             self._pace.hold(seconds_to_wait(outcome))
         return outcome
 
+    def hold_back(self, seconds: int) -> None:
+        """For vendors that say in another way than by 429 that nobody is to ask for a while."""
+        if self._pace:
+            self._pace.hold(seconds)
+
     def _paced(self, request: Request) -> Answer | str:
         if self._pace:
             self._pace.take()

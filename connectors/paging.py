@@ -1,6 +1,6 @@
 """Lists of a vendor, a page at a time, counted over what belongs to the customer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from connectors.contract import Client, Fetched
@@ -26,10 +26,13 @@ def listed(fetch: FetchPage, *, owner: Owning, shape: Shape, page: int, limit: i
     return picked_out(fetch, owner=owner, shape=shape, page=page, limit=limit)
 
 
-def of_one_answer(rows: list[Any], *, owner: Owning, shape: Shape, page: int, limit: int) -> Fetched:
-    """For lists that a vendor gives as a whole: a page of what is kept of it."""
+def of_one_answer(
+    rows: list[Any], *, owner: Owning, shape: Shape, page: int, limit: int, shared: bool = False
+) -> Fetched:
+    """For lists that a vendor gives as a whole: a page of what is kept of it. `shared`: see picked_out."""
     narrowed = narrow(rows, owner=owner, shape=shape)
-    return _page_of(narrowed.rows, page, limit, narrowed.dropped, narrowed.unreadable)
+    dropped = narrowed.unreadable if shared else narrowed.dropped
+    return _page_of(narrowed.rows, page, limit, dropped, narrowed.unreadable)
 
 
 def picked_out(
@@ -50,6 +53,21 @@ def picked_out(
         if len(rows) < WALK_SIZE:
             break
     return _page_of(kept, page, limit, unreadable if shared else dropped, unreadable)
+
+
+def gathered(
+    pages: Iterable[list[Any]], *, owner: Owning, shape: Shape, page: int, limit: int, most: int = WALK_PAGES
+) -> Fetched:
+    """For vendors that page by a cursor: from the first page on, until this one is full, and never more than `most`."""
+    kept: list[Any] = []
+    dropped = unreadable = 0
+    for number, rows in enumerate(pages, 1):
+        narrowed = narrow(rows, owner=owner, shape=shape)
+        kept += narrowed.rows
+        dropped, unreadable = dropped + narrowed.dropped, unreadable + narrowed.unreadable
+        if number >= most or len(kept) > page * limit:
+            break
+    return _page_of(kept, page, limit, dropped, unreadable)
 
 
 def _page_of(kept: list[Any], page: int, limit: int, dropped: int, unreadable: int) -> Fetched:

@@ -93,7 +93,7 @@ def _ownerless(row: dict[str, Any], route: Route, number: int) -> dict[str, Any]
 
 def _drift(row: dict[str, Any], route: Route, _number: int) -> dict[str, Any]:
     """Every value of another type than before. The owner stays readable, as text."""
-    changed = _beside(row, route.owner, _other_type, kept={"id"})
+    changed = _beside(row, route.owner, _other_type, kept={"id", "uid"})
     return dict(_put(changed, route.owner, str(at(row, route.owner))))
 
 
@@ -109,8 +109,8 @@ def _beside(row: dict[str, Any], owner: str, change: Callable[[Any], Any], *, ke
 
 def _other_type(value: Any) -> Any:
     match value:
-        case str():
-            return {"text": value}
+        case str():  # what something hangs on stays, or there is nothing to look at
+            return value if _is_uuid(value) else {"text": value}
         case bool():
             return "no"
         case int():
@@ -122,16 +122,20 @@ def _other_type(value: Any) -> Any:
     return value
 
 
+def _is_uuid(value: str) -> bool:
+    return "-" in value and normalised(value) is not None
+
+
 def _drift_owner(row: dict[str, Any], route: Route, _number: int) -> dict[str, Any]:
     return dict(_put(row, route.owner, {"id": at(row, route.owner), "name": "x"}))
 
 
 def _inject(row: dict[str, Any], route: Route, _number: int) -> dict[str, Any]:
-    return _beside(row, route.owner, _injected, kept={"id", "site_name"})
+    return _beside(row, route.owner, _injected, kept={"id", "uid", "site_name"})
 
 
 def _injected(value: Any) -> Any:
-    if isinstance(value, str) and not value.startswith("20"):  # dates stay dates
+    if isinstance(value, str) and not value.startswith("20") and not _is_uuid(value):  # dates stay dates
         return f"\u202e{INJECTION}\U000e0041"
     return {key: _injected(item) for key, item in value.items()} if isinstance(value, dict) else value
 

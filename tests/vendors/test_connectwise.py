@@ -33,6 +33,7 @@ INJECTIONS = [
     "*",
     "x\nor company/id>0",
     "x\x01",
+    "x\n",
 ]
 
 

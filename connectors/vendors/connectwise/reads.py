@@ -7,7 +7,7 @@ beside the customer's. Nothing of the caller's is ever a piece of it.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from connectors.arguments import choice, day, page_of, pages, schema, whole, words
+from connectors.arguments import END, choice, day, page_of, pages, schema, whole, words
 from connectors.contract import UNTRUSTED, Connection, Fetched, Narrowing, Output, Parent, Risk, Run, Tier, Tool
 from connectors.custom_fields import labelled, with_custom_fields
 from connectors.narrowing import Owner
@@ -131,7 +131,7 @@ TICKET_OF_CUSTOMER = Parent(read=read_ticket, owner=OWNER)
 _BOARD_OF_CUSTOMERS_TICKET = Parent(read=read_ticket, owner=OWNER, id="board.id")
 _AGREEMENT_OF_CUSTOMER = Parent(read=_read_agreement, owner=OWNER)
 # Without what means something in the grammar of conditions. See connectors.vendors.connectwise.client.UNQUOTABLE.
-_SEARCH = words("Words to look for.", most=100) | {"pattern": r"""^[^"'\\\[\]()%*\u0000-\u001f]+$"""}
+_SEARCH = words("Words to look for.", most=100) | {"pattern": r"""^[^"'\\\[\]()%*\u0000-\u001f]+""" + END}
 _ORDER = choice(list(_ORDERS), "Order, by id.", default="newest")
 
 LIST_TICKETS = Tool(

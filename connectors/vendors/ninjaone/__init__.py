@@ -1,0 +1,1 @@
+"""NinjaOne: devices, alerts, patches and backups of a service provider's clients."""

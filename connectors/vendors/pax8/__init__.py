@@ -1,0 +1,1 @@
+"""Pax8: subscriptions, orders and invoices of a cloud marketplace."""
