@@ -28,6 +28,7 @@ class AlertKind(StrEnum):
     SECRET_REFUSED = "secret_refused"  # noqa: S105 -- the name of an alert
     SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105
     SERVICE_ACCOUNT_LOCKED = "service_account_locked"
+    UNAPPROVED_CALL = "unapproved_call"
     WRONG_CREDENTIALS = "wrong_credentials"
 
 
@@ -71,6 +72,10 @@ def _is_emergency(body: Mapping[str, Any]) -> bool:
     return "change_at_vendor_until" in body
 
 
+def _is_unapproved(body: Mapping[str, Any]) -> bool:
+    return body.get("code") == "approval_required"
+
+
 _UNTRUE = Rule(AlertKind.AUDIT_VERIFICATION, Severity.HIGH, ())
 RULES: dict[EventKind, Rule] = {
     EventKind.AGENT_CREDENTIAL_REUSED: Rule(AlertKind.AGENT_CREDENTIAL_REUSED, Severity.HIGH, (Per.SUBJECT,)),
@@ -78,6 +83,7 @@ RULES: dict[EventKind, Rule] = {
     EventKind.AUDIT_LOG_REFUSED: _UNTRUE,
     EventKind.AUDIT_RECORDS_MISSING: _UNTRUE,
     EventKind.AUDIT_RECORD_REFUSED: _UNTRUE,
+    EventKind.CALL_FINISHED: Rule(AlertKind.UNAPPROVED_CALL, Severity.HIGH, (Per.TOOL,), counts=_is_unapproved),
     EventKind.CALL_REFUSED: Rule(
         AlertKind.REPEATED_DENIALS, Severity.MEDIUM, (Per.ACTOR, Per.TOOL), DENIALS, _is_denial
     ),
@@ -112,6 +118,7 @@ HEADLINES = {
     AlertKind.SECRET_REFUSED: "The opening of a credential was refused",
     AlertKind.SECRET_UNREADABLE: "A stored credential cannot be read",
     AlertKind.SERVICE_ACCOUNT_LOCKED: "A service account was locked",
+    AlertKind.UNAPPROVED_CALL: "A call was queued that nobody has approved",
     AlertKind.WRONG_CREDENTIALS: "Wrong credentials are given again and again",
 }
 REMEDIES = {
@@ -131,6 +138,8 @@ REMEDIES = {
     " again.",
     AlertKind.SERVICE_ACCOUNT_LOCKED: "A secret that had been replaced was used. Find out who still has it, then enable"
     " the account.",
+    AlertKind.UNAPPROVED_CALL: "The broker did not run it. The gateway queues no such call: unless a rule for approvals"
+    " has just changed, somebody can write to the database or the queue.",
     AlertKind.WRONG_CREDENTIALS: "An automation has an old secret, or somebody is guessing. The events name the"
     " address.",
 }

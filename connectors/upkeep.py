@@ -85,6 +85,30 @@ def every_tenant() -> list[UUID]:
         return [row[0] for row in cursor.fetchall()]
 
 
+def progress() -> tuple[int, int, int]:
+    """Of all tenants, by their rows: under the active key, still to be moved, unreadable."""
+    active = next(iter(keys(Purpose.STORAGE, State.ACTIVE)), None)
+    found = [_counted(tenant, active.id if active else "") for tenant in every_tenant()]
+    done, left, unreadable = (sum(each) for each in zip(*found, strict=True)) if found else (0, 0, 0)
+    return done, left, unreadable
+
+
+def retry_unreadable() -> int:
+    """After what was missing is back, such as a key of the ring: how many are taken up again."""
+    number = 0
+    for tenant in every_tenant():
+        with _each(tenant):
+            number += AdoptedSecret.objects.exclude(unreadable="").update(unreadable="")
+    return number
+
+
+def _counted(tenant: UUID, active: str) -> tuple[int, int, int]:
+    with _each(tenant):
+        rows = AdoptedSecret.objects.filter(unreadable="")
+        done = rows.filter(kek_id=active).count()
+        return done, rows.count() - done, AdoptedSecret.objects.exclude(unreadable="").count()
+
+
 @contextmanager
 def _each(tenant: UUID) -> Iterator[None]:
     with acting_for(Context(tenant)), transaction.atomic():

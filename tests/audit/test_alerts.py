@@ -66,7 +66,7 @@ def test_every_alert_is_raised_by_something_and_says_what_to_do() -> None:
 )
 def test_what_cannot_wait_is_raised_by_the_first_event(acme: TenantWorld, kind: EventKind) -> None:
     with acme.acting():
-        body = {"change_at_vendor_until": "2026-12-01"}  # of a re-keying it makes an emergency
+        body = {"change_at_vendor_until": "2026-12-01", "code": "approval_required"}  # what makes some of them one
         event = record(kind, actor=AGENT, subject=("x", UUID(int=3), "X"), call=CALL, body=body)
         alert = alerts().get()
 
