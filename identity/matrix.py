@@ -98,6 +98,10 @@ SURFACES = (
         why_unconfirmed="Daily operations: no credential and nobody's rights change.",
     ),
     Surface(
+        "Connectors", "See whose and how old credentials are, and how far they are re-keyed", SETS_UP,
+        reads=("connector_credentials", "credential.list", "credential.keys"),
+    ),
+    Surface(
         "Connectors", "Resume a connection's risky tools, when the outcome of a call was unknown", SETS_UP,
         confirmed=("connector_resume", "connector-instance.resume"),
     ),
@@ -191,6 +195,15 @@ SURFACES = (
         "Your account", "See and dress your account", EVERYBODY,
         reads=("account", "account_history", "account.list", "account.events"), changes=("theme",),
         why_unconfirmed="Colours.",
+    ),
+    Surface(
+        "Your account", "Export what you see of the log", READS_EVENTS, changes=("audit_export", "audit-event.export"),
+        why_unconfirmed="It shows nothing that the list does not show, and it is on the record.",
+    ),
+    Surface(
+        "Your account", "Save filters of the log", READS_EVENTS, reads=("saved-filter.list",),
+        changes=("audit_filter_save", "audit_filter_remove", "saved-filter.create", "saved-filter.destroy"),
+        why_unconfirmed="A name for a search opens nothing.",
     ),
     Surface(
         "Your account", "Confirm your second factor", EVERYBODY,

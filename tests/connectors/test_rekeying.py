@@ -19,7 +19,6 @@ from django.db import connection
 from audit.models import Alert, Event
 from connectors.keeping import Whose, opened
 from connectors.keyring import KeyMissing, Purpose, ring
-from connectors.management.commands.rekey import _moment
 from connectors.models import AdoptedSecret, ConnectorInstance, Credential, SealedSecret
 from connectors.registry import KeyRow, Mode, Order, State, intake_key, keys
 from connectors.rekeying import move_batch, move_rows
@@ -33,6 +32,7 @@ from connectors.upkeep import (
     retry_unreadable,
     start_rekey,
 )
+from msplex.management.commands.rekey import _moment
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role, role_url
 from tests.connectors.factories import ConnectedWorld, events_of, now, open_as_broker
@@ -360,7 +360,7 @@ def test_an_older_revision_put_back_is_refused_once_the_rekeying_is_done(
 
 def test_the_command_starts_it_and_says_how_far_it_is(installation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant_with(installation, 2, monkeypatch)
-    monkeypatch.setattr("connectors.management.commands.rekey.check_process", lambda: None)
+    monkeypatch.setattr("msplex.management.commands.rekey.check_process", lambda: None)
     with installation("broker"):
         said = StringIO()
         deadline = (now() + timedelta(days=3)).isoformat()
@@ -395,7 +395,7 @@ def test_the_command_starts_it_and_says_how_far_it_is(installation: Any, monkeyp
     ],
 )
 def test_the_command_wants_to_know_why_and_until_when(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.management.commands.rekey.check_process", lambda: None)
+    monkeypatch.setattr("msplex.management.commands.rekey.check_process", lambda: None)
     before = active().id
 
     with pytest.raises(CommandError):

@@ -19,6 +19,7 @@ LISTS = {
     "customers": None,
     "customer_new": Role.OPERATOR,
     "connectors": Role.BILLING,
+    "connector_credentials": Role.VIEWER,
     "calls": Role.BILLING,
     "alerts": Role.BILLING,
     "audit": Role.OPERATOR,
@@ -53,6 +54,7 @@ DETAILS = {
 }
 BUTTONS = {
     "alert_acknowledge": Role.VIEWER,
+    "audit_filter_remove": Role.OPERATOR,
     "account_session_revoke": None,
     "own_passkey_remove": None,
     "own_passkey_rename": None,
