@@ -67,7 +67,7 @@ QUERIES = {
     "calls": 9,
     "customers": 9,
     "connectors": 10,
-    "connector_credentials": 12,
+    "connector_credentials": 13,
     "people": 11,
     "people_invitations": 9,
     "service_accounts": 10,
