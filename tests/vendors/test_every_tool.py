@@ -23,7 +23,7 @@ from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.factories import CLIENTS, ConnectedWorld
 from tests.connectors.vendor import StubVendor
-from tests.vendors import connectwise, halopsa, hudu, ninjaone, pax8
+from tests.vendors import connectwise, halopsa, hudu, itglue, ninjaone, pax8
 from tests.vendors.case import Case, connected_to
 
 pytestmark = pytest.mark.usefixtures("broker")
@@ -31,6 +31,7 @@ KNOWN = (
     halopsa.CASE,
     connectwise.CASE,
     hudu.CASE,
+    itglue.CASE,
     ninjaone.CASE,
     pax8.CASE,
 )
