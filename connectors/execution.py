@@ -54,7 +54,7 @@ def execute(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMappin
     connector, tool = _checked(call, instance, mapping)
     with open_secret(instance, _purpose(call)) as opened:
         pace = Pace(str(opened.credential_ref), connector.rate(instance.settings))
-        http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace)
+        http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, reach=connector.reach(instance.settings))
         connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
         try:
             return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")

@@ -37,7 +37,8 @@ def examine(instance: ConnectorInstance) -> Checkup:
     try:
         purpose = Purpose(CHECKER, f"{instance.connector}.health", CallRef(None, instance.id))
         with open_secret(instance, purpose) as opened:
-            http = VendorHttp(settings.VENDOR_NETWORKS, pace=Pace(str(opened.credential_ref)))
+            pace = Pace(str(opened.credential_ref))
+            http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, reach=connector.reach(instance.settings))
             connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
             detail = scrubbed(lambda: connector.health(connection), place=f"{connector.key}.health")
     except ExecutionError as error:

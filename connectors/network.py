@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
+from connectors.egress import Reach
 from connectors.errors import VendorError
 from connectors.exchanges import MOST, Exchange, template
 from connectors.pace import LONGEST_HOLD, Pace
@@ -134,9 +135,10 @@ class VendorHttp:
     """The HTTP of one call: counts its requests and ends with its deadline."""
 
     def __init__(
-        self, networks: tuple[Network, ...], limits: Limits | None = None, *, pace: Pace | None = None
+        self, networks: tuple[Network, ...], limits: Limits | None = None, *, reach: Reach, pace: Pace | None = None
     ) -> None:
         self._networks = networks
+        self._reach = reach
         self._pace = pace
         self._limits = limits or Limits()
         self._deadline = time.monotonic() + self._limits.total_seconds
@@ -187,6 +189,8 @@ class VendorHttp:
             return "vendor_unreachable"
 
     def _exchange(self, request: Request) -> Answer:
+        if not self._reach.admits(request.url):
+            raise AddressRefused
         self.requests += 1
         pool = self._pool_for(request.url)
         headers = _headers(request)

@@ -11,12 +11,9 @@ from socket import gethostname
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from audit.log_keys import new_key
 from audit.packs.certificates import CURVE, chain_of
-from identity.token_keys import public_halves, split_keys
+from identity.token_keys import new_key, public_halves, split_keys
 from msplex.runtime.home import write_private
 
 
@@ -39,11 +36,11 @@ class Keys:
         self._once("MSPLEX_RECORD_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_LOG_SIGNING_KEY", new_key())
         self._make_pdf_keys()
-        signing = Ed25519PrivateKey.generate()
-        self._once("MSPLEX_TOKEN_SIGNING_KEY", signing.private_bytes(*_PRIVATE_PEM, serialization.NoEncryption()))
-        self._once("MSPLEX_INTAKE_PRIVATE_KEY", _text(X25519PrivateKey.generate().private_bytes_raw()))
-        self._derive("MSPLEX_TOKEN_VERIFY_KEY", self._token_public())
-        self._derive("MSPLEX_INTAKE_PUBLIC_KEY", self._intake_public())
+        self._once("MSPLEX_TOKEN_SIGNING_KEY", new_key())
+        self._once("MSPLEX_BROKER_SIGNING_KEY", new_key())
+        self._once("MSPLEX_BROKER_ROOT_KEY", _text(secrets.token_bytes(32)))
+        self._derive("MSPLEX_TOKEN_VERIFY_KEY", self._public("MSPLEX_TOKEN_SIGNING_KEY"))
+        self._derive("MSPLEX_BROKER_VERIFY_KEY", self._public("MSPLEX_BROKER_SIGNING_KEY"))
 
     def _make_pdf_keys(self) -> None:
         """The authority's own key is kept beside them for the next certificate; no process is given it."""
@@ -63,13 +60,9 @@ class Keys:
         if not path.exists() or path.read_bytes() != content:
             write_private(path, content)
 
-    def _token_public(self) -> bytes:
-        """Of all that are there: `rotate_token_key` adds one, and tokens of the one before are still about."""
-        return public_halves(split_keys(self.file("MSPLEX_TOKEN_SIGNING_KEY").read_text())).encode()
-
-    def _intake_public(self) -> bytes:
-        raw = base64.b64decode(self.file("MSPLEX_INTAKE_PRIVATE_KEY").read_bytes())
-        return _text(X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()).encode()
+    def _public(self, variable: str) -> bytes:
+        """Of all that are there: a new key is added, and what the one before has signed is still about."""
+        return public_halves(split_keys(self.file(variable).read_text())).encode()
 
 
 PDF_AUTHORITY = "MSPLEX_PDF_AUTHORITY_KEY"

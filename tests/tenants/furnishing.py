@@ -32,7 +32,15 @@ from audit.models import (
 )  # fmt: skip
 from audit.services import record
 from billing.models import QuotaCounter, UsageEvent
-from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, SealedSecret, ToolCall
+from connectors.models import (
+    AdoptedSecret,
+    ConnectorInstance,
+    Credential,
+    CustomerMapping,
+    Pause,
+    SealedSecret,
+    ToolCall,
+)
 from identity.models import (
     AgentSession,
     Attempts,
@@ -123,6 +131,10 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
     SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")
+    AdoptedSecret.objects.create(
+        credential=credential, suite="tests", kek_id="1", payload=b"sealed", wrapped_key=b"key", rev=1, signature=b"",
+        intake_kek_id="1", adopted_at=NOW, data_key_at=NOW,
+    )  # fmt: skip
 
 
 def _rooms_of_a_customer(customer: Customer) -> UUID:
