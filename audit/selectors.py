@@ -6,7 +6,7 @@ from django.db.models.functions import Coalesce
 
 from audit.alerts import Severity
 from audit.families import Family, kinds_in
-from audit.models import Alert, AlertHit, Event, SavedFilter
+from audit.models import Alert, AlertHit, Event, Leaf, SavedFilter
 from tenants.ids import uuid7_floor
 from tenants.isolation.context import current
 
@@ -41,6 +41,11 @@ def before(rows: QuerySet[Event], moment: datetime) -> QuerySet[Event]:
 
 def of_family(rows: QuerySet[Event], family: Family) -> QuerySet[Event]:
     return rows.filter(kind__in=[kind.value for kind in kinds_in(family)])
+
+
+def place_of(event_id: UUID) -> Leaf | None:
+    """Where it stands in the sealed log; None: it is not sealed yet."""
+    return Leaf.objects.filter(id=event_id).first()
 
 
 def alerts() -> QuerySet[Alert]:

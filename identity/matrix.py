@@ -193,6 +193,15 @@ SURFACES = (
         why_unconfirmed="Colours.",
     ),
     Surface(
+        "Your account", "Export what you see of the log", READS_EVENTS, changes=("audit_export", "audit-event.export"),
+        why_unconfirmed="It shows nothing that the list does not show, and it is on the record.",
+    ),
+    Surface(
+        "Your account", "Save filters of the log", READS_EVENTS, reads=("saved-filter.list",),
+        changes=("audit_filter_save", "audit_filter_remove", "saved-filter.create", "saved-filter.destroy"),
+        why_unconfirmed="A name for a search opens nothing.",
+    ),
+    Surface(
         "Your account", "Confirm your second factor", EVERYBODY,
         reads=("step_up", "second-factor.list"),
         changes=(

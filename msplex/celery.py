@@ -25,6 +25,11 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour=3, minute=17),
         "options": {"queue": "worker"},
     },
+    "audit.watch_lag": {
+        "task": "audit.watch_lag",
+        "schedule": 20.0,
+        "options": {"queue": "worker"},
+    },
     "audit.sweep_alerts": {
         "task": "audit.sweep_alerts",
         "schedule": 60.0,

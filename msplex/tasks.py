@@ -41,3 +41,11 @@ def check_logs() -> None:
     from audit.nightly import check_every_log  # noqa: PLC0415 - what it needs is needed once a day
 
     check_every_log()
+
+
+@shared_task(name="audit.watch_lag", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def watch_lag() -> None:
+    """Started by beat: a log that is not sealed in time raises an alert."""
+    from audit.watching import watch_lag as watch  # noqa: PLC0415 - a leaf, as everywhere
+
+    watch()

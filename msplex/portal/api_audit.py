@@ -4,8 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import QueryDict, StreamingHttpResponse
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -13,12 +14,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.alerting import acknowledge_alert
-from audit.models import Alert, Event
-from audit.selectors import alerts, events_in_sight
+from audit.models import Alert, Event, Leaf, SavedFilter
+from audit.saving import remove_filter, save_filter
+from audit.selectors import alerts, events_in_sight, place_of, saved_filters
 from identity.api_fields import Text
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
-from msplex.portal.event_filters import AlertApiFilter, EventFilter
+from msplex.portal.event_filters import AlertApiFilter, EventFilter, narrowing_of
+from msplex.portal.exports import Format, begin_export
 from msplex.portal.trace import Stage, stage_of
 from msplex.portal.trace import trace as trace_of
 
@@ -41,12 +44,25 @@ class AuditEventOut(serializers.ModelSerializer[Event]):
         )  # fmt: skip
 
 
+class PlaceOut(serializers.ModelSerializer[Leaf]):
+    class Meta:
+        model = Leaf
+        fields = ("epoch", "index", "k")
+
+
 class AuditRecordOut(AuditEventOut):
     header = serializers.SerializerMethodField(help_text="The exact text that is proven.")
     body = serializers.SerializerMethodField(help_text="The exact text that the header commits to.", allow_null=True)
 
+    sealed = serializers.SerializerMethodField(help_text="Where it stands in the sealed log; null: not yet.")
+
     class Meta(AuditEventOut.Meta):
-        fields = (*AuditEventOut.Meta.fields, "header", "body")
+        fields = (*AuditEventOut.Meta.fields, "header", "body", "sealed")
+
+    @extend_schema_field(PlaceOut(allow_null=True))
+    def get_sealed(self, event: Event) -> Any:
+        place = place_of(event.pk)
+        return PlaceOut(place).data if place else None
 
     def get_header(self, event: Event) -> str:
         return bytes(event.header).decode()
@@ -84,11 +100,18 @@ class TraceIn(serializers.Serializer[Any]):
         return attrs
 
 
+class ExportIn(serializers.Serializer[Any]):
+    format = serializers.ChoiceField(
+        choices=[(each.value, each.value) for each in Format],
+        help_text="csv for spreadsheets; jsonl with the exact header and body of each event, to be verified.",
+    )
+
+
 class AuditEventViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     serializer_class = AuditEventOut
     filter_backends = (DjangoFilterBackend,)
     filterset_class = EventFilter
-    required_permissions = dict.fromkeys(("list", "retrieve", "trace"), Permission.AUDIT_EVENT_READ)
+    required_permissions = dict.fromkeys(("list", "retrieve", "trace", "export"), Permission.AUDIT_EVENT_READ)
 
     def get_queryset(self) -> QuerySet[Event]:
         return events_in_sight()
@@ -96,12 +119,62 @@ class AuditEventViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     def get_serializer_class(self) -> Any:
         return AuditRecordOut if self.action == "retrieve" else AuditEventOut
 
+    @extend_schema(request=ExportIn, responses={(200, "text/csv"): str, (200, "application/jsonl"): str})
+    @action(detail=False, methods=["post"], pagination_class=None)
+    def export(self, request: Request) -> StreamingHttpResponse:
+        """What the address narrows, as a file, streamed. It is on the record before its first line."""
+        asked = ExportIn(data=request.data)
+        asked.is_valid(raise_exception=True)
+        plain: Any = request._request
+        return begin_export(
+            self.filter_queryset(self.get_queryset()),
+            Format(asked.validated_data["format"]),
+            narrowed=narrowing_of(plain.GET),
+            principal=plain.principal,
+            by=plain.actor,
+        )
+
     @extend_schema(parameters=[OpenApiParameter("call", UUID), OpenApiParameter("request", str)], responses=TraceOut)
     @action(detail=False, methods=["get"], pagination_class=None, filter_backends=())
     def trace(self, request: Request) -> Response:
         asked = TraceIn(data=request.query_params)
         asked.is_valid(raise_exception=True)
         return Response(TraceOut(trace_of(**asked.validated_data)).data)
+
+
+class SavedFilterOut(serializers.ModelSerializer[SavedFilter]):
+    owner = serializers.UUIDField(source="owner_id", read_only=True)
+    owner_label = serializers.CharField(read_only=True)
+    query = serializers.CharField(max_length=1000, help_text="As in the address of the list, such as result=failed.")
+    shared = serializers.BooleanField(default=False, help_text="Shown to everyone who reads the whole log.")
+
+    class Meta:
+        model = SavedFilter
+        fields = ("id", "name", "query", "shared", "owner", "owner_label", "created_at")
+
+    def validate_query(self, value: str) -> str:
+        return narrowing_of(QueryDict(value))
+
+
+class SavedFilterViewSet(ListModelMixin, TenantViewSet):
+    serializer_class = SavedFilterOut
+    required_permissions = dict.fromkeys(("list", "create", "destroy"), Permission.AUDIT_EVENT_READ)
+
+    def get_queryset(self) -> QuerySet[SavedFilter]:
+        rows = saved_filters(self.request._request.principal.id)  # type: ignore[attr-defined]
+        return rows if self.action == "list" else rows.filter(owner_id=self.request._request.principal.id)  # type: ignore[attr-defined]
+
+    @extend_schema(responses={201: SavedFilterOut})
+    def create(self, request: Request) -> Response:
+        terms = SavedFilterOut(data=request.data)
+        terms.is_valid(raise_exception=True)
+        saved = save_filter(**terms.validated_data, by=request._request.actor)  # type: ignore[attr-defined]
+        return Response(SavedFilterOut(saved).data, status=201)
+
+    @extend_schema(parameters=[OpenApiParameter("id", UUID, OpenApiParameter.PATH)], responses={204: None})
+    def destroy(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        remove_filter(self.get_object(), by=request._request.actor)  # type: ignore[attr-defined]
+        return Response(status=204)
 
 
 class AlertOut(serializers.ModelSerializer[Alert]):
@@ -152,4 +225,5 @@ class AlertViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
 routes = [
     ("alerts", AlertViewSet, "alert"),
     ("audit-events", AuditEventViewSet, "audit-event"),
+    ("saved-filters", SavedFilterViewSet, "saved-filter"),
 ]

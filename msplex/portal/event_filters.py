@@ -1,12 +1,14 @@
 """What the audit log can be narrowed by. Each is an index; an id that is unknown, or out of sight, fits nothing."""
 
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 from uuid import UUID
 
 import django_filters as filters
 from django import forms
 from django.core.validators import MinValueValidator
 from django.db.models import Q, QuerySet
+from django.http import QueryDict
 
 from audit import selectors
 from audit.alerts import HEADLINES, AlertKind, Severity
@@ -70,6 +72,12 @@ def actors_named(text: str) -> list[UUID]:
     accounts = Principal.objects.filter(label__icontains=text).order_by("id").values_list("id", flat=True)
     agents = AgentSession.objects.filter(Q(user__email__icontains=text) | Q(application__name__icontains=text))
     return [*accounts[:NAMED], *agents.order_by("-id").values_list("id", flat=True)[:NAMED]]
+
+
+def narrowing_of(query: QueryDict) -> str:
+    """What of a query string narrows the log: the rest, such as where a page begins, is left out."""
+    given = {name: query[name] for name in EventFilter.base_filters if query.get(name)}
+    return urlencode(given)
 
 
 class AuditFilter(Narrowing, EventFilter):

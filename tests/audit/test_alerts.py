@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection, transaction
 
-from audit import sweeping
-from audit.actors import Actor, ActorKind, CallRef
+from audit import sweeping, watching
+from audit.actors import Actor, ActorKind, CallRef, system
 from audit.alerting import acknowledge_alert
 from audit.alerts import DENIALS, HEADLINES, REMEDIES, RULES, WINDOW, AlertKind, Severity
 from audit.errors import AuditUnavailable
@@ -55,9 +55,7 @@ def seen(world: TenantWorld) -> list[tuple[str, int]]:
 
 
 def test_every_alert_is_raised_by_something_and_says_what_to_do() -> None:
-    assert {rule.alert for rule in RULES.values()} | {AlertKind.AUDIT_LAG, AlertKind.AUDIT_VERIFICATION} == set(
-        AlertKind
-    )
+    assert {rule.alert for rule in RULES.values()} == set(AlertKind)
     assert set(HEADLINES) == set(REMEDIES) == set(AlertKind)
 
 
@@ -283,3 +281,28 @@ def test_alerts_of_another_customer_and_tenant_are_not_there(acme: TenantWorld) 
         assert number_of_open_alerts() == 0
     with make_tenant("globex").acting():
         assert number_of_open_alerts() == 0
+
+
+# Of processes that work for nobody in particular
+
+
+def test_the_sealer_raises_one_too(acme: TenantWorld) -> None:
+    with as_role("sealer"), acting_for(Context(acme.id)), signed_transaction() as db:
+        about = {"actor": system("sealer"), "customer_id": None, "result": "refused", "body": {"what": "mac"}}
+        queue_record(db, EventKind.AUDIT_RECORD_REFUSED, subject=("event", uuid4(), ""), **about).confirm()
+
+    assert seen(acme) == [("audit_verification", 1)]
+
+
+@pytest.mark.parametrize(("seconds", "raised"), [(4.0, []), (6.0, [("audit_lag", 1)])])
+def test_a_log_that_is_not_sealed_in_time_is_seen_from_outside_of_the_sealer(
+    acme: TenantWorld, monkeypatch: pytest.MonkeyPatch, seconds: float, raised: list[tuple[str, int]]
+) -> None:
+    monkeypatch.setattr(watching, "lag_of_all", lambda: seconds)
+    monkeypatch.setattr(watching, "lag", lambda: seconds)
+    monkeypatch.setattr(watching, "active_tenants", lambda: [acme.id])
+
+    with as_role("worker"):
+        watching.watch_lag()
+
+    assert seen(acme) == raised

@@ -10,12 +10,14 @@ from approvals.models import ApprovalPolicy
 from audit.errors import AuditUnavailable
 from audit.lag import ALL_STOP_SECONDS, RISKY_STOP_SECONDS, lag, lag_of_all, require_sealing
 from audit.models import Event
+from audit.selectors import alerts
 from audit.waiting import await_seal
 from connectors.models import ToolCall
 from identity.roles import Role
 from msplex.gateway import auth
 from msplex.gateway.callers import Waiter
 from msplex.gateway.calls import begin_call, list_tools
+from msplex.tasks import watch_lag
 from tenants.isolation.context import Context, acting_for
 from tests.audit.sealed import Room
 from tests.connectors.conftest import stub_process, vendor  # noqa: F401 - fixtures
@@ -127,3 +129,17 @@ def test_a_record_that_was_refused_is_never_taken_for_sealed(room: Room):
         await_seal([event], 0.05)
     with room.enter("app"), world.acting():
         assert Event.objects.filter(kind="audit:record:refuse").exists()
+
+
+def test_a_log_that_falls_behind_raises_an_alert_of_its_tenant(room: Room, settings):
+    settings.MSPLEX_PROCESS = "worker"
+    acme, globex = room.tenant(name="acme"), room.tenant(name="globex")
+    for seconds, raised in ((RISKY_STOP_SECONDS - 2, 0), (RISKY_STOP_SECONDS + 1, 1)):
+        fall_behind(room, acme, seconds)
+        with room.enter("worker"):
+            watch_lag()
+        with room.enter("app"):
+            with acme.acting():
+                assert alerts().filter(kind="audit_lag").count() == raised
+            with globex.acting():
+                assert not alerts().exists()

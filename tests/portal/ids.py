@@ -6,6 +6,7 @@ from uuid import UUID
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.models import Alert, Event
+from audit.saving import save_filter
 from audit.services import record
 from connectors.models import CustomerMapping
 from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountKey, ServiceAccountSecret, Session
@@ -90,6 +91,11 @@ def alert_of(it: Furnished) -> UUID:
         return Alert.objects.latest("id").pk
 
 
+def filter_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        return save_filter("Failed", "result=failed", shared=True, by=it.owner.actor).pk
+
+
 def event_of(it: Furnished) -> UUID:
     with it.world.acting():
         return Event.objects.latest("id").pk
@@ -100,6 +106,8 @@ IDS: dict[tuple[str, str], Find] = {
     ("agent", "pk"): agent_of,
     ("alert", "pk"): alert_of,
     ("audit_event", "pk"): event_of,
+    ("audit_filter", "pk"): filter_of,
+    ("saved_filter", "pk"): filter_of,
     ("call", "pk"): lambda it: it.call.pk,
     ("account_session", "pk"): session_of,
     ("session", "pk"): session_of,

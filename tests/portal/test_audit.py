@@ -15,14 +15,16 @@ from django.utils import timezone
 
 from audit.actors import Actor, ActorKind, CallRef
 from audit.kinds import EventKind
-from audit.models import Event
+from audit.models import Event, Leaf
 from audit.services import record
+from audit.waiting import await_seal
 from identity.roles import Role
 from identity.services import bind_role
 from msplex.portal import paging
 from msplex.portal.event_filters import AuditFilter, EventFilter
 from msplex.portal.trace import MOST
 from tenants.ids import uuid7
+from tenants.isolation.context import Context, acting_for
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Person, make_machine, make_person
 from tests.oauth.flow import McpClient
@@ -180,7 +182,7 @@ def test_the_list_costs_the_same_whatever_it_holds(alice: Person) -> None:
         counts.append(len(queries))
 
     assert counts == [counts[0]] * 3
-    assert counts[0] <= 13
+    assert counts[0] <= 14
 
 
 # Who sees what
@@ -244,6 +246,23 @@ def test_an_erased_body_leaves_the_record(alice: Person) -> None:
     assert '"salt"' in answer["body"]
     assert "salt" not in answer["facts"]
     assert answer["facts"]["actor_label"] == "triage-agent"
+
+
+def test_an_event_says_where_it_is_sealed(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    event, api = note(alice.world), make_machine(alice.world, Role.ADMIN).api()
+    url = reverse("portal:audit_event", args=[event])
+    with acting_for(Context(alice.world.id)):
+        await_seal([UUID(event)], 20)
+    with alice.world.acting():
+        leaf = Leaf.objects.get(id=event)
+
+    assert f"leaf {leaf.index} of tree {leaf.epoch}" in alice.browser().get(url).content.decode()
+    assert api.get(f"{API}{event}/").json()["sealed"] == {"epoch": leaf.epoch, "index": leaf.index, "k": leaf.k}
+
+    monkeypatch.setattr("msplex.portal.views.audit.place_of", lambda _: None)
+    monkeypatch.setattr("msplex.portal.api_audit.place_of", lambda _: None)
+    assert "Not sealed yet" in alice.browser().get(url).content.decode()
+    assert api.get(f"{API}{event}/").json()["sealed"] is None
 
 
 # The way of a call

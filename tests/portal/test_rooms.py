@@ -53,6 +53,7 @@ DETAILS = {
 }
 BUTTONS = {
     "alert_acknowledge": Role.VIEWER,
+    "audit_filter_remove": Role.OPERATOR,
     "account_session_revoke": None,
     "own_passkey_remove": None,
     "own_passkey_rename": None,

@@ -119,6 +119,7 @@ def test_a_start_that_was_interrupted_is_taken_up_by_the_next(place: Place) -> N
     place.kill_when(lambda: place.count("content.connectors_connectorinstance") == 2)
     assert not place.installation.credentials.exists()
 
+    place.start("sealer")
     place.start("broker")
     demo = place.seed()
 

@@ -72,12 +72,18 @@ def _counted(world: World, written: list[str]) -> dict[str, Any]:
 
 def _kill(sealer: Child) -> None:
     """At some moment of its work, not of its start."""
-    wait_until(sealer.is_ready, 60)
+    wait_until(lambda: _is_up(sealer), 60)
     time.sleep(random.uniform(0.0, 0.3))  # noqa: S311 - a moment, not a secret
     if sealer.process:
         sealer.process.send_signal(signal.SIGKILL)
         sealer.process.wait()
     sealer.start()
+
+
+def _is_up(sealer: Child) -> bool:
+    """It may have met a database that was away, and have ended by itself."""
+    sealer.revive()
+    return sealer.is_ready()
 
 
 def _crash(world: World) -> None:
