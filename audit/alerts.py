@@ -22,10 +22,13 @@ class AlertKind(StrEnum):
     AGENT_CREDENTIAL_REUSED = "agent_credential_reused"
     AUDIT_LAG = "audit_lag"
     AUDIT_VERIFICATION = "audit_verification"
+    CREDENTIALS_EXPOSED = "credentials_exposed"
     OUTCOME_UNKNOWN = "outcome_unknown"
     REPEATED_DENIALS = "repeated_denials"
     SECRET_REFUSED = "secret_refused"  # noqa: S105 -- the name of an alert
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105
     SERVICE_ACCOUNT_LOCKED = "service_account_locked"
+    UNAPPROVED_CALL = "unapproved_call"
     WRONG_CREDENTIALS = "wrong_credentials"
 
 
@@ -65,6 +68,14 @@ def _is_denial(body: Mapping[str, Any]) -> bool:
     return body.get("code") not in _NO_DENIAL
 
 
+def _is_emergency(body: Mapping[str, Any]) -> bool:
+    return "change_at_vendor_until" in body
+
+
+def _is_unapproved(body: Mapping[str, Any]) -> bool:
+    return body.get("code") == "approval_required"
+
+
 _UNTRUE = Rule(AlertKind.AUDIT_VERIFICATION, Severity.HIGH, ())
 RULES: dict[EventKind, Rule] = {
     EventKind.AGENT_CREDENTIAL_REUSED: Rule(AlertKind.AGENT_CREDENTIAL_REUSED, Severity.HIGH, (Per.SUBJECT,)),
@@ -74,11 +85,14 @@ RULES: dict[EventKind, Rule] = {
     EventKind.AUDIT_LOG_REFUSED: _UNTRUE,
     EventKind.AUDIT_RECORDS_MISSING: _UNTRUE,
     EventKind.AUDIT_RECORD_REFUSED: _UNTRUE,
+    EventKind.CALL_FINISHED: Rule(AlertKind.UNAPPROVED_CALL, Severity.HIGH, (Per.TOOL,), counts=_is_unapproved),
     EventKind.CALL_REFUSED: Rule(
         AlertKind.REPEATED_DENIALS, Severity.MEDIUM, (Per.ACTOR, Per.TOOL), DENIALS, _is_denial
     ),
     EventKind.CALL_UNKNOWN: Rule(AlertKind.OUTCOME_UNKNOWN, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.CREDENTIAL_REFUSED: Rule(AlertKind.SECRET_REFUSED, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.CREDENTIAL_SET_ASIDE: Rule(AlertKind.SECRET_UNREADABLE, Severity.HIGH, (Per.SUBJECT,)),
+    EventKind.CREDENTIALS_REKEYED: Rule(AlertKind.CREDENTIALS_EXPOSED, Severity.HIGH, (), counts=_is_emergency),
     EventKind.SERVICE_ACCOUNT_LOCKED: Rule(AlertKind.SERVICE_ACCOUNT_LOCKED, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.SIGN_IN_FAILED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
     EventKind.TOKEN_REFUSED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
@@ -100,10 +114,13 @@ HEADLINES = {
     AlertKind.AGENT_CREDENTIAL_REUSED: "An agent's credential was used twice",
     AlertKind.AUDIT_LAG: "The audit log is not sealed in time",
     AlertKind.AUDIT_VERIFICATION: "The audit log does not verify",
+    AlertKind.CREDENTIALS_EXPOSED: "Credentials have to be changed at their vendors",
     AlertKind.OUTCOME_UNKNOWN: "The outcome of a call is unknown",
     AlertKind.REPEATED_DENIALS: "Calls are refused again and again",
     AlertKind.SECRET_REFUSED: "The opening of a credential was refused",
+    AlertKind.SECRET_UNREADABLE: "A stored credential cannot be read",
     AlertKind.SERVICE_ACCOUNT_LOCKED: "A service account was locked",
+    AlertKind.UNAPPROVED_CALL: "A call was queued that nobody has approved",
     AlertKind.WRONG_CREDENTIALS: "Wrong credentials are given again and again",
 }
 REMEDIES = {
@@ -112,13 +129,19 @@ REMEDIES = {
     AlertKind.AUDIT_LAG: "Risky actions wait until it is. Look at the sealer process and its log.",
     AlertKind.AUDIT_VERIFICATION: "Records may have been changed or removed outside of MSPlex. Keep the database as it"
     " is, run the check of the log, and ask whoever has access to the database.",
+    AlertKind.CREDENTIALS_EXPOSED: "The deployment's operators say that a key may have leaked. Make new credentials at"
+    " each vendor and enter them; the list of them has the deadline.",
     AlertKind.OUTCOME_UNKNOWN: "It may or may not have reached the vendor. Look there, then resume the connection's"
     " risky tools.",
     AlertKind.REPEATED_DENIALS: "An agent is set up wrongly, or tries what it may not. The refusals name the gate.",
     AlertKind.SECRET_REFUSED: "The stored credential is not what was stored, or not for this place. Enter it again, and"
     " ask who changed it.",
+    AlertKind.SECRET_UNREADABLE: "It was set aside while keys were replaced, and the connection stands still. Enter it"
+    " again.",
     AlertKind.SERVICE_ACCOUNT_LOCKED: "A secret that had been replaced was used. Find out who still has it, then enable"
     " the account.",
+    AlertKind.UNAPPROVED_CALL: "The broker did not run it. The gateway queues no such call: unless a rule for approvals"
+    " has just changed, somebody can write to the database or the queue.",
     AlertKind.WRONG_CREDENTIALS: "An automation has an old secret, or somebody is guessing. The events name the"
     " address.",
 }

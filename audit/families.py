@@ -41,6 +41,7 @@ _BEGINNINGS = {
     "billing": Family.SETTINGS,
     "connectors": Family.CONNECTORS,
     "connectors:credential": Family.SECRETS,
+    "connectors:key": Family.SECRETS,
     "customers": Family.CUSTOMERS,
     "gateway": Family.CALLS,
     "identity": Family.USERS,

@@ -11,14 +11,17 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from connectors import services
+from connectors.custody import credentials, key_state
 from connectors.filters import CallFilter
-from connectors.models import ConnectorInstance, ToolCall
+from connectors.models import ConnectorInstance, Credential, ToolCall
 from connectors.pauses import resume_risky_tools
 from connectors.selectors import Offer, catalogue, instances_with_credentials, mappings, tool_calls
 from connectors.serializers import (
     ConfigurationIn,
     InstanceIn,
     InstanceOut,
+    KeptCredentialOut,
+    KeysOut,
     MappingIn,
     MappingOut,
     OfferOut,
@@ -165,6 +168,27 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
         return Response(status=204)
 
 
+class CredentialViewSet(ListModelMixin, _Rooms):
+    """The current credential of each connection, and the keys that they are kept under."""
+
+    serializer_class = KeptCredentialOut
+    required_permissions = {
+        "list": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "keys": Permission.CONNECTORS_INSTANCE_MANAGE,
+    }
+
+    def get_queryset(self) -> QuerySet[Credential]:
+        return credentials()
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "keys": key_state(), "now": timezone.now()}
+
+    @extend_schema(responses=KeysOut, filters=False)
+    @action(detail=False, methods=["get"], pagination_class=None)
+    def keys(self, request: Request) -> Response:  # noqa: ARG002
+        return Response(KeysOut(key_state()).data)
+
+
 class ToolCallViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     serializer_class = ToolCallOut
     filter_backends = (DjangoFilterBackend,)
@@ -181,5 +205,6 @@ class ToolCallViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
 routes = [
     ("connectors", CatalogueViewSet, "connector"),
     ("connector-instances", InstanceViewSet, "connector-instance"),
+    ("credentials", CredentialViewSet, "credential"),
     ("tool-calls", ToolCallViewSet, "tool-call"),
 ]

@@ -1,7 +1,7 @@
 """The only place where a stored credential is opened: in the broker process, for one call, on the record.
 
-The intent to open is committed before anything is decrypted. What does not open is refused, recorded as an alert, and
-says nothing of why to the caller.
+The intent to open is committed before anything is decrypted. Only what the broker has adopted is opened. What does not
+open is refused, recorded as an alert, and says nothing of why to the caller.
 """
 
 import json
@@ -16,18 +16,24 @@ from django.conf import settings
 
 from audit.actors import Actor, CallRef
 from audit.kinds import EventKind
-from audit.services import Queued, queue_record
+from audit.services import queue_record
 from audit.waiting import await_seal
+from connectors.adoption import adopt
 from connectors.errors import SecretRefused
-from connectors.models import ConnectorInstance, SealedSecret
-from connectors.sealing import Place, SealBroken, Sealed, digest, key_id, public_part, unseal
+from connectors.keeping import Whose, opened, trouble_with
+from connectors.keyring import KeyMissing
+from connectors.models import AdoptedSecret, ConnectorInstance, Credential
+from connectors.records import Forged, ask_record, record_of
+from connectors.sealing import SealBroken
 from connectors.secret import SecretBundle
-from connectors.selectors import sealed_secret
+from connectors.selectors import adopted_secret
+from connectors.suites import KeyUnusable
 from tenants.errors import Unavailable
-from tenants.isolation.context import acting_tenant
+from tenants.isolation.context import Context, acting_tenant
 from tenants.isolation.statements import signed_transaction
 from tenants.process import Process, current_process
 
+NOT_ADOPTED = "not_adopted"
 logger = logging.getLogger(__name__)
 
 
@@ -54,74 +60,97 @@ def open_secret(instance: ConnectorInstance, purpose: Purpose) -> Iterator[Opene
     Not inside a transaction: the record of it is one, committed and sealed before anything is opened.
     """
     _check_process()
-    intent: Queued | None = None
-    with signed_transaction() as db:
-        stored = sealed_secret(db, instance)
-        trouble = _trouble(stored)
-        if stored is not None and not trouble:
-            event = _event(instance, stored, purpose)
-            intent = queue_record(db, EventKind.CREDENTIAL_OPENED, **event, result="ok")
-            intent.confirm()
-    if stored is None or intent is None:
-        _refuse(instance, stored, purpose, trouble)
-    await_seal([intent.id])
-    bundle = _unsealed(stored, instance)
+    found = _begun(instance, purpose)
+    if found.trouble == NOT_ADOPTED:
+        found.trouble = adopt(instance)
+        found = found if found.trouble else _begun(instance, purpose)
+    if found.trouble or not found.credential or not found.adopted or not found.intent:
+        _refuse(instance, found, purpose)
+    await_seal([found.intent])
+    bundle = _unsealed(found.adopted, found.credential, instance)
     if isinstance(bundle, str):
-        _refuse(instance, stored, purpose, bundle)
+        found.trouble = bundle
+        _refuse(instance, found, purpose)
     with bundle:
-        yield Opened(bundle, stored.credential_id)
+        yield Opened(bundle, found.credential.id)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What there is of the instance's credential. Without `trouble` the intent to open it is on the record."""
+
+    credential: Credential | None
+    adopted: AdoptedSecret | None
+    trouble: str
+    intent: UUID | None = None
 
 
 def _check_process() -> None:
-    if current_process() is not Process.BROKER or not settings.INTAKE_PRIVATE_KEY:
+    if current_process() is not Process.BROKER or not settings.BROKER_ROOT_KEY:
         message = "Credentials are opened by the broker process only."
         raise Unavailable(message, permanent=True, code="not_the_broker")
 
 
-def _trouble(stored: SealedSecret | None) -> str:
-    if stored is None:
+def _begun(instance: ConnectorInstance, purpose: Purpose) -> _Found:
+    """Every customer's context sees the credential, only one with all of them what was recorded of it."""
+    with signed_transaction(Context(acting_tenant())) as db:
+        row, asked = adopted_secret(db, instance), ask_record(db, instance)
+        found = _Found(row[0], row[1], "") if row else _Found(None, None, "unknown")
+        found.trouble = found.trouble or _trouble(found, asked, instance)
+        if not found.trouble:
+            event = _event(instance, found, purpose)
+            queued = queue_record(db, EventKind.CREDENTIAL_OPENED, **event, result="ok")
+            queued.confirm()
+            found.intent = queued.id
+    return found
+
+
+def _trouble(found: _Found, asked: Any, instance: ConnectorInstance) -> str:
+    if found.credential is None or instance.tenant_id != acting_tenant():
         return "unknown"
-    if {stored.tenant_id, stored.credential.tenant_id} != {acting_tenant()}:
-        return "other_tenant"
-    if digest(bytes(stored.sealed)) != stored.credential.digest:
-        return "digest_mismatch"
-    return "" if stored.kek_id == key_id(public_part(settings.INTAKE_PRIVATE_KEY)) else "unknown_key"
-
-
-def _unsealed(stored: SealedSecret, instance: ConnectorInstance) -> SecretBundle | str:
-    """The bundle, or what is wrong. What was sealed names where it may be sent: a changed address does not get it."""
-    credential = stored.credential
-    place = Place(stored.tenant_id, credential.id, credential.version, stored.kek_id)
     try:
-        sealed = Sealed.from_bytes(bytes(stored.sealed))
-        content: dict[str, Any] = json.loads(unseal(sealed, private_key=settings.INTAKE_PRIVATE_KEY, place=place))
+        record = record_of(asked, instance)
+    except Forged:
+        return "record_forged"
+    if record and record.version and record.version > found.credential.version:
+        return "rolled_back"  # a newer one was stored, and is gone
+    if found.adopted is None:
+        return NOT_ADOPTED
+    return trouble_with(found.adopted, Whose.of(found.credential))
+
+
+def _unsealed(stored: AdoptedSecret, credential: Credential, instance: ConnectorInstance) -> SecretBundle | str:
+    """The bundle, or what is wrong. What was sealed names where it may be sent: a changed address does not get it."""
+    try:
+        content: dict[str, Any] = json.loads(opened(stored, Whose.of(credential)))
         if any(instance.settings.get(name) != value for name, value in content["bound"].items()):
             return "settings_changed"
         return SecretBundle(content["secret"])
+    except (KeyMissing, KeyUnusable):
+        return "unknown_key"
     except (SealBroken, ValueError, KeyError, TypeError, AttributeError):
         return "seal_broken"
 
 
-def _refuse(instance: ConnectorInstance, stored: SealedSecret | None, purpose: Purpose, trouble: str) -> NoReturn:
+def _refuse(instance: ConnectorInstance, found: _Found, purpose: Purpose) -> NoReturn:
     """Recorded in a transaction of its own, which the refusal does not roll back."""
-    event = _event(instance, stored, purpose, trouble)
+    event = _event(instance, found, purpose)
     with signed_transaction() as db:
         queue_record(db, EventKind.CREDENTIAL_REFUSED, **event, result="refused").confirm()
-    logger.error("alert: the credential of connector instance %s was refused: %s", instance.id, trouble)
+    logger.error("alert: the credential of connector instance %s was refused: %s", instance.id, found.trouble)
     raise SecretRefused
 
 
-def _event(
-    instance: ConnectorInstance, stored: SealedSecret | None, purpose: Purpose, trouble: str = ""
-) -> dict[str, Any]:
+def _event(instance: ConnectorInstance, found: _Found, purpose: Purpose) -> dict[str, Any]:
+    credential = found.credential
     body = {
         "action": purpose.action,
-        "version": stored.credential.version if stored else None,
+        "version": credential.version if credential else None,
     }
     return {
         "actor": purpose.actor,
-        "subject": ("credential", stored.credential_id if stored else None, instance.name),
+        "subject": ("credential", credential.id if credential else None, instance.name),
         "customer_id": purpose.customer_id,
         "call": purpose.call,
-        "body": body | ({"alert": True, "refused": trouble} if trouble else {}),
+        "body": body | ({"alert": True, "refused": found.trouble} if found.trouble else {}),
     }

@@ -4,6 +4,7 @@ from connectors.contract import Connector, Narrowing, Risk, Tier, Tool
 from connectors.vendors.connectwise.connector import CONNECTWISE
 from connectors.vendors.halopsa.connector import HALOPSA
 from connectors.vendors.hudu.connector import HUDU
+from connectors.vendors.itglue.connector import ITGLUE
 from connectors.vendors.ninjaone.connector import NINJAONE
 from connectors.vendors.pax8.connector import PAX8
 from tenants.errors import NotFound
@@ -14,6 +15,7 @@ _ENTRIES = (
     HALOPSA,
     CONNECTWISE,
     HUDU,
+    ITGLUE,
     NINJAONE,
     PAX8,
 )

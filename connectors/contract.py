@@ -6,6 +6,7 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Any
 
+from connectors.egress import Reach
 from connectors.narrowing import Parents
 from connectors.network import VendorHttp
 from connectors.pace import Rate
@@ -183,6 +184,8 @@ class Connector:
     # What the vendor documents for one credential. A tenant's `request_limit` setting may name another number.
     limit: Rate
     health_interval: int = 300
+    # Hosts that are called besides those of the bound settings; a leading dot takes all below. See connectors.egress.
+    domains: tuple[str, ...] = ()
     external_ids: ExternalId = ExternalId.NUMBER
 
     def __post_init__(self) -> None:
@@ -193,6 +196,9 @@ class Connector:
 
     def rate(self, settings: Mapping[str, Any]) -> Rate:
         return replace(self.limit, requests=settings.get("request_limit") or self.limit.requests)
+
+    def reach(self, settings: Mapping[str, Any]) -> Reach:
+        return Reach.of(settings, self.bound_fields, self.domains)
 
     @property
     def settings_form(self) -> type[Any]:

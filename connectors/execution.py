@@ -55,8 +55,8 @@ def execute(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMappin
     connector, tool = _checked(call, instance, mapping)
     with open_secret(instance, _purpose(call)) as opened:
         pace = Pace(str(opened.credential_ref), connector.rate(instance.settings))
-        breaker = Breaker(str(opened.credential_ref))
-        http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, breaker=breaker)
+        breaker, reach = Breaker(str(opened.credential_ref)), connector.reach(instance.settings)
+        http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, reach=reach, breaker=breaker)
         connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
         try:
             return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")

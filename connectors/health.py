@@ -38,9 +38,9 @@ def examine(instance: ConnectorInstance) -> Checkup:
     try:
         purpose = Purpose(CHECKER, f"{instance.connector}.health", CallRef(None, instance.id))
         with open_secret(instance, purpose) as opened:
-            name = str(opened.credential_ref)
+            name, reach = str(opened.credential_ref), connector.reach(instance.settings)
             breaker = Breaker(name, always=True)
-            http = VendorHttp(settings.VENDOR_NETWORKS, pace=Pace(name), breaker=breaker)
+            http = VendorHttp(settings.VENDOR_NETWORKS, pace=Pace(name), reach=reach, breaker=breaker)
             connection = Connection(instance.settings, opened.secrets, http, name)
             detail = scrubbed(lambda: connector.health(connection), place=f"{connector.key}.health")
     except ExecutionError as error:

@@ -94,7 +94,10 @@ class Credential(TenantModel):
 
 
 class SealedSecret(TenantModel):
-    """Ciphertext. The portal may add a row and read none; the broker may read and change none."""
+    """Ciphertext as it was given: sealed to the intake key, not usable until the broker has adopted it, then removed.
+
+    The portal may add a row and read none; the broker may change none.
+    """
 
     credential = TenantKey(Credential, models.DO_NOTHING, related_name="+")
     suite = models.CharField(max_length=64)
@@ -104,6 +107,36 @@ class SealedSecret(TenantModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant_id", "credential"], name="connectors_sealed_credential")]
+
+    def __str__(self) -> str:
+        return self.kek_id
+
+
+class AdoptedSecret(TenantModel):
+    """Ciphertext as it is kept: the data key under a storage key, all of it signed by the broker.
+
+    `rev` counts re-keyings. `unreadable`: why the broker has set the row aside; empty in good order. The portal may
+    read how old and under which key it is, and nothing of the ciphertext.
+    """
+
+    credential = TenantKey(Credential, models.DO_NOTHING, related_name="+")
+    suite = models.CharField(max_length=64)
+    kek_id = models.CharField(max_length=64)
+    payload = models.BinaryField()
+    wrapped_key = models.BinaryField()
+    rev = models.PositiveIntegerField()
+    signature = models.BinaryField()
+    intake_kek_id = models.CharField(max_length=64)
+    adopted_at = models.DateTimeField()
+    data_key_at = models.DateTimeField()
+    rekeyed_at = models.DateTimeField(null=True)
+    unreadable = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "credential"], name="connectors_adopted_credential")
+        ]
+        indexes = [models.Index(fields=["tenant_id", "kek_id", "id"], name="connectors_adopted_kek")]
 
     def __str__(self) -> str:
         return self.kek_id

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpcore2
 
 from connectors.breaker import Breaker
+from connectors.egress import Reach
 from connectors.errors import VendorError
 from connectors.exchanges import MOST, Exchange, template
 from connectors.pace import LONGEST_HOLD, Pace
@@ -140,10 +141,12 @@ class VendorHttp:
         networks: tuple[Network, ...],
         limits: Limits | None = None,
         *,
+        reach: Reach,
         pace: Pace | None = None,
         breaker: Breaker | None = None,
     ) -> None:
         self._networks = networks
+        self._reach = reach
         self._pace = pace
         self._breaker = breaker
         self._limits = limits or Limits()
@@ -199,6 +202,8 @@ class VendorHttp:
             return "vendor_unreachable"
 
     def _exchange(self, request: Request) -> Answer:
+        if not self._reach.admits(request.url):
+            raise AddressRefused
         self.requests += 1
         pool = self._pool_for(request.url)
         headers = _headers(request)

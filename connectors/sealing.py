@@ -1,22 +1,20 @@
-"""Envelope of a credential: a data key per version, wrapped with HPKE to the intake key; everything bound to its place.
+"""Envelope of a credential: a data key per version, wrapped to a key-encryption key; everything bound to its place.
 
-Sealing needs the public key alone. What binds a sealed value to its tenant, credential, version and key is
-authenticated data, so a row that is moved or relabelled does not open.
+Sealing needs a public key alone. What binds a sealed value to its tenant, credential and version, and its data key to
+the key that wraps it, is authenticated data, so a row that is moved or relabelled does not open. The payload does not
+name the wrapping key: that one is replaced without touching the payload.
 """
 
-import base64
 import hashlib
 import os
 from dataclasses import dataclass
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-SUITE_ID = "hpke-x25519-sha256-aes256gcm+aes256gcm"
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+from connectors.suites import UnwrappingKey, WrappingKey
+
 _NONCE = 12
 _KEY = 32
 
@@ -32,7 +30,9 @@ class Place:
     tenant: UUID
     credential: UUID
     version: int
-    kek_id: str
+
+    def parts(self) -> tuple[bytes, ...]:
+        return self.tenant.bytes, self.credential.bytes, str(self.version).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +51,48 @@ class Sealed:
         return cls(payload=raw[end:], wrapped_key=raw[4:end])
 
 
-def seal(plain: bytes, *, public_key: bytes, place: Place) -> Sealed:
+def seal(plain: bytes, *, key: WrappingKey, place: Place) -> Sealed:
     data_key, nonce = os.urandom(_KEY), os.urandom(_NONCE)
-    payload = nonce + AESGCM(data_key).encrypt(nonce, plain, _context("payload", place))
-    wrapped = _SUITE.encrypt(data_key, X25519PublicKey.from_public_bytes(public_key), info=_context("dek", place))
-    return Sealed(payload=payload, wrapped_key=wrapped)
+    payload = nonce + AESGCM(data_key).encrypt(nonce, plain, context("payload", *place.parts()))
+    return Sealed(payload=payload, wrapped_key=key.wrap(data_key, _wrapping(place, key)))
 
 
-def unseal(sealed: Sealed, *, private_key: bytes, place: Place) -> bytes:
-    plain = _unseal(sealed, private_key, place)
-    if plain is None:  # raised out here so that no frame with a key hangs on the exception
+def unseal(sealed: Sealed, *, key: UnwrappingKey, place: Place) -> bytes:
+    plain = _unsealed(sealed, key, place)
+    if plain is None:  # raised out here so that no frame with a data key hangs on the exception
         raise SealBroken
     return plain
 
 
-def _unseal(sealed: Sealed, private_key: bytes, place: Place) -> bytes | None:
+def _unsealed(sealed: Sealed, key: UnwrappingKey, place: Place) -> bytes | None:
+    return _decrypted(sealed.payload, key.unwrap(sealed.wrapped_key, _wrapping(place, key)), place)
+
+
+def rewrapped(sealed: Sealed, *, key: UnwrappingKey, to: WrappingKey, place: Place) -> Sealed:
+    """The same data key under another key; that it opens the payload is proved first."""
+    wrapped = _rewrapped(sealed, key, to, place)
+    if wrapped is None:
+        raise SealBroken
+    return Sealed(sealed.payload, wrapped)
+
+
+def _rewrapped(sealed: Sealed, key: UnwrappingKey, to: WrappingKey, place: Place) -> bytes | None:
+    data_key = key.unwrap(sealed.wrapped_key, _wrapping(place, key))
+    if data_key is None or _decrypted(sealed.payload, data_key, place) is None:
+        return None
+    return to.wrap(data_key, _wrapping(place, to))
+
+
+def reencrypted(sealed: Sealed, *, key: UnwrappingKey, to: WrappingKey, place: Place) -> Sealed:
+    """Under a new data key as well: whoever knew the old one learns nothing of what is stored from now on."""
+    return seal(unseal(sealed, key=key, place=place), key=to, place=place)
+
+
+def _decrypted(payload: bytes, data_key: bytes | None, place: Place) -> bytes | None:
+    if data_key is None:
+        return None
     try:
-        key = X25519PrivateKey.from_private_bytes(private_key)
-        data_key = _SUITE.decrypt(sealed.wrapped_key, key, info=_context("dek", place))
-        nonce, body = sealed.payload[:_NONCE], sealed.payload[_NONCE:]
-        return AESGCM(data_key).decrypt(nonce, body, _context("payload", place))
+        return AESGCM(data_key).decrypt(payload[:_NONCE], payload[_NONCE:], context("payload", *place.parts()))
     except (InvalidTag, ValueError):
         return None
 
@@ -79,23 +101,11 @@ def digest(sealed: bytes) -> str:
     return hashlib.sha256(sealed).hexdigest()
 
 
-def key_id(public_key: bytes) -> str:
-    return "x25519-" + base64.b32encode(hashlib.sha256(public_key).digest()[:10]).decode().lower()
-
-
-def public_part(private_key: bytes) -> bytes:
-    return X25519PrivateKey.from_private_bytes(private_key).public_key().public_bytes_raw()
-
-
-def _context(label: str, place: Place) -> bytes:
+def context(label: str, *parts: bytes) -> bytes:
     """Each part behind its own length: no two lists of parts give the same bytes."""
-    parts = [
-        b"msplex/secret/v1",
-        label.encode(),
-        place.tenant.bytes,
-        place.credential.bytes,
-        str(place.version).encode(),
-        place.kek_id.encode(),
-        SUITE_ID.encode(),
-    ]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    named = (b"msplex/secret/v2", label.encode(), *parts)
+    return b"".join(len(part).to_bytes(4, "big") + part for part in named)
+
+
+def _wrapping(place: Place, key: WrappingKey | UnwrappingKey) -> bytes:
+    return context("dek", *place.parts(), key.id.encode(), key.suite.encode())

@@ -10,10 +10,18 @@ from django.db.models.functions import Coalesce
 
 from connectors.catalogue import all_connectors
 from connectors.contract import Connector
-from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, SealedSecret, ToolCall
+from connectors.models import (
+    AdoptedSecret,
+    ConnectorInstance,
+    Credential,
+    CustomerMapping,
+    Pause,
+    SealedSecret,
+    ToolCall,
+)
 from connectors.readiness import is_entitled
 from tenants.isolation.context import acting_tenant
-from tenants.isolation.statements import Signed, columns, one, split
+from tenants.isolation.statements import Signed, columns, made, one, split
 from tenants.models import Customer, Entitlement
 from tenants.selectors import entitlements
 
@@ -87,16 +95,31 @@ _SEALED = (
     " JOIN connectors_credential c ON c.tenant_id = s.tenant_id AND c.id = s.credential_id"
     " WHERE s.tenant_id = %s AND c.instance_id = %s ORDER BY c.version DESC LIMIT 1"
 )
+_ADOPTED = (
+    f"SELECT {columns(Credential, 'c')}, {columns(AdoptedSecret, 'a')} FROM connectors_credential c"  # noqa: S608
+    " LEFT JOIN connectors_adoptedsecret a ON a.tenant_id = c.tenant_id AND a.credential_id = c.id"
+    " WHERE c.tenant_id = %s AND c.instance_id = %s ORDER BY c.version DESC LIMIT 1"
+)
 
 
 def sealed_secret(db: Signed, instance: ConnectorInstance) -> SealedSecret | None:
-    """Of the current version. For the broker: no other role may read the table."""
+    """The newest that was sealed. For the broker: no other role may read the table."""
     row = one(db.ask(_SEALED, acting_tenant(), instance.id))
     if row is None:
         return None
     stored, credential = split(row, SealedSecret, Credential)
     stored.credential = credential
     return stored
+
+
+def adopted_secret(db: Signed, instance: ConnectorInstance) -> tuple[Credential, AdoptedSecret | None] | None:
+    """The current credential and, if the broker has adopted it, what is kept of it. For the broker."""
+    row = one(db.ask(_ADOPTED, acting_tenant(), instance.id))
+    if row is None:
+        return None
+    border = len(Credential._meta.concrete_fields)
+    adopted = made(AdoptedSecret, row[border:]) if row[border] is not None else None
+    return made(Credential, row[:border]), adopted
 
 
 def due_for_check(now: datetime) -> list[ConnectorInstance]:

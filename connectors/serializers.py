@@ -5,7 +5,8 @@ from rest_framework import serializers
 
 from connectors.breaker import Breaker
 from connectors.contract import Connector
-from connectors.models import ConnectorInstance, CustomerMapping, Pause, ToolCall
+from connectors.custody import Standing, standing
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, ToolCall
 from connectors.readiness import Readiness, readiness
 from connectors.selectors import Offer
 from identity.api_fields import Text
@@ -53,6 +54,47 @@ class OfferOut(serializers.Serializer[Any]):
 
 def _is_secret(connector: Connector, name: str) -> bool:
     return name in connector.secret_fields
+
+
+class KeysOut(serializers.Serializer[Any]):
+    """The storage key of now, and how many of the tenant's credentials are under it."""
+
+    since = serializers.DateTimeField(source="active.created_at", default=None)
+    replaced_by = serializers.DateTimeField(source="active.not_after", default=None)
+    suite = serializers.CharField(source="active.suite", default="")
+    reason = serializers.CharField(source="active.reason", default="")
+    change_by = serializers.DateTimeField(source="emergency.deadline", default=None)
+    done = serializers.IntegerField()
+    left = serializers.IntegerField()
+    unreadable = serializers.IntegerField()
+
+
+class KeptCredentialOut(serializers.Serializer[Any]):
+    """One connection's credential: whose, how old, under which key. Never anything of it."""
+
+    id = serializers.UUIDField()
+    instance = serializers.UUIDField(source="instance_id")
+    name = serializers.CharField(source="instance.name")
+    connector = serializers.CharField(source="instance.connector")
+    version = serializers.IntegerField()
+    owner = serializers.CharField(source="created_by")
+    stored_at = serializers.DateTimeField(source="created_at")
+    kept = serializers.SerializerMethodField(help_text="unused, moved, waiting or unreadable.")
+    change_by = serializers.SerializerMethodField(help_text="Until when it is to be changed at the vendor.")
+    changed = serializers.SerializerMethodField(help_text="It was replaced after the last emergency.")
+
+    def _standing(self, credential: Credential) -> Standing:
+        return standing(credential, self.context["keys"], self.context["now"])
+
+    def get_kept(self, credential: Credential) -> str:
+        return self._standing(credential).kept.value
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_change_by(self, credential: Credential) -> Any:
+        return self._standing(credential).change_by
+
+    def get_changed(self, credential: Credential) -> bool:
+        return self._standing(credential).changed
 
 
 class CredentialOut(serializers.Serializer[Any]):

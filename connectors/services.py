@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings as deployment
 from django.db import transaction
 from django.utils import timezone
 
@@ -22,10 +21,11 @@ from connectors.health import CHECKER, Checkup, examine
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, SealedSecret
 from connectors.narrowing import normalised
 from connectors.readiness import is_entitled, readiness
+from connectors.registry import intake_key
 from connectors.selectors import current_credential, due_for_check, entitlement_for, instances
 from connectors.tasks import check_instance
 from identity.services.uniqueness import conflict_if_taken
-from tenants.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
+from tenants.errors import Conflict, Invalid, NotAllowed, NotFound
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
 from tenants.models import KEY_PATTERN, Customer, key_validator
@@ -261,19 +261,17 @@ def _require_secret(
 def _store(
     entry: Connector, instance: ConnectorInstance, settings: Mapping[str, Any], secret: Mapping[str, str], *, by: Actor
 ) -> Credential:
-    if not deployment.INTAKE_PUBLIC_KEY:
-        raise Unavailable("Credentials cannot be sealed here: the intake key is missing.", permanent=True)
+    key = intake_key(timezone.now())
     previous = current_credential(instance)
     reference, version = uuid7(), previous.version + 1 if previous else 1
-    kek_id = sealing.key_id(deployment.INTAKE_PUBLIC_KEY)
-    place = sealing.Place(acting_tenant(), reference, version, kek_id)
+    place = sealing.Place(acting_tenant(), reference, version)
     content = {"secret": dict(secret), "bound": {name: settings[name] for name in entry.bound_fields}}
-    sealed = sealing.seal(json.dumps(content).encode(), public_key=deployment.INTAKE_PUBLIC_KEY, place=place).to_bytes()
+    sealed = sealing.seal(json.dumps(content).encode(), key=key, place=place).to_bytes()
     credential = Credential.objects.create(
         id=reference, instance=instance, version=version, digest=sealing.digest(sealed), created_by=by.label
     )
-    SealedSecret.objects.create(credential=credential, suite=sealing.SUITE_ID, kek_id=kek_id, sealed=sealed)
-    body = {"digest": credential.digest, "version": version, "kek": kek_id}
+    SealedSecret.objects.create(credential=credential, suite=key.suite, kek_id=key.id, sealed=sealed)
+    body = {"digest": credential.digest, "version": version, "kek": key.id}
     about = _about(instance) | {"subject": ("credential", credential.id, instance.name)}
     record(EventKind.CREDENTIAL_STORED, actor=by, body=body, **about)
     return credential

@@ -27,3 +27,11 @@ def sweep_health() -> None:
     for tenant in tenants:
         with acting_for(Context(tenant)):
             enqueue_due_checks(datetime.now(UTC))
+
+
+@shared_task(name="connectors.keep_keys", base=PlainTask, process=Process.BROKER)  # type: ignore[untyped-decorator]
+def keep_keys() -> None:
+    """Started by beat: keys that are due, and the next minute's share of a re-keying."""
+    from connectors import upkeep  # noqa: PLC0415 - with the key ring
+
+    upkeep.keep_keys(datetime.now(UTC))

@@ -98,6 +98,10 @@ SURFACES = (
         why_unconfirmed="Daily operations: no credential and nobody's rights change.",
     ),
     Surface(
+        "Connectors", "See whose and how old credentials are, and how far they are re-keyed", SETS_UP,
+        reads=("connector_credentials", "credential.list", "credential.keys"),
+    ),
+    Surface(
         "Connectors", "Resume a connection's risky tools, when the outcome of a call was unknown", SETS_UP,
         confirmed=("connector_resume", "connector-instance.resume"),
     ),

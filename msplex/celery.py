@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
@@ -39,6 +40,11 @@ app.conf.beat_schedule = {
         "task": "connectors.sweep_health",
         "schedule": 60.0,
         "options": {"queue": "worker"},
+    },
+    "connectors.keep_keys": {
+        "task": "connectors.keep_keys",
+        "schedule": 60.0,
+        "options": {"queue": "broker", "expires": 60},
     },
     "gateway.sweep_lost_calls": {
         "task": "gateway.sweep_lost_calls",
@@ -84,4 +90,15 @@ def _check(**_: Any) -> None:
     from msplex.guard import check_process  # noqa: PLC0415 - needs the apps
 
     check_process()
+    if settings.MSPLEX_PROCESS == "broker":
+        _prepare_broker()
     connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's; its threads would not survive the fork; each child makes its own
+
+
+def _prepare_broker() -> None:
+    """Before its children are forked from it. The portal can seal as soon as there is a key."""
+    from connectors.upkeep import ensure_keys  # noqa: PLC0415 - needs the apps
+    from msplex.hygiene import keep_memory_private  # noqa: PLC0415
+
+    keep_memory_private()
+    ensure_keys(datetime.now(UTC))

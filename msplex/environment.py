@@ -58,8 +58,12 @@ class Environment(BaseSettings):
     msplex_context_key_id: int = 1
     msplex_token_signing_key: str = Field(default="", repr=False)
     msplex_token_verify_key: str = ""
-    msplex_intake_public_key: Key = b""
-    msplex_intake_private_key: Key = b""
+    msplex_broker_signing_key: str = Field(default="", repr=False)
+    msplex_broker_verify_key: str = ""
+    msplex_broker_root_key: Keys = ()
+    msplex_broker_keyring: str = ""
+    msplex_sealing_suite: Literal["x25519", "hybrid"] = "x25519"
+    msplex_storage_key_days: Annotated[int, Field(ge=1, le=3650)] = 90
     msplex_record_key: Keys = ()
     msplex_log_signing_key: str = Field(default="", repr=False)
     msplex_sealer_dir: str = ""

@@ -27,7 +27,7 @@ from connectors.execution import execute
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.pauses import is_risky, pause_for
 from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
-from msplex import replies
+from msplex import rechecking, replies
 from msplex.decision.verdicts import Code, Gate, Verdict
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, columns, made, one, signed_transaction
@@ -38,6 +38,7 @@ LOST_AFTER = timedelta(minutes=5)  # longer than the hardest time limit of a tas
 MESSAGE_UNKNOWN = "The call may or may not have reached the vendor. Look there before you try again."
 MESSAGE_EXPIRED = "The call waited too long for the broker and was not sent. Try again in a moment."
 MESSAGE_PAUSED = "The outcome of another call became unknown, so nothing was sent. A person has to look first."
+MESSAGE_UNCHECKED = "Whether the call may run could not be checked, so nothing was sent. Try again."
 MESSAGE_NOT_READY = "The connector instance is not active any more, so nothing was sent."
 
 
@@ -77,8 +78,8 @@ def run(call_id: UUID, *, redelivered: bool = False) -> None:
         if redelivered:
             _finish_lost(call_id)
         return
-    call, job = claimed
-    outcome = _cannot_run(call, job) or _execute(job)
+    call, job, asked = claimed
+    outcome = _cannot_run(call, job) or _refused(job, asked) or _execute(job)
     try:
         recorded = _finish(call, outcome)
     except (AuditUnavailable, DatabaseError):
@@ -88,16 +89,16 @@ def run(call_id: UUID, *, redelivered: bool = False) -> None:
     _reply(call, outcome if recorded else LOST)
 
 
-def _claim(call_id: UUID) -> tuple[ToolCall, CallToRun | None] | None:
+def _claim(call_id: UUID) -> tuple[ToolCall, CallToRun | None, rechecking.Asked] | None:
     """The call, and what running it needs if that is still there. None: it is not ours to run."""
     with signed_transaction() as db:
         claimed = db.ask(_CLAIM, datetime.now(UTC), acting_tenant(), call_id)
-        needed = ask_what_is_needed(db, call_id)
+        needed, asked = ask_what_is_needed(db, call_id), rechecking.ask(db)
     row = one(claimed)
     if row is None:
         return None
     call = made(ToolCall, row)
-    return call, call_to_run(call, needed)
+    return call, call_to_run(call, needed), asked
 
 
 def _cannot_run(call: ToolCall, job: CallToRun | None) -> Outcome | None:
@@ -108,6 +109,21 @@ def _cannot_run(call: ToolCall, job: CallToRun | None) -> Outcome | None:
     if job.paused and is_risky(call.connector, call.tool):
         return Outcome(ToolCall.State.FAILED, Code.RISKY_TOOLS_PAUSED, MESSAGE_PAUSED, retryable=True)
     return None
+
+
+def _refused(job: CallToRun | None, asked: rechecking.Asked) -> Outcome | None:
+    """What the gates say now. That no gateway would have queued the call is worth an alert."""
+    if job is None:
+        return None
+    try:
+        refusal = rechecking.refusal_of(job, asked)
+    except DatabaseError:
+        logger.exception("whether call %s may run could not be checked", job.call.id)
+        return Outcome(ToolCall.State.FAILED, Code.UNAVAILABLE, MESSAGE_UNCHECKED, retryable=True)
+    if refusal is None:
+        return None
+    logger.error("alert: call %s was queued and may not run: %s", job.call.id, refusal.code)
+    return Outcome(ToolCall.State.FAILED, refusal.code, refusal.message, retryable=refusal.retryable)
 
 
 def _execute(job: CallToRun | None) -> Outcome:

@@ -1,6 +1,8 @@
 """A process refuses to start with the wrong database role, or with a key or an access that is not its own."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,10 +23,10 @@ ROLES = {
 }
 _EVERYBODY = {"CONTEXT_KEY", "RECORD_KEY"}
 KEYS = {
-    Process.PORTAL: _EVERYBODY | {"SECRET_KEY", "TOKEN_SIGNING_KEY", "TOKEN_VERIFY_KEY", "INTAKE_PUBLIC_KEY"},
+    Process.PORTAL: _EVERYBODY | {"SECRET_KEY", "TOKEN_SIGNING_KEY", "TOKEN_VERIFY_KEY", "BROKER_VERIFY_KEY"},
     Process.GATEWAY: _EVERYBODY | {"TOKEN_VERIFY_KEY"},
     Process.WORKER: _EVERYBODY,
-    Process.BROKER: _EVERYBODY | {"INTAKE_PRIVATE_KEY"},
+    Process.BROKER: _EVERYBODY | {"BROKER_SIGNING_KEY", "BROKER_ROOT_KEY"},
     Process.SEALER: _EVERYBODY | {"LOG_SIGNING_KEY"},
     Process.BEAT: set(),
     Process.PROVIDER: {"SECRET_KEY"},
@@ -34,12 +36,13 @@ ALL_KEYS = {
     "CONTEXT_KEY",
     "TOKEN_SIGNING_KEY",
     "TOKEN_VERIFY_KEY",
-    "INTAKE_PUBLIC_KEY",
-    "INTAKE_PRIVATE_KEY",
+    "BROKER_SIGNING_KEY",
+    "BROKER_VERIFY_KEY",
+    "BROKER_ROOT_KEY",
     "LOG_SIGNING_KEY",
     "RECORD_KEY",
 }
-CONTEXT_KEY_BYTES = 32
+CONTEXT_KEY_BYTES = ROOT_KEY_BYTES = 32
 
 
 _OWNED = {
@@ -65,6 +68,7 @@ def check_process() -> None:
     problems = [
         *access_problems(),
         *key_problems(process),
+        *(ring_problems() if process is Process.BROKER else ()),
         *(memory_problems() if process is Process.SEALER else ()),
         *(passkey_problems() if process is Process.PORTAL and settings.PRODUCTION else ()),
         *(role_problems(process) if process in ROLES else ()),
@@ -89,6 +93,20 @@ def key_problems(process: Process) -> Iterator[str]:
             yield f"MSPLEX_{name} (or MSPLEX_{name}_FILE) is missing."
     if settings.CONTEXT_KEY and len(settings.CONTEXT_KEY) != CONTEXT_KEY_BYTES:
         yield f"MSPLEX_CONTEXT_KEY must be {CONTEXT_KEY_BYTES} bytes in base64."
+
+
+def ring_problems() -> Iterator[str]:
+    """Where private halves of keys are: the broker's own directory, closed to everybody else."""
+    if any(len(key) != ROOT_KEY_BYTES for key in settings.BROKER_ROOT_KEY):
+        yield f"MSPLEX_BROKER_ROOT_KEY must be {ROOT_KEY_BYTES} bytes in base64."
+    if not settings.BROKER_KEYRING:
+        yield "MSPLEX_BROKER_KEYRING is missing: the directory of its key ring; not on the database's volume."
+        return
+    directory = Path(settings.BROKER_KEYRING)
+    if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
+        yield f"MSPLEX_BROKER_KEYRING: {directory} is not a directory that it may write to."
+    elif directory.stat().st_mode & 0o077:
+        yield f"MSPLEX_BROKER_KEYRING: {directory} is open to others; chmod 700."
 
 
 def memory_problems() -> Iterator[str]:

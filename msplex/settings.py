@@ -24,8 +24,12 @@ CONTEXT_KEY = env.msplex_context_key
 CONTEXT_KEY_ID = env.msplex_context_key_id
 TOKEN_SIGNING_KEY = env.msplex_token_signing_key
 TOKEN_VERIFY_KEY = env.msplex_token_verify_key
-INTAKE_PUBLIC_KEY = env.msplex_intake_public_key
-INTAKE_PRIVATE_KEY = env.msplex_intake_private_key
+BROKER_SIGNING_KEY = env.msplex_broker_signing_key
+BROKER_VERIFY_KEY = env.msplex_broker_verify_key
+BROKER_ROOT_KEY = env.msplex_broker_root_key
+BROKER_KEYRING = env.msplex_broker_keyring
+SEALING_SUITE = env.msplex_sealing_suite
+STORAGE_KEY_DAYS = env.msplex_storage_key_days
 RECORD_KEY = env.msplex_record_key
 LOG_SIGNING_KEY = env.msplex_log_signing_key
 SEALER_DIR = env.msplex_sealer_dir
@@ -128,6 +132,8 @@ CELERY = {
     "task_reject_on_worker_lost": True,
     "task_time_limit": 120,
     "worker_prefetch_multiplier": 1,
+    # A child that has opened secrets does not live long: what Python has left in its memory goes with it.
+    "worker_max_tasks_per_child": 500 if MSPLEX_PROCESS == "broker" else None,
     "worker_hijack_root_logger": False,
     "worker_send_task_events": False,
     "broker_connection_retry_on_startup": True,

@@ -8,16 +8,18 @@ import base64
 import contextlib
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from psycopg import sql
 
@@ -31,27 +33,23 @@ IN_USE = (
 )
 
 
-def _raw(key: X25519PrivateKey) -> tuple[str, str]:
-    private = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return base64.b64encode(private).decode(), base64.b64encode(public).decode()
+def _ed25519() -> tuple[str, str]:
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private.decode(), key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _keys() -> dict[str, str]:
-    token = Ed25519PrivateKey.generate()
-    private, public = _raw(X25519PrivateKey.generate())
+    (token, token_public), (broker, broker_public) = _ed25519(), _ed25519()
     return {
         "MSPLEX_SECRET_KEY": secrets.token_urlsafe(48),
         "MSPLEX_CONTEXT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
-        "MSPLEX_TOKEN_SIGNING_KEY": token.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
-        "MSPLEX_TOKEN_VERIFY_KEY": token.public_key()
-        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        .decode(),
-        "MSPLEX_INTAKE_PUBLIC_KEY": public,
-        "MSPLEX_INTAKE_PRIVATE_KEY": private,
-        "MSPLEX_LOG_SIGNING_KEY": Ed25519PrivateKey.generate()
-        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        .decode(),
+        "MSPLEX_TOKEN_SIGNING_KEY": token,
+        "MSPLEX_TOKEN_VERIFY_KEY": token_public,
+        "MSPLEX_BROKER_SIGNING_KEY": broker,
+        "MSPLEX_BROKER_VERIFY_KEY": broker_public,
+        "MSPLEX_BROKER_ROOT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "MSPLEX_LOG_SIGNING_KEY": _ed25519()[0],
         "MSPLEX_RECORD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
     }
 
@@ -73,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(
         MSPLEX_ENV="test",
         MSPLEX_PROCESS="command",
+        MSPLEX_BROKER_KEYRING=tempfile.mkdtemp(prefix="msplex-ring-"),
         MSPLEX_TEST_DATABASE=f"msplex_test_{RUN}_{worker}",
         DATABASE_URL=role_url("msplex_app", f"msplex_test_{RUN}_{worker}"),
         MSPLEX_PROVIDER_DATABASE_URL=role_url("msplex_provider", f"msplex_test_{RUN}_{worker}"),
@@ -171,9 +170,19 @@ def _database(django_db_blocker: object) -> Iterator[None]:
     drop(name)
     clone(name)
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        _publish_keys()
         yield
         connections.close_all()
     drop(name)
+    shutil.rmtree(os.environ["MSPLEX_BROKER_KEYRING"])
+
+
+def _publish_keys() -> None:
+    """What the broker does when it starts: without it nothing can be sealed."""
+    from connectors.upkeep import ensure_keys  # noqa: PLC0415
+
+    with as_role("broker"):
+        ensure_keys(datetime.now(UTC))
 
 
 def sealer_environment(directory: Path, database: str | None = None) -> dict[str, str]:

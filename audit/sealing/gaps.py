@@ -36,10 +36,10 @@ class Gaps:
         """The streams that moved."""
         moved: dict[UUID, Seen] = {}
         for done in passes:
-            for fresh in done.fresh:
-                boot = fresh.mark.boot
+            for sealed in done.records:
+                boot = sealed.mark.boot
                 before = moved.get(boot) or self._memory.streams.get(boot) or Seen(0)
-                moved[boot] = after = seen_after(before, fresh.mark)
+                moved[boot] = after = seen_after(before, sealed.mark)
                 self._watch(boot, after, done.log.tenant)
         return moved
 

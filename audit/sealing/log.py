@@ -58,11 +58,17 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass has done to a log: sealed up to its head. `events`: those that it is about, `fresh`: newly sealed."""
+    """What a pass has done to a log: sealed up to its head.
+
+    Among the records are those that an earlier sealer has sealed, and was killed before it remembered them.
+    """
 
     log: Log
-    events: Sequence[UUID]
-    fresh: Sequence[Record]
+    records: Sequence[Record]
+
+    @property
+    def events(self) -> list[UUID]:
+        return [record.id for record in self.records]
 
 
 def seal(tenant: UUID, events: Sequence[UUID], *, known: Log | None, remembered: Head | None, host: str) -> Pass | None:
@@ -81,7 +87,7 @@ def seal(tenant: UUID, events: Sequence[UUID], *, known: Log | None, remembered:
             fresh = [record for record in good if not record.sealed]
             if fresh:
                 log = _grown(db, log, fresh)
-    return Pass(log, [record.id for record in good], fresh) if good else None
+    return Pass(log, good) if good else None
 
 
 def _load(tenant: UUID, remembered: Head | None) -> Log | None:

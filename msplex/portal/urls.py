@@ -56,6 +56,7 @@ _rooms = [
     path("calls/", calls.calls, name="calls"),
     path("calls/<uuid:pk>/", calls.call, name="call"),
     path("connectors/", connectors.connectors, name="connectors"),
+    path("connectors/credentials/", connectors.connector_credentials, name="connector_credentials"),
     path("connectors/new/<slug:key>/", connectors.connector_start, name="connector_start"),
     path("connectors/<uuid:pk>/", connectors.connector_instance, name="connector_instance"),
     path("connectors/<uuid:pk>/progress/", connectors.connector_progress, name="connector_progress"),

@@ -56,6 +56,11 @@ class Home:
         return self._mine("state")
 
     @property
+    def keyring(self) -> Path:
+        """The broker's. Where it matters: on another volume than the database, and in no backup of it."""
+        return self._mine("keyring")
+
+    @property
     def sealer(self) -> Path:
         """What the sealer remembers. Where it matters: on another volume than the database."""
         return self._mine("sealer")

@@ -8,12 +8,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
-from audit.log_keys import new_key
-from identity.token_keys import public_halves, split_keys
+from identity.token_keys import new_key, public_halves, split_keys
 from msplex.runtime.home import write_private
 
 
@@ -35,11 +30,11 @@ class Keys:
         self._once("MSPLEX_CONTEXT_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_RECORD_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_LOG_SIGNING_KEY", new_key())
-        signing = Ed25519PrivateKey.generate()
-        self._once("MSPLEX_TOKEN_SIGNING_KEY", signing.private_bytes(*_PRIVATE_PEM, serialization.NoEncryption()))
-        self._once("MSPLEX_INTAKE_PRIVATE_KEY", _text(X25519PrivateKey.generate().private_bytes_raw()))
-        self._derive("MSPLEX_TOKEN_VERIFY_KEY", self._token_public())
-        self._derive("MSPLEX_INTAKE_PUBLIC_KEY", self._intake_public())
+        self._once("MSPLEX_TOKEN_SIGNING_KEY", new_key())
+        self._once("MSPLEX_BROKER_SIGNING_KEY", new_key())
+        self._once("MSPLEX_BROKER_ROOT_KEY", _text(secrets.token_bytes(32)))
+        self._derive("MSPLEX_TOKEN_VERIFY_KEY", self._public("MSPLEX_TOKEN_SIGNING_KEY"))
+        self._derive("MSPLEX_BROKER_VERIFY_KEY", self._public("MSPLEX_BROKER_SIGNING_KEY"))
 
     def _once(self, variable: str, content: str | bytes) -> None:
         if not self.file(variable).exists():
@@ -50,16 +45,9 @@ class Keys:
         if not path.exists() or path.read_bytes() != content:
             write_private(path, content)
 
-    def _token_public(self) -> bytes:
-        """Of all that are there: `rotate_token_key` adds one, and tokens of the one before are still about."""
-        return public_halves(split_keys(self.file("MSPLEX_TOKEN_SIGNING_KEY").read_text())).encode()
-
-    def _intake_public(self) -> bytes:
-        raw = base64.b64decode(self.file("MSPLEX_INTAKE_PRIVATE_KEY").read_bytes())
-        return _text(X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()).encode()
-
-
-_PRIVATE_PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    def _public(self, variable: str) -> bytes:
+        """Of all that are there: a new key is added, and what the one before has signed is still about."""
+        return public_halves(split_keys(self.file(variable).read_text())).encode()
 
 
 def _text(raw: bytes) -> str:

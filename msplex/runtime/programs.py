@@ -99,6 +99,8 @@ class Installation:
         values = self._common() | {"MSPLEX_PROCESS": process, "REDIS_URL": self.redis_url}
         if role := ROLES.get(process):
             values["DATABASE_URL"] = self.database_url(role)
+        if process is Process.BROKER:
+            values["MSPLEX_BROKER_KEYRING"] = str(self.home.keyring)
         if process is Process.SEALER:
             values["MSPLEX_SEALER_DIR"] = str(self.home.sealer)
         if process is Process.WORKER:

@@ -234,7 +234,7 @@ class Migration(migrations.Migration):
         tenant_table(
             "tenants_subscription",
             customer=SHARED,
-            grants={"app": "SELECT, INSERT, UPDATE", "worker": "SELECT, UPDATE"},
+            grants={"app": "SELECT, INSERT, UPDATE", "worker": "SELECT, UPDATE", "broker": "SELECT"},
         ),
         tenant_table(
             "tenants_entitlement",

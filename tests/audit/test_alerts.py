@@ -64,12 +64,19 @@ def test_every_alert_is_raised_by_something_and_says_what_to_do() -> None:
 )
 def test_what_cannot_wait_is_raised_by_the_first_event(acme: TenantWorld, kind: EventKind) -> None:
     with acme.acting():
-        event = record(kind, actor=AGENT, subject=("x", UUID(int=3), "X"), call=CALL)
+        body = {"change_at_vendor_until": "2026-12-01", "code": "approval_required"}  # what makes some of them one
+        event = record(kind, actor=AGENT, subject=("x", UUID(int=3), "X"), call=CALL, body=body)
         alert = alerts().get()
 
     assert (alert.kind, alert.severity, alert.count) == (RULES[kind].alert, Severity.HIGH, 1)
     assert (alert.event_id, alert.actor_label, alert.subject_label) == (event, "agent of bob", "X")
     assert (alert.instance_id, alert.tool) == (INSTANCE, "list_tickets")
+
+
+def test_a_rekeying_by_schedule_raises_nothing(acme: TenantWorld) -> None:
+    with acme.acting():
+        record(EventKind.CREDENTIALS_REKEYED, actor=AGENT, body={"count": 3})
+        assert not Alert.objects.exists()
 
 
 def test_an_ordinary_event_raises_nothing(acme: TenantWorld) -> None:

@@ -205,7 +205,10 @@ def test_a_crash_before_the_sealer_remembered_is_no_contradiction(room: Room, mo
         with monkeypatch.context() as broken, contextlib.suppress(KeyboardInterrupt):
             broken.setattr(module.Memory, "keep", lambda *_: exec("raise KeyboardInterrupt"))
             room.seal()
-        room.seal()
+        with room.enter("sealer"):
+            again = room.sealer()
+            again.once()
+            assert [seen.beyond for seen in again.memory.streams.values()] == [()]  # nor a gap
     with room.enter("app"), world.acting():
         assert (newest_checkpoint().size, newest_checkpoint().head.root) == (10, recomputed())
 

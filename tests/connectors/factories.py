@@ -2,14 +2,18 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from audit.actors import Actor, ActorKind
+from audit.actors import Actor, ActorKind, CallRef
 from audit.models import Event
+from connectors.broker import Purpose, open_secret
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
+from tenants.isolation.context import Context, acting_for
+from tests.conftest import as_role
 from tests.connectors.vendor import StubVendor
 from tests.factories import TenantWorld, make_tenant
 
@@ -88,3 +92,21 @@ def kinds(world: TenantWorld) -> list[str]:
 def bodies(world: TenantWorld, kind: str) -> list[dict[str, Any]]:
     with world.acting():
         return [json.loads(bytes(event.body or b"{}")) for event in Event.objects.filter(kind=kind).order_by("id")]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_as_broker(world: ConnectedWorld) -> str:
+    """The secret, as a call of the tenant gets it in the broker."""
+    purpose = Purpose(ALICE, "tests", CallRef(None, world.instance.id))
+    with acting_for(Context(world.tenant.id)), open_secret(world.instance, purpose) as found:
+        return found.secrets["client_secret"].reveal_text()
+
+
+def events_of(world: ConnectedWorld, kind: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Header and body of each, oldest first."""
+    with as_role("app"), world.tenant.acting():
+        found = list(Event.objects.filter(kind=kind).order_by("id"))
+    return [(json.loads(bytes(event.header)), json.loads(bytes(event.body or b"{}"))) for event in found]

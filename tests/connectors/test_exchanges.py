@@ -10,6 +10,7 @@ from connectors import exchanges
 from connectors.errors import VendorError
 from connectors.exchanges import LONGEST_PATH, template
 from connectors.network import Request, VendorHttp
+from tests.connectors.vendor import ANYWHERE
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 SECRET = "sk_live_51H8xYz"
@@ -57,7 +58,7 @@ def port() -> int:
 
 
 def test_an_answer_and_a_silence_are_both_noted(port: int) -> None:
-    http = VendorHttp(LOOPBACK)
+    http = VendorHttp(LOOPBACK, reach=ANYWHERE)
     http.send(Request("GET", f"http://127.0.0.1:{port}/api/Tickets/7"))
     with pytest.raises(VendorError):
         http.send(Request("GET", "http://127.0.0.1:1/api/Tickets"))
@@ -70,7 +71,7 @@ def test_an_answer_and_a_silence_are_both_noted(port: int) -> None:
 
 def test_a_call_that_asks_without_end_is_noted_up_to_a_limit(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connectors.network.MOST", 2)
-    http = VendorHttp(LOOPBACK)
+    http = VendorHttp(LOOPBACK, reach=ANYWHERE)
     for _ in range(3):
         http.send(Request("GET", f"http://127.0.0.1:{port}/"))
 

@@ -5,7 +5,15 @@ import pytest
 from django.db import connection, transaction
 from django.db.utils import ProgrammingError
 
-from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, SealedSecret, ToolCall
+from connectors.models import (
+    AdoptedSecret,
+    ConnectorInstance,
+    Credential,
+    CustomerMapping,
+    Pause,
+    SealedSecret,
+    ToolCall,
+)
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.models import TenantModel
 from tests.conftest import as_role
@@ -16,6 +24,9 @@ SET_UP = {"settings", "configured_at", "state", "activated_at", "activated_by", 
 HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail"}
 VERDICT = {"state", "gate", "code", "verdicts"}
 OUTCOME = VERDICT | {"finished_at", "rows_returned", "rows_dropped", "vendor_requests"}
+MOVED = {
+    "suite", "kek_id", "payload", "wrapped_key", "rev", "signature", "rekeyed_at", "data_key_at", "unreadable",
+}  # fmt: skip
 # What each role may change in a row that is there; every other column of every table is refused.
 CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", ConnectorInstance): SET_UP | HEALTH,
@@ -24,6 +35,7 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
     ("worker", ToolCall): OUTCOME,
+    ("broker", AdoptedSecret): MOVED,
     ("broker", ToolCall): OUTCOME | {"started_at"},
 }
 # The other rights. A role that is not named has none.
@@ -32,7 +44,8 @@ OTHERWISE = {
     Credential: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT"}},
     CustomerMapping: {"app": {"SELECT", "INSERT", "DELETE"}, "broker": {"SELECT"}},
     Pause: {"app": {"SELECT"}, "worker": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
-    SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT"}},
+    SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT", "DELETE"}},
+    AdoptedSecret: {"broker": {"SELECT", "INSERT", "DELETE"}},
     ToolCall: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
 }
 
@@ -91,6 +104,18 @@ def test_a_role_has_no_further_right(role: str, model: type[TenantModel]) -> Non
         "DELETE FROM connectors_sealedsecret",
         "INSERT INTO connectors_sealedsecret SELECT * FROM connectors_sealedsecret",
         "UPDATE connectors_credential SET digest = 'x'",
+        "SELECT payload FROM connectors_adoptedsecret",
+        "SELECT wrapped_key FROM connectors_adoptedsecret",
+        "SELECT signature FROM connectors_adoptedsecret",
+        "SELECT count(*) FROM connectors_adoptedsecret WHERE payload IS NOT NULL",
+        "INSERT INTO connectors_adoptedsecret (id) VALUES (gen_random_uuid())",
+        "UPDATE connectors_adoptedsecret SET kek_id = 'x'",
+        "DELETE FROM connectors_adoptedsecret",
+        "INSERT INTO border.kek (id) VALUES ('x')",
+        "UPDATE border.kek SET state = 'active'",
+        "DELETE FROM border.kek",
+        "SELECT border.every_tenant()",
+        "SELECT border.credential_record(gen_random_uuid())",
         "DELETE FROM connectors_credential",
     ],
 )

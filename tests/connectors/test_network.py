@@ -13,7 +13,7 @@ from connectors import network
 from connectors.errors import VendorError
 from connectors.network import GuardedBackend, Limits, Request, VendorHttp
 from connectors.vendors.halopsa.client import _same_house
-from tests.connectors.vendor import StubVendor
+from tests.connectors.vendor import ANYWHERE, StubVendor
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 INSIDE = [
@@ -31,7 +31,7 @@ def test_addresses_inside_are_refused_before_a_connection(
     monkeypatch.setattr(network.httpcore2.SyncBackend, "connect_tcp", _never)
 
     with pytest.raises(VendorError) as caught:
-        VendorHttp(()).send(Request("GET", f"{scheme}://{host}/api/authinfo"))
+        VendorHttp((), reach=ANYWHERE).send(Request("GET", f"{scheme}://{host}/api/authinfo"))
 
     assert caught.value.code == "vendor_address_refused"
 
@@ -45,7 +45,7 @@ def test_plain_http_does_not_go_to_the_internet(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(network.httpcore2.SyncBackend, "connect_tcp", _never)
 
     with pytest.raises(VendorError) as caught:
-        VendorHttp(LOOPBACK).send(Request("GET", "http://vendor.example/api/authinfo"))
+        VendorHttp(LOOPBACK, reach=ANYWHERE).send(Request("GET", "http://vendor.example/api/authinfo"))
 
     assert caught.value.code == "vendor_address_refused"
 
@@ -55,7 +55,7 @@ def test_one_address_inside_among_several_refuses_the_name(monkeypatch: pytest.M
     monkeypatch.setattr(network.httpcore2.SyncBackend, "connect_tcp", _never)
 
     with pytest.raises(VendorError) as caught:
-        VendorHttp(()).send(Request("GET", "https://vendor.example/api/authinfo"))
+        VendorHttp((), reach=ANYWHERE).send(Request("GET", "https://vendor.example/api/authinfo"))
 
     assert caught.value.code == "vendor_address_refused"
 
@@ -78,7 +78,7 @@ def _resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "//127.0.0.1/", ""])
 def test_other_schemes_are_refused(url: str) -> None:
     with pytest.raises(VendorError) as caught:
-        VendorHttp(LOOPBACK).send(Request("GET", url))
+        VendorHttp(LOOPBACK, reach=ANYWHERE).send(Request("GET", url))
 
     assert caught.value.code == "vendor_address_refused"
 
@@ -89,7 +89,7 @@ def test_nobody_there_is_unreachable() -> None:
         port = taken.getsockname()[1]
 
         with pytest.raises(VendorError) as caught:
-            VendorHttp(LOOPBACK).send(Request("GET", f"http://127.0.0.1:{port}/"))
+            VendorHttp(LOOPBACK, reach=ANYWHERE).send(Request("GET", f"http://127.0.0.1:{port}/"))
 
     assert (caught.value.code, caught.value.retryable) == ("vendor_unreachable", True)
 
@@ -98,14 +98,14 @@ def test_a_call_ends_at_its_deadline_however_slowly_the_vendor_drips() -> None:
     began = time.monotonic()
 
     with _dripping() as url, pytest.raises(VendorError) as caught:
-        VendorHttp(LOOPBACK, Limits(read_seconds=1.0, total_seconds=0.5)).send(Request("GET", url))
+        VendorHttp(LOOPBACK, Limits(read_seconds=1.0, total_seconds=0.5), reach=ANYWHERE).send(Request("GET", url))
 
     assert caught.value.code == "vendor_timeout"
     assert time.monotonic() - began < 1.5
 
 
 def test_no_request_is_sent_after_the_deadline() -> None:
-    http = VendorHttp(LOOPBACK, Limits(total_seconds=0.0))
+    http = VendorHttp(LOOPBACK, Limits(total_seconds=0.0), reach=ANYWHERE)
 
     with pytest.raises(VendorError) as caught:
         http.send(Request("GET", "http://127.0.0.1:9/"))
@@ -137,7 +137,7 @@ def _dripping() -> Iterator[str]:
 
 
 def test_answers_are_asked_for_uncompressed_and_without_cookies(vendor: StubVendor) -> None:
-    answer = VendorHttp(LOOPBACK).send(Request("GET", f"{vendor.url}/api/authinfo"))
+    answer = VendorHttp(LOOPBACK, reach=ANYWHERE).send(Request("GET", f"{vendor.url}/api/authinfo"))
 
     assert (answer.status, answer.json()["tenant_id"]) == (200, "stub")
     assert "stub" not in repr(answer)

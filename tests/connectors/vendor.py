@@ -4,6 +4,18 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.egress import Reach
+
+
+class Anywhere(Reach):
+    """For tests of what comes after: of addresses, limits and answers."""
+
+    def admits(self, url: str) -> bool:  # noqa: ARG002
+        return True
+
+
+ANYWHERE = Anywhere()
+
 
 @dataclass(frozen=True)
 class StubVendor:

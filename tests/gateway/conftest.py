@@ -57,7 +57,9 @@ def broker_process(_database: None, sealer: None) -> Iterator[subprocess.Popen[b
         sys.executable, "-m", "celery", "-A", "msplex.celery:app", "worker", "-Q", "broker", "-c", "2",
         "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
     ]  # fmt: skip
-    env = environment("broker", "broker", "MSPLEX_INTAKE_PRIVATE_KEY")
+    env = environment(
+        "broker", "broker", "MSPLEX_BROKER_SIGNING_KEY", "MSPLEX_BROKER_ROOT_KEY", "MSPLEX_BROKER_KEYRING"
+    )
     process = subprocess.Popen(command, cwd=ROOT, env=env)
     yield process
     process.terminate()

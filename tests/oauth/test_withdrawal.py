@@ -30,7 +30,7 @@ from tests.oauth.flow import McpClient, bob
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 NO_REDIS = "redis://127.0.0.1:1"
-PORTAL_KEYS = ("MSPLEX_SECRET_KEY", "MSPLEX_TOKEN_SIGNING_KEY", "MSPLEX_TOKEN_VERIFY_KEY", "MSPLEX_INTAKE_PUBLIC_KEY")
+PORTAL_KEYS = ("MSPLEX_SECRET_KEY", "MSPLEX_TOKEN_SIGNING_KEY", "MSPLEX_TOKEN_VERIFY_KEY", "MSPLEX_BROKER_VERIFY_KEY")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         name: reverse(f"portal:{name}")
         for name in (
             "dashboard", "alerts", "calls", "audit", "audit_trace",
-            "connectors", "customers", "customer_new", "people", "people_invitations",
+            "connectors", "connector_credentials", "customers", "customer_new", "people", "people_invitations",
             "people_invite", "roles",
             "service_accounts", "service_account_new", "account", "account_name", "account_password", "account_email",
             "account_authenticator", "account_history",

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from connectors.models import Credential
 from connectors.services import start_instance
 from identity.models import Passkey
 from identity.roles import Role
@@ -29,6 +30,12 @@ def _instance(world: TenantWorld, owner: Person, number: int) -> None:
         start_instance("halopsa", name=f"Halo {number}", by=SETUP)
 
 
+def _credential(world: TenantWorld, owner: Person, number: int) -> None:
+    with world.acting():
+        instance = start_instance("halopsa", name=f"Halo {number}", by=SETUP)
+        Credential.objects.create(instance=instance, version=1, digest="", created_by="alice")
+
+
 def _session(world: TenantWorld, owner: Person, number: int) -> None:
     owner.browser()
 
@@ -48,6 +55,7 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "calls": lambda world, _, number: make_call(world, principal_label=f"agent {number}"),
     "customers": _customer,
     "connectors": _instance,
+    "connector_credentials": _credential,
     "people": lambda world, _, number: make_person(world, Role.VIEWER, name=f"bob{number}"),
     "people_invitations": _invitation,
     "service_accounts": lambda world, owner, _: make_machine(world, owner=owner),
@@ -59,6 +67,7 @@ QUERIES = {
     "calls": 9,
     "customers": 9,
     "connectors": 10,
+    "connector_credentials": 13,
     "people": 11,
     "people_invitations": 9,
     "service_accounts": 10,

@@ -19,6 +19,7 @@ LISTS = {
     "customers": None,
     "customer_new": Role.OPERATOR,
     "connectors": Role.BILLING,
+    "connector_credentials": Role.VIEWER,
     "calls": Role.BILLING,
     "alerts": Role.BILLING,
     "audit": Role.OPERATOR,

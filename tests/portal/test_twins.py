@@ -28,6 +28,7 @@ TWINS = {
     "account_authenticator": ("account-authenticator", "post"),
     "account_history": ("account-events", "get"),
     "recovery_codes": ("account-codes", "post"),
+    "connector_credentials": ("credential-list", "get"),
     "dashboard": ("dashboard-list", "get"),
     "alerts": ("alert-list", "get"),
     "alert": ("alert-detail", "get"),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -34,13 +35,9 @@ def become(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     def put_on(process: Process, **changes: object) -> None:
         settings.MSPLEX_PROCESS = process.value
         given = {name: getattr(settings, name) if name in KEYS[process] else "" for name in ALL_KEYS}
-        monkeypatch.setattr(
-            guard,
-            "settings",
-            SimpleNamespace(
-                **{"COMMAND_URLS_GIVEN": [], "PRODUCTION": False, "SEALER_DIR": "sealer", **given, **changes}
-            ),
-        )
+        besides = {"COMMAND_URLS_GIVEN": [], "PRODUCTION": False, "SEALER_DIR": "sealer"}
+        besides["BROKER_KEYRING"] = settings.BROKER_KEYRING
+        monkeypatch.setattr(guard, "settings", SimpleNamespace(**{**besides, **given, **changes}))
 
     return put_on
 
@@ -119,6 +116,27 @@ def test_a_context_key_of_another_length_is_refused(become: Become, key: bytes) 
         check_process()
 
 
+def test_the_broker_needs_a_whole_root_key(become: Become) -> None:
+    become(Process.BROKER, BROKER_ROOT_KEY=(b"x" * 32, b"short"))
+
+    with as_role("broker"), pytest.raises(StartRefused, match="MSPLEX_BROKER_ROOT_KEY must be 32 bytes"):
+        check_process()
+
+
+@pytest.mark.parametrize(
+    ("mode", "problem"),
+    [(None, "is not a directory that it may write to"), (0o750, "is open to others; chmod 700"), (0, "is missing")],
+)
+def test_the_broker_needs_a_key_ring_of_its_own(become: Become, tmp_path: Path, mode: int | None, problem: str) -> None:
+    ring = tmp_path / "ring"
+    if mode:
+        ring.mkdir(mode=mode)
+    become(Process.BROKER, BROKER_KEYRING="" if mode == 0 else str(ring))
+
+    with as_role("broker"), pytest.raises(StartRefused, match=problem):
+        check_process()
+
+
 @pytest.mark.parametrize("process", RUNNING)
 @pytest.mark.parametrize("name", COMMAND_URLS)
 def test_the_access_of_commands_is_no_running_processs(become: Become, process: Process, name: str) -> None:
@@ -148,6 +166,8 @@ def test_a_real_process_ends_at_once_and_says_why(process: str, tmp_path: Any) -
         "MSPLEX_PROVIDER_DATABASE_URL": "postgres://p@127.0.0.1/p",
         "REDIS_URL": os.environ["REDIS_URL"],
     }
+    if process == "broker":
+        keys["MSPLEX_BROKER_KEYRING"] = os.environ["MSPLEX_BROKER_KEYRING"]
     common = {"MSPLEX_ENV": "test", "MSPLEX_PROCESS": process, "PATH": os.environ["PATH"]}
     command = [sys.executable, *(word.format(tmp=tmp_path) for word in STARTS[process])]
 

@@ -1,6 +1,6 @@
-import base64
-
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from msplex.runtime.home import Home
 from msplex.runtime.keys import Keys
@@ -18,13 +18,21 @@ def test_keys_are_private_and_made_once(home: Home) -> None:
     assert oct(home.keys.stat().st_mode & 0o777) == "0o700"
 
 
-def test_lost_public_half_follows_from_the_private_one(home: Home) -> None:
+@pytest.mark.parametrize(
+    ("private", "public"),
+    [
+        ("MSPLEX_TOKEN_SIGNING_KEY", "MSPLEX_TOKEN_VERIFY_KEY"),
+        ("MSPLEX_BROKER_SIGNING_KEY", "MSPLEX_BROKER_VERIFY_KEY"),
+    ],
+)
+def test_lost_public_half_follows_from_the_private_one(home: Home, private: str, public: str) -> None:
     keys = Keys(home.keys)
     keys.make()
-    keys.file("MSPLEX_INTAKE_PUBLIC_KEY").unlink()
+    keys.file(public).unlink()
 
     keys.make()
 
-    private = base64.b64decode(keys.file("MSPLEX_INTAKE_PRIVATE_KEY").read_bytes())
-    public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
-    assert base64.b64decode(keys.file("MSPLEX_INTAKE_PUBLIC_KEY").read_bytes()) == public
+    signing = load_pem_private_key(keys.file(private).read_bytes(), None)
+    verify = load_pem_public_key(keys.file(public).read_bytes())
+    assert isinstance(signing, Ed25519PrivateKey)
+    assert signing.public_key() == verify

@@ -14,7 +14,8 @@ def test_process_gets_its_own_keys_and_no_others(installation: Installation, pro
 
     keys = {name for name in environment if name.startswith("MSPLEX_") and name.endswith("_FILE")}
     assert keys == {f"MSPLEX_{name}_FILE" for name in KEYS[process]}
-    assert ("MSPLEX_INTAKE_PRIVATE_KEY_FILE" in environment) == (process is Process.BROKER)
+    assert ("MSPLEX_BROKER_ROOT_KEY_FILE" in environment) == (process is Process.BROKER)
+    assert ("MSPLEX_BROKER_KEYRING" in environment) == (process is Process.BROKER)
 
 
 @pytest.mark.parametrize("process", RUNNING)

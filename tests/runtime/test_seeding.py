@@ -7,6 +7,7 @@ import io
 import json
 import signal
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from msplex.runtime.smoke.signing_in import portal_sign_in
 from msplex.runtime.supervisor import Supervisor, free_ports, seed_demo
 from msplex.runtime.world import World
 from tenants.errors import Conflict
+from tenants.process import Process
 
 pytestmark = pytest.mark.slow
 WORKSPACES = ["northwind", "fabrikam", "tailspin"]
@@ -74,6 +76,13 @@ class Place:
             return server.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # type: ignore[index, arg-type]
 
 
+def publish_keys(installation: Installation) -> None:
+    """What the broker does first when it starts, without starting it."""
+    said = "import datetime, django; django.setup(); from connectors.upkeep import ensure_keys;"
+    said += "ensure_keys(datetime.datetime.now(datetime.UTC))"
+    subprocess.run([sys.executable, "-c", said], cwd=ROOT, env=installation.environment(Process.BROKER), check=True)
+
+
 @pytest.fixture
 def place(home: Home) -> Iterator[Place]:
     log = io.StringIO()
@@ -82,6 +91,7 @@ def place(home: Home) -> Iterator[Place]:
         installation = supervisor.prepare()
         place = Place(supervisor, installation, log)
         place.start("vendor")
+        publish_keys(installation)
         yield place
     finally:
         supervisor.stop()

@@ -18,7 +18,15 @@ from audit.kinds import EventKind
 from audit.models import Alert, AlertHit, Checkpoint, CheckpointSignature, Epoch, Leaf, SavedFilter, Tile
 from audit.services import record
 from billing.models import QuotaCounter, UsageEvent
-from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, SealedSecret, ToolCall
+from connectors.models import (
+    AdoptedSecret,
+    ConnectorInstance,
+    Credential,
+    CustomerMapping,
+    Pause,
+    SealedSecret,
+    ToolCall,
+)
 from identity.models import (
     AgentSession,
     Attempts,
@@ -108,6 +116,10 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
     SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")
+    AdoptedSecret.objects.create(
+        credential=credential, suite="tests", kek_id="1", payload=b"sealed", wrapped_key=b"key", rev=1, signature=b"",
+        intake_kek_id="1", adopted_at=NOW, data_key_at=NOW,
+    )  # fmt: skip
 
 
 def _rooms_of_a_customer(customer: Customer) -> UUID:

@@ -81,6 +81,7 @@ KINDS: dict[str, Kind] = {
     "audit_tile": SHARED,
     "billing_quotacounter": OPEN,
     "billing_usageevent": of_customer("customer_id"),
+    "connectors_adoptedsecret": SHARED,
     "connectors_connectorinstance": SHARED,
     "connectors_credential": SHARED,
     "connectors_customermapping": of_customer("customer_id"),
@@ -119,6 +120,7 @@ KINDS: dict[str, Kind] = {
 
 # Not a tenant's: schema and table, with the reason. Everything else in the database must be in KINDS.
 NOT_TENANTS = {
+    "border.kek": "public halves and states of the installation's keys, signed by the broker",
     "border.audit_pending": "ids of events that wait for the sealer, which works for every tenant",
     "border.log_key": "public halves of the keys that sign the log",
     "border.directory": "workspace and client names, which lead to a tenant before there is a context",

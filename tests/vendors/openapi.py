@@ -33,6 +33,23 @@ def undescribed(requests: Iterable[Request], spec: dict[str, Any], *, root: str)
     return {trouble for request in requests if (trouble := _trouble(request, known, root))}
 
 
+def answer_schema(request: Request, spec: dict[str, Any], *, root: str) -> dict[str, Any] | None:
+    """The shape of a good answer to the request; None if the vendor does not describe the request."""
+    path = urlsplit(request.url).path.removeprefix(root)
+    for described, item in spec["paths"].items():
+        if request.method.lower() in item and _pattern(described).match(path):
+            return _good(item[request.method.lower()]["responses"])
+    return None
+
+
+def _good(responses: dict[str, Any]) -> dict[str, Any]:
+    """Swagger 2 has the schema in the answer, OpenAPI 3 by media type; some answers have none."""
+    answer = next((answer for code, answer in responses.items() if code[0] in "2d"), {})
+    content = next(iter(answer.get("content", {}).values()), answer)
+    schema: dict[str, Any] = content.get("schema", {})
+    return schema
+
+
 def _trouble(request: Request, known: list[tuple[str, re.Pattern[str], set[str]]], root: str) -> str:
     parts = urlsplit(request.url)
     path = parts.path.removeprefix(root)
@@ -50,14 +67,15 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _parameters(spec: dict[str, Any], item: dict[str, Any], operation: dict[str, Any]) -> set[str]:
-    declared = [_resolved(spec, each) for each in (*item.get("parameters", ()), *operation.get("parameters", ()))]
+    declared = [resolved(spec, each) for each in (*item.get("parameters", ()), *operation.get("parameters", ()))]
     return {each["name"] for each in declared if each.get("in") == "query"}
 
 
-def _resolved(spec: dict[str, Any], parameter: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" not in parameter:
-        return parameter
-    found: Any = spec
-    for key in parameter["$ref"].removeprefix("#/").split("/"):
-        found = found[key]
-    return dict(found)
+def resolved(spec: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """What a reference stands for."""
+    while "$ref" in part:
+        found: Any = spec
+        for key in part["$ref"].removeprefix("#/").split("/"):
+            found = found[key]
+        part = found
+    return part

@@ -22,8 +22,8 @@ from connectors.stub.world import marker
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.factories import CLIENTS, ConnectedWorld
-from tests.connectors.vendor import StubVendor
-from tests.vendors import connectwise, halopsa, hudu, ninjaone, pax8
+from tests.connectors.vendor import ANYWHERE, StubVendor
+from tests.vendors import connectwise, halopsa, hudu, itglue, ninjaone, pax8
 from tests.vendors.case import Case, connected_to
 
 pytestmark = pytest.mark.usefixtures("broker")
@@ -31,6 +31,7 @@ KNOWN = (
     halopsa.CASE,
     connectwise.CASE,
     hudu.CASE,
+    itglue.CASE,
     ninjaone.CASE,
     pax8.CASE,
 )
@@ -105,7 +106,7 @@ def test_a_secret_kept_in_a_field_does_not_come_out(case: Case, name: str, conne
 def test_the_list_of_clients_names_each_once(case: Case, connected: ConnectedWorld) -> None:
     """What mappings are suggested from. It is no tool: nobody but the broker asks for it."""
     secrets = SecretBundle(case.secret(connected.secret))
-    http = VendorHttp(settings.VENDOR_NETWORKS)
+    http = VendorHttp(settings.VENDOR_NETWORKS, reach=ANYWHERE)
 
     found = connector(case.connector).clients(Connection(connected.instance.settings, secrets, http, str(uuid4())))
 

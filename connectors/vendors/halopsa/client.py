@@ -14,7 +14,7 @@ from connectors.secret import Secret
 READ_SCOPE = "read:tickets read:customers read:assets read:contracts"
 # Asked for only when something is changed, so that an application without the right can still read.
 EDIT_SCOPE = "read:tickets edit:tickets"
-_HOSTED = (".halopsa.com", ".haloitsm.com", ".haloservicedesk.com")
+HOSTED = (".halopsa.com", ".haloitsm.com", ".haloservicedesk.com")
 _UNAUTHORIZED = 401
 _SIGN_IN_REFUSALS = range(400, 404)
 
@@ -111,4 +111,4 @@ def _same_house(base: str, authority: str) -> bool:
         return False
     if ours.netloc == theirs.netloc:
         return True
-    return ours.scheme == "https" and all((host.hostname or "").endswith(_HOSTED) for host in (ours, theirs))
+    return ours.scheme == "https" and all((host.hostname or "").endswith(HOSTED) for host in (ours, theirs))

@@ -2,7 +2,7 @@ from connectors.contract import Client, Connection, Connector
 from connectors.errors import VendorError
 from connectors.pace import Rate
 from connectors.paging import clients_of
-from connectors.vendors.halopsa.client import HaloClient
+from connectors.vendors.halopsa.client import HOSTED, HaloClient
 from connectors.vendors.halopsa.reads import READS
 from connectors.vendors.halopsa.writes import WRITES
 
@@ -34,5 +34,6 @@ HALOPSA = Connector(
         {"client_id", "client_ids", "site_id", "toplevel_id", "user_id", "id", "view_id", "list_id", "columns_id"}
     ),
     bound_fields=("base_url", "client_id"),
+    domains=HOSTED,  # hosted instances sign in elsewhere on the vendor's hosting
     limit=Rate(requests=300, seconds=300),  # of hosted instances, by the text of its 429
 )

@@ -14,6 +14,7 @@ from connectors.breaker import Breaker
 from connectors.catalogue import all_connectors
 from connectors.catalogue import connector as catalogue_entry
 from connectors.contract import Connector
+from connectors.custody import credentials, key_state, standing
 from connectors.models import ConnectorInstance
 from connectors.pauses import open_pauses, resume_risky_tools
 from connectors.readiness import is_entitled
@@ -35,6 +36,14 @@ def connectors(request: PortalRequest) -> HttpResponse:
     page = page_of(request, selectors.instances())
     context = {"page": page, "catalogue": catalogue(timezone.now())}
     return render(request, "portal/connectors/catalogue.html", context)
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
+def connector_credentials(request: PortalRequest) -> HttpResponse:
+    """Whose and how old each is, how far they are under the key of now, and which are to be changed at vendors."""
+    page, keys, now = page_of(request, credentials()), key_state(), timezone.now()
+    rows = [(credential, standing(credential, keys, now)) for credential in page.object_list]
+    return render(request, "portal/connectors/credentials.html", {"page": page, "rows": rows, "keys": keys})
 
 
 @requires(Permission.CONNECTORS_INSTANCE_MANAGE)

@@ -46,9 +46,12 @@ class Agent:
 
     def api(self, path: str) -> Any:
         """GET of the REST API, as a program does."""
-        headers = {"Authorization": f"Bearer {self._bought(self.world.portal + '/api')}"}
+        headers = {"Authorization": f"Bearer {self.api_token()}"}
         with urllib.request.urlopen(urllib.request.Request(self.world.portal + path, headers=headers)) as answer:  # noqa: S310
             return json.load(answer)
+
+    def api_token(self) -> str:
+        return self._bought(self.world.portal + "/api")
 
     def _bought(self, resource: str = "") -> str:
         account = self.world.demo["tenants"][self.tenant]["service_accounts"][self.account]

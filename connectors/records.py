@@ -1,0 +1,69 @@
+"""What the log says of a connection's credential: which is the newest, and what was sealed. For the broker.
+
+A record counts if a process of ours wrote it (its MAC), and its body is the one that its header commits to. Someone
+who can write to the database can do neither.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from audit.kinds import EventKind
+from audit.services import BODY_LABEL
+from audit.streams import Mark, fits
+from connectors.models import ConnectorInstance
+from tenants.isolation.context import acting_tenant
+from tenants.isolation.statements import Signed, one
+
+_RECORD = "SELECT id, header, body, writer, boot, n, mac FROM border.credential_record(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """`event` is the record's id. Without `digest` its body was erased."""
+
+    event: UUID
+    credential: UUID
+    digest: str
+    version: int | None
+    kek_id: str
+
+
+class Forged(Exception):
+    """There is a record that none of our processes wrote so."""
+
+
+def ask_record(db: Signed, instance: ConnectorInstance) -> Any:
+    return db.ask(_RECORD, instance.id)
+
+
+def record_of(asked: Any, instance: ConnectorInstance) -> StoredRecord | None:
+    """The newest. Forged if it is not what one of our processes wrote of this connection."""
+    row = one(asked)
+    if row is None:
+        return None
+    event, header, body, writer, boot, n, mac = row
+    header, body = bytes(header), bytes(body or b"")
+    said = json.loads(header) if fits(Mark(writer, boot, n, bytes(mac)), header) else {}
+    if not _is_about(said, event, instance) or (body and _commitment(body) != said["body_commit"]):
+        raise Forged
+    told = json.loads(body) if body else {}
+    return StoredRecord(
+        event, UUID(said["subject"]["id"]), told.get("digest", ""), told.get("version"), told.get("kek", "")
+    )
+
+
+def _is_about(said: dict[str, Any], event: UUID, instance: ConnectorInstance) -> bool:
+    return (
+        said.get("id") == str(event)
+        and said.get("tenant") == str(acting_tenant())
+        and said.get("kind") == EventKind.CREDENTIAL_STORED.value
+        and said.get("call", {}).get("instance") == str(instance.id)
+        and said.get("subject", {}).get("kind") == "credential"
+    )
+
+
+def _commitment(body: bytes) -> str:
+    return hashlib.sha256(BODY_LABEL + body).hexdigest()

@@ -1,0 +1,1 @@
+"""IT Glue: the documentation of a service provider's clients."""
