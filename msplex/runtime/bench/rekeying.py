@@ -21,8 +21,8 @@ from msplex.runtime.home import ROOT
 from msplex.runtime.world import World
 from tenants.process import Process
 
-ROWS = 3_000
-IDLE_SECONDS = 3.0
+ROWS = 100_000
+IDLE_SECONDS = 10.0
 LONGEST_SECONDS = 900.0
 _CHUNK = 2_000
 _FILL = """
@@ -97,20 +97,23 @@ def fill() -> dict[str, Any]:
 
 def move() -> dict[str, Any]:
     """A rewrap of all of them, by one worker, with the pauses of the broker's own."""
+    from connectors.custody import key_state
     from connectors.keyring import ring
     from connectors.registry import Order
     from connectors.rekeying import move_rows
-    from connectors.upkeep import LOCK, progress, start_rekey
+    from connectors.upkeep import LOCK, start_rekey
 
     with ring().locked(LOCK):  # the installation's own broker would help
         start_rekey(Order(reason="bench"), datetime.now(UTC))
         began, cpu = time.perf_counter(), time.process_time()
         finished = move_rows(until=time.monotonic() + LONGEST_SECONDS)
         seconds, used = time.perf_counter() - began, time.process_time() - cpu
-        done, left, unreadable = progress()
+    with _transaction():
+        state = key_state()
     return {
-        "finished": finished, "seconds": round(seconds, 1), "rows_per_second": round(done / seconds),
-        "worker_cpu_s_per_1000": round(used / done * 1000, 3), "left": left, "unreadable": unreadable,
+        "finished": finished, "seconds": round(seconds, 1), "rows_per_second": round(state.done / seconds),
+        "worker_cpu_s_per_1000": round(used / state.done * 1000, 3), "left": state.left,
+        "unreadable": state.unreadable,
     }  # fmt: skip
 
 
