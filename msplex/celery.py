@@ -21,6 +21,11 @@ app.conf.update(settings.CELERY)
 app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
+    "audit.cut_packs": {
+        "task": "audit.cut_packs",
+        "schedule": crontab(minute="2-59/10"),
+        "options": {"queue": "worker"},
+    },
     "audit.check_logs": {
         "task": "audit.check_logs",
         "schedule": crontab(hour=3, minute=17),
@@ -49,6 +54,11 @@ app.conf.beat_schedule = {
     "gateway.sweep_lost_calls": {
         "task": "gateway.sweep_lost_calls",
         "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
+    "identity.sweep_handover_domains": {
+        "task": "identity.sweep_handover_domains",
+        "schedule": 3600.0,
         "options": {"queue": "worker"},
     },
     "identity.sweep_ended_roles": {

@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.log_keys import installation
+from audit.packs.signer import Signer
 from audit.sealing.gaps import Gaps
 from audit.sealing.log import SEALER, Log, Pass, seal, sign_and_publish
 from audit.sealing.memory import Memory
@@ -68,6 +69,7 @@ class Sealer:
                 if time.monotonic() - last_look > RETRY_SECONDS:
                     last_look = time.monotonic()
                     self.look_after_gaps()
+                    self.sign_packs()
             except (DatabaseError, AuditUnavailable) as error:
                 logger.warning("the database does not answer: %s", error)
                 alone = False
@@ -96,6 +98,16 @@ class Sealer:
         for done in passes:
             self._publish(done)
         return sum(len(done.events) for done in passes)
+
+    def sign_packs(self) -> int:
+        """What the worker has built and cannot sign itself. Whatever is wrong with a pack, the log goes on."""
+        try:
+            return Signer.of_settings(self.keys).once()
+        except (DatabaseError, AuditUnavailable):
+            raise
+        except Exception:  # an edge: sealing must not end because of a pack
+            logger.exception("alert: packs could not be signed")
+            return 0
 
     def look_after_gaps(self) -> None:
         for boot, tenant in self.gaps.overdue():

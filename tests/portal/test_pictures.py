@@ -10,8 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
+from audit.saving import save_filter
 from connectors.health import Checkup
-from connectors.models import ConnectorInstance, ToolCall
+from connectors.models import ConnectorInstance, Pause, ToolCall
+from connectors.pauses import resume_risky_tools
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
 from identity.models import Invitation, Passkey, Session
 from identity.roles import Role
@@ -31,6 +33,7 @@ from tests.identity.post import link_in, post
 from tests.oauth.flow import McpClient
 from tests.portal.factories import PASSED, Furnished, make_call, refused_at
 from tests.portal.pages import every_page
+from tests.portal.test_audit import MACHINE, a_call
 from tests.portal.watch import Watched
 
 FOLDER = os.environ.get("MSPLEX_PICTURES", "")
@@ -189,6 +192,29 @@ def test_pictures_of_every_page(page: Page, northwind: Furnished, as_person, loo
     for name, url in every_page(northwind).items():
         page.goto(url)
         _picture(page, name, look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_what_the_log_tells(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    with as_role("worker"), northwind.world.acting():
+        pause = Pause.objects.create(instance_id=northwind.instance.pk, call_id=northwind.call.pk, tool="close_ticket")
+    with northwind.world.acting():
+        save_filter(f"Failed, {look}", "result=failed", shared=True, by=northwind.owner.actor)
+    call = a_call(northwind.world, MACHINE, "token")
+    as_person(northwind.owner)
+    _dress(page, look)
+    for name, url in {
+        "trace": f"{reverse('portal:audit_trace')}?call={call.id}",
+        "audit-narrowed": f"{reverse('portal:audit')}?call={call.id}",
+        "paused": reverse("portal:connector_instance", args=[northwind.instance.pk]),
+    }.items():
+        page.goto(url)
+        _picture(page, name, look)
+    page.goto(f"{reverse('portal:audit')}?call={call.id}")
+    page.get_by_role("link", name="Call finished").click()
+    _picture(page, "event-of-a-call", look)
+    with northwind.world.acting():
+        resume_risky_tools(northwind.instance, through=pause.pk, reason="Looked.", by=SETUP)
 
 
 def _give_password(page: Page, person) -> None:

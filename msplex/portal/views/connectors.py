@@ -10,6 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_POST
 
 from connectors import services
+from connectors.breaker import Breaker
 from connectors.catalogue import all_connectors
 from connectors.catalogue import connector as catalogue_entry
 from connectors.contract import Connector
@@ -158,7 +159,6 @@ def _about(
     """All of the page. What only managers see is not read for others."""
     context = _state(request, instance) | {
         "page": page_of(request, mappings(instance)),
-        "credential": current_credential(instance),
     }
     if context["may_manage"]:
         entry = catalogue_entry(instance.connector)
@@ -169,8 +169,10 @@ def _about(
 
 def _state(request: PortalRequest, instance: ConnectorInstance) -> dict[str, object]:
     now = timezone.now()
-    ready = setup.readiness(instance, now)
+    ready, credential = setup.readiness(instance, now), current_credential(instance)
     return {
+        "credential": credential,
+        "held_back": Breaker(str(credential.id)).seconds_left() if credential else 0,
         "instance": instance,
         "pauses": list(open_pauses(instance)[:PAUSES_SHOWN]),
         "connector": catalogue_entry(instance.connector),

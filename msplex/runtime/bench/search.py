@@ -1,12 +1,13 @@
 """Search of the audit log among millions of events: a page of the API for each filter, and for pairs of them."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import statistics
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -78,11 +79,26 @@ def _fill(world: World, tenant: UUID, account: UUID) -> int:
     with psycopg.connect(place.admin_url, dbname=place.database, autocommit=True) as database:
         database.execute("SET session_replication_role = replica")
         database.execute(_PARTITION.format(months=MONTHS).encode())
-        database.execute(_FILL.encode(), {"tenant": tenant, "events": EVENTS})
+        with _without_indexes(database):
+            database.execute(_FILL.encode(), {"tenant": tenant, "events": EVENTS})
         database.execute("VACUUM ANALYZE content.audit_event")
         database.execute("UPDATE content.identity_rolebinding SET role = 'viewer' WHERE principal_id = %s", [account])
         row = database.execute("SELECT pg_database_size(current_database()) / 1048576").fetchone()
     return int(row[0]) if row else 0
+
+
+@contextlib.contextmanager
+def _without_indexes(database: psycopg.Connection[Any]) -> Iterator[None]:
+    """They are quicker made at once than row by row."""
+    found = database.execute(
+        "SELECT indexname, indexdef FROM pg_indexes"
+        " WHERE schemaname = 'content' AND tablename = 'audit_event' AND indexname <> 'audit_event_pkey'"
+    ).fetchall()
+    for name, _ in found:
+        database.execute(f'DROP INDEX content."{name}"'.encode())
+    yield
+    for _, definition in found:
+        database.execute(definition.replace(" ON ONLY ", " ON ").encode())
 
 
 def _of(word: str, number: int) -> str:
