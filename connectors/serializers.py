@@ -5,7 +5,7 @@ from rest_framework import serializers
 
 from connectors.breaker import Breaker
 from connectors.contract import Connector
-from connectors.custody import Standing, standing
+from connectors.custody import Keys, Standing, number_to_change, standing
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, ToolCall
 from connectors.readiness import Readiness, readiness
 from connectors.selectors import Offer
@@ -64,9 +64,13 @@ class KeysOut(serializers.Serializer[Any]):
     suite = serializers.CharField(source="active.suite", default="")
     reason = serializers.CharField(source="active.reason", default="")
     change_by = serializers.DateTimeField(source="emergency.deadline", default=None)
+    to_change = serializers.SerializerMethodField(help_text="How many are to be changed at their vendors.")
     done = serializers.IntegerField()
     left = serializers.IntegerField()
     unreadable = serializers.IntegerField()
+
+    def get_to_change(self, keys: Keys) -> int:
+        return number_to_change(keys)
 
 
 class KeptCredentialOut(serializers.Serializer[Any]):

@@ -14,7 +14,7 @@ from connectors.breaker import Breaker
 from connectors.catalogue import all_connectors
 from connectors.catalogue import connector as catalogue_entry
 from connectors.contract import Connector
-from connectors.custody import credentials, key_state, standing
+from connectors.custody import credentials, key_state, number_to_change, standing
 from connectors.models import ConnectorInstance
 from connectors.pauses import open_pauses, resume_risky_tools
 from connectors.readiness import is_entitled
@@ -43,7 +43,8 @@ def connector_credentials(request: PortalRequest) -> HttpResponse:
     """Whose and how old each is, how far they are under the key of now, and which are to be changed at vendors."""
     page, keys, now = page_of(request, credentials()), key_state(), timezone.now()
     rows = [(credential, standing(credential, keys, now)) for credential in page.object_list]
-    return render(request, "portal/connectors/credentials.html", {"page": page, "rows": rows, "keys": keys})
+    context = {"page": page, "rows": rows, "keys": keys, "to_change": number_to_change(keys)}
+    return render(request, "portal/connectors/credentials.html", context)
 
 
 @requires(Permission.CONNECTORS_INSTANCE_MANAGE)
