@@ -81,6 +81,7 @@ RULES: dict[EventKind, Rule] = {
     EventKind.AGENT_CREDENTIAL_REUSED: Rule(AlertKind.AGENT_CREDENTIAL_REUSED, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.AUDIT_BEHIND: Rule(AlertKind.AUDIT_LAG, Severity.HIGH, ()),
     EventKind.AUDIT_CHECK_FAILED: _UNTRUE,
+    EventKind.AUDIT_CHECKPOINT_DISPUTED: _UNTRUE,
     EventKind.AUDIT_EPOCH_OPENED: _UNTRUE,
     EventKind.AUDIT_LOG_REFUSED: _UNTRUE,
     EventKind.AUDIT_RECORDS_MISSING: _UNTRUE,

@@ -1,5 +1,6 @@
 """The keys that sign checkpoints. Private halves: the sealer's alone, as PEM after PEM, the newest last."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,11 @@ class LogKey:
     public: bytes
     since: datetime
     until: datetime | None
+
+    @property
+    def fingerprint(self) -> str:
+        """What the verifier and the packs call it."""
+        return hashlib.sha256(self.public).hexdigest()[:16]
 
     @property
     def pem(self) -> str:

@@ -7,8 +7,14 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
+from audit.packs.models import Cosignature, HandoverDomain, Pack, PackPiece, SignatureRequest
 from tenants.isolation.models import TenantKey, TenantModel
 from tenants.models import Customer
+
+__all__ = [
+    "Checkpoint", "CheckpointSignature", "Cosignature", "Epoch", "Event", "HandoverDomain", "Leaf", "Pack", "PackPiece",
+    "SignatureRequest", "Tile",
+]  # fmt: skip
 
 
 class Event(TenantModel):

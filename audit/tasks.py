@@ -1,12 +1,46 @@
-from datetime import UTC, datetime
+"""Packs and alerts. Everything here is safe to run again at any time."""
 
-from celery import shared_task
+import logging
+from datetime import UTC, datetime
+from uuid import UUID
+
+from celery import Task, shared_task
 from django.db import transaction
 
 from tenants.directory import active_tenants
-from tenants.isolation.context import Context, acting_for
+from tenants.isolation.context import Context, acting_for, acting_tenant
 from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
+
+logger = logging.getLogger(__name__)
+BUILD_SECONDS = 900
+
+
+@shared_task(  # type: ignore[untyped-decorator]
+    name="audit.build_pack", process=Process.WORKER, bind=True, time_limit=BUILD_SECONDS
+)
+def build_pack(self: Task, pack_id: str) -> None:
+    from audit.packs.work import build  # noqa: PLC0415 - a leaf: services enqueue it
+
+    again = bool((self.request.delivery_info or {}).get("redelivered"))
+    with acting_for(Context(acting_tenant())):  # whoever asked for it may see less than the pack needs
+        build(UUID(pack_id), again=again)
+
+
+@shared_task(name="audit.cut_packs", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def cut_packs() -> None:
+    """Started by beat, every few minutes: the packs of the months that are over, and those that nobody goes on with."""
+    from audit.packs.cutting import cut_due  # noqa: PLC0415
+    from audit.packs.work import unfinished  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            cut_due(now)
+            for pack in unfinished(now):
+                build_pack.delay(pack_id=str(pack))
 
 
 @shared_task(name="audit.sweep_alerts", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]

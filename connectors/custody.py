@@ -70,6 +70,12 @@ def key_state() -> Keys:
     return Keys(active, emergency, counts["done"], counts["left"], counts["bad"])
 
 
+def number_to_change(state: Keys) -> int:
+    """How many are still those of before the emergency."""
+    emergency = state.emergency
+    return credentials().filter(created_at__lt=emergency.created_at).count() if emergency else 0
+
+
 def standing(credential: Credential, state: Keys, now: datetime) -> Standing:
     """`credential` is one of `credentials()`."""
     emergency = state.emergency

@@ -22,9 +22,12 @@ MESSAGES = {
     "vendor_throttled": "The vendor is limiting requests; try again later.",
     "vendor_timeout": "The vendor did not answer in time.",
     "vendor_unauthorized": "The vendor did not accept the configured credential.",
+    "vendor_unavailable": "The vendor has failed several times in a row, and is left alone for a while.",
     "vendor_unreachable": "The vendor could not be reached.",
 }
-RETRYABLE = frozenset({"vendor_fault", "vendor_throttled", "vendor_timeout", "vendor_unreachable"})
+RETRYABLE = frozenset(
+    {"vendor_fault", "vendor_throttled", "vendor_timeout", "vendor_unavailable", "vendor_unreachable"}
+)
 # Nothing changes until a person changes something: the address, the credential, its rights, or the connector.
 PERMANENT = frozenset(MESSAGES) - RETRYABLE - {"arguments_invalid", "not_found"}
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection as database
 from jsonschema import Draft202012Validator
 
+from connectors.breaker import Breaker
 from connectors.broker import Purpose, open_secret
 from connectors.canary import leaks
 from connectors.catalogue import find
@@ -54,7 +55,8 @@ def execute(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMappin
     connector, tool = _checked(call, instance, mapping)
     with open_secret(instance, _purpose(call)) as opened:
         pace = Pace(str(opened.credential_ref), connector.rate(instance.settings))
-        http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, reach=connector.reach(instance.settings))
+        breaker, reach = Breaker(str(opened.credential_ref)), connector.reach(instance.settings)
+        http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, reach=reach, breaker=breaker)
         connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
         try:
             return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")

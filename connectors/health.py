@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from audit.actors import CallRef, system
+from connectors.breaker import Breaker
 from connectors.broker import Purpose, open_secret
 from connectors.catalogue import find
 from connectors.contract import Connection
@@ -37,9 +38,10 @@ def examine(instance: ConnectorInstance) -> Checkup:
     try:
         purpose = Purpose(CHECKER, f"{instance.connector}.health", CallRef(None, instance.id))
         with open_secret(instance, purpose) as opened:
-            pace = Pace(str(opened.credential_ref))
-            http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, reach=connector.reach(instance.settings))
-            connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
+            name, reach = str(opened.credential_ref), connector.reach(instance.settings)
+            breaker = Breaker(name, always=True)
+            http = VendorHttp(settings.VENDOR_NETWORKS, pace=Pace(name), reach=reach, breaker=breaker)
+            connection = Connection(instance.settings, opened.secrets, http, name)
             detail = scrubbed(lambda: connector.health(connection), place=f"{connector.key}.health")
     except ExecutionError as error:
         return Checkup(error.code, MESSAGES[error.code], error.permanent)

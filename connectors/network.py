@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
+from connectors.breaker import Breaker
 from connectors.egress import Reach
 from connectors.errors import VendorError
 from connectors.exchanges import MOST, Exchange, template
@@ -28,6 +29,7 @@ _JSON = re.compile(r"application/([a-z0-9.-]+\+)?json\Z")
 _REFUSED = range(300, 500)
 _UNDECIDED = frozenset({HTTPStatus.REQUEST_TIMEOUT})
 _UNSENT = frozenset({"unsent", "vendor_unreachable", "vendor_address_refused"})
+_TROUBLE = frozenset({"stale", "unsent", "vendor_timeout", "vendor_unreachable"})
 _MEANING = {"stale": "vendor_unreachable", "unsent": "vendor_timeout"}
 UNTOLD_SECONDS = 30  # HaloPSA names no time; ten tries of five seconds each were not enough for others
 
@@ -135,11 +137,18 @@ class VendorHttp:
     """The HTTP of one call: counts its requests and ends with its deadline."""
 
     def __init__(
-        self, networks: tuple[Network, ...], limits: Limits | None = None, *, reach: Reach, pace: Pace | None = None
+        self,
+        networks: tuple[Network, ...],
+        limits: Limits | None = None,
+        *,
+        reach: Reach,
+        pace: Pace | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self._networks = networks
         self._reach = reach
         self._pace = pace
+        self._breaker = breaker
         self._limits = limits or Limits()
         self._deadline = time.monotonic() + self._limits.total_seconds
         self.requests = 0
@@ -148,9 +157,13 @@ class VendorHttp:
 
     def send(self, request: Request) -> Answer:
         """VendorError, raised here and not below: the frames that saw the bytes are gone by then."""
+        if self._breaker:
+            self._breaker.admit()
         outcome = self._paced(request)
         if outcome == "stale" and request.method == "GET":
             outcome = self._paced(request)
+        if self._breaker:
+            self._breaker.note(failed=_is_trouble(outcome))
         if request.changes and _may_be_done(outcome):
             self.may_have_changed = True
         if isinstance(outcome, str):
@@ -227,6 +240,13 @@ class VendorHttp:
         if left <= 0:
             raise VendorError("vendor_timeout")
         return left
+
+
+def _is_trouble(outcome: Answer | str) -> bool:
+    """No answer, or one that says the vendor is broken. That it limits or refuses us is not."""
+    if isinstance(outcome, str):
+        return outcome in _TROUBLE
+    return outcome.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _may_be_done(outcome: Answer | str) -> bool:

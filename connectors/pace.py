@@ -6,8 +6,10 @@ stretch of that time sees more than nine. The last tenth is for health checks, w
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -56,7 +58,7 @@ class Pace:
     def take(self) -> None:
         """Before a request: VendorError, with the seconds to wait, when it must not be sent."""
         try:
-            wait = int(_client().eval(_TAKE, 2, self._key("held"), self._key("bucket"), *self._bucket()))
+            wait = int(_take()([self._key("held"), self._key("bucket")], self._bucket()))
         except redis.RedisError:
             logger.warning("Redis does not answer: requests to vendors are not paced")
             return
@@ -66,7 +68,7 @@ class Pace:
     def hold(self, seconds: int) -> None:
         """The vendor said to wait: nobody asks with this credential until then."""
         try:
-            _client().set(self._key("held"), "", ex=min(max(seconds, 1), LONGEST_HOLD))
+            client().set(self._key("held"), "", ex=min(max(seconds, 1), LONGEST_HOLD))
         except redis.RedisError:
             logger.warning("Redis does not answer: that the vendor limits requests is not kept")
 
@@ -80,7 +82,13 @@ class Pace:
 
 
 @lru_cache(maxsize=1)
-def _client() -> redis.Redis:
+def _take() -> Callable[..., Any]:
+    """Sent once, called by its digest from then on."""
+    return client().register_script(_TAKE)
+
+
+@lru_cache(maxsize=1)
+def client() -> redis.Redis:
     """It never tries again: a vendor is waiting, and so is a caller."""
     never = Retry(NoBackoff(), 0)
     return redis.Redis.from_url(

@@ -3,8 +3,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from connectors.breaker import Breaker
 from connectors.contract import Connector
-from connectors.custody import Standing, standing
+from connectors.custody import Keys, Standing, number_to_change, standing
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, ToolCall
 from connectors.readiness import Readiness, readiness
 from connectors.selectors import Offer
@@ -63,9 +64,13 @@ class KeysOut(serializers.Serializer[Any]):
     suite = serializers.CharField(source="active.suite", default="")
     reason = serializers.CharField(source="active.reason", default="")
     change_by = serializers.DateTimeField(source="emergency.deadline", default=None)
+    to_change = serializers.SerializerMethodField(help_text="How many are to be changed at their vendors.")
     done = serializers.IntegerField()
     left = serializers.IntegerField()
     unreadable = serializers.IntegerField()
+
+    def get_to_change(self, keys: Keys) -> int:
+        return number_to_change(keys)
 
 
 class KeptCredentialOut(serializers.Serializer[Any]):
@@ -135,15 +140,26 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
         help_text="Newest first, one for each call whose outcome is unknown. Null for those who may not manage it."
     )
 
+    held_back_seconds = serializers.SerializerMethodField(
+        help_text="How long calls are held back after failures of the vendor in a row. Null in lists."
+    )
+
     class Meta:
         model = ConnectorInstance
         fields = (
             "id", "connector", "slug", "name", "state", "settings", "credential", "readiness", "paused", "pauses",
+            "held_back_seconds",
             "configured_at", "activated_at", "health", "health_detail", "health_checked_at", "check_asked_at",
         )  # fmt: skip
 
     def get_settings(self, instance: ConnectorInstance) -> dict[str, Any] | None:
         return instance.settings if self.context["manages"] else None
+
+    def get_held_back_seconds(self, instance: ConnectorInstance) -> int | None:
+        if getattr(self, "parent", None):  # in a list, one question to Redis for each would be many
+            return None
+        newest = max(instance.credentials.all(), key=lambda held: held.version, default=None)
+        return Breaker(str(newest.id)).seconds_left() if newest else 0
 
     def get_paused(self, instance: ConnectorInstance) -> bool:
         return bool(instance.pauses.all())

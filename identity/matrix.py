@@ -129,6 +129,32 @@ SURFACES = (
         why_unconfirmed="It opens nothing and undoes nothing, and what happens after it raises a new alert.",
     ),
     Surface(
+        "Evidence", "See and take home audit packs, and what witnesses handed in", READS_EVENTS,
+        reads=(
+            "packs", "pack", "pack_progress", "pack_download", "pack_witnesses", "audit-pack.list",
+            "audit-pack.retrieve", "audit-pack.download", "audit-cosignature.list", "audit-cosignature.retrieve",
+        ),
+    ),
+    Surface(
+        "Evidence", "Ask for packs, hand in cosignatures", READS_EVENTS,
+        changes=(
+            "pack_order", "pack_handover", "pack_witnesses", "audit-pack.create", "audit-cosignature.create",
+        ),
+        why_unconfirmed="It shows nobody more than they may read, and a cosignature only adds evidence.",
+    ),
+    Surface(
+        "Evidence", "See handover domains, and look for their proof again", frozenset({OWNER}),
+        reads=("pack_domains", "handover-domain.list", "handover-domain.retrieve"),
+        changes=("pack_domain_check", "handover-domain.check"),
+        why_unconfirmed="A domain counts only while its proof is found.",
+    ),
+    Surface(
+        "Evidence", "Add and remove handover domains", frozenset({OWNER}),
+        confirmed=(
+            "pack_domains", "pack_domain_remove", "handover-domain.create", "handover-domain.destroy",
+        ),
+    ),
+    Surface(
         "People", "See people and their roles", MANAGES_PEOPLE,
         reads=("people", "person", "member.list", "member.retrieve"),
     ),

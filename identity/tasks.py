@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from uuid import UUID
 
 from celery import shared_task
@@ -87,3 +88,24 @@ def sweep_leftovers() -> None:
     for tenant in tenants:
         with acting_for(Context(tenant)):
             forget_leftovers()
+
+
+@shared_task(name="identity.check_handover_domain", process=Process.WORKER)  # type: ignore[untyped-decorator]
+def check_handover_domain(domain_id: str) -> None:
+    from identity.services import check_domain  # noqa: PLC0415 - a leaf: services enqueue it
+
+    with acting_for(Context(acting_tenant())):
+        check_domain(UUID(domain_id))
+
+
+@shared_task(name="identity.sweep_handover_domains", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_handover_domains() -> None:
+    """Started by beat: whether the domains of handovers are still the tenants' own."""
+    from identity.services import domains_to_check  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            for domain in domains_to_check(datetime.now(UTC)):
+                check_handover_domain.delay(domain_id=str(domain))

@@ -66,6 +66,8 @@ class Environment(BaseSettings):
     msplex_storage_key_days: Annotated[int, Field(ge=1, le=3650)] = 90
     msplex_record_key: Keys = ()
     msplex_log_signing_key: str = Field(default="", repr=False)
+    msplex_pdf_signing_key: str = Field(default="", repr=False)
+    msplex_pdf_certificates: str = ""
     msplex_sealer_dir: str = ""
     msplex_webauthn_rp_id: str = ""
 

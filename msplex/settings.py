@@ -32,6 +32,8 @@ SEALING_SUITE = env.msplex_sealing_suite
 STORAGE_KEY_DAYS = env.msplex_storage_key_days
 RECORD_KEY = env.msplex_record_key
 LOG_SIGNING_KEY = env.msplex_log_signing_key
+PDF_SIGNING_KEY = env.msplex_pdf_signing_key
+PDF_CERTIFICATES = env.msplex_pdf_certificates
 SEALER_DIR = env.msplex_sealer_dir
 
 PUBLIC_URL = env.msplex_public_url.rstrip("/")
@@ -101,7 +103,7 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # A new connection costs more than a whole call (SCRAM), so all that runs long has a pool; commands have none.
-_POOLS = {"portal": 8, "gateway": 12, "worker": 2, "broker": 2}
+_POOLS = {"portal": 8, "gateway": 12, "worker": 2, "broker": 4}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": databases.application(
         env.database_url or "postgres:///msplex",
@@ -269,6 +271,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "identity.rest.problem",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # there is JSON only, and a pack's download has a parameter of that name
     "PAGE_SIZE": 50,
 }
 SPECTACULAR_SETTINGS = {
@@ -286,6 +289,7 @@ SPECTACULAR_SETTINGS = {
         "RoleEnum": "identity.models.bindings.ROLE_CHOICES",
         "CallStateEnum": "connectors.models.ToolCall.State",
         "InstanceStateEnum": "connectors.models.ConnectorInstance.State",
+        "PackStateEnum": "audit.packs.models.Pack.State",
     },
 }
 

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.routers import SimpleRouter
 
 from identity.web import public
+from msplex import verifying
 from msplex.health import healthz, readyz
 from msplex.portal.api_log import log_keys_view
 
@@ -17,6 +18,7 @@ for _module in (
     "msplex.portal.api",
     "msplex.portal.api_audit",
     "msplex.portal.api_log",
+    "msplex.portal.api_packs",
 ):
     for _prefix, _viewset, _basename in import_module(_module).routes:
         router.register(_prefix, _viewset, basename=_basename)
@@ -25,6 +27,9 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path(".well-known/msplex-log-keys.json", log_keys_view, name="log-keys"),
+    path(".well-known/msplex-log-key.pem", verifying.log_key_pem, name="log-key-pem"),
+    path(".well-known/msplex-pack-authority.pem", verifying.pack_authority, name="pack-authority"),
+    path(".well-known/msplex_verify.py", verifying.verifier, name="verifier"),
     path("api/v1/", include((router.urls, "api"))),
     path(
         "api/schema",

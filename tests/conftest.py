@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from psycopg import sql
@@ -39,6 +40,19 @@ def _ed25519() -> tuple[str, str]:
     return private.decode(), key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
+def _pdf_keys() -> dict[str, str]:
+    from audit.packs.certificates import CURVE, chain_of  # noqa: PLC0415
+
+    signing, authority = (
+        ec.generate_private_key(CURVE).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        for _ in range(2)
+    )
+    return {
+        "MSPLEX_PDF_SIGNING_KEY": signing,
+        "MSPLEX_PDF_CERTIFICATES": chain_of(signing, authority, "msplex.example"),
+    }
+
+
 def _keys() -> dict[str, str]:
     (token, token_public), (broker, broker_public) = _ed25519(), _ed25519()
     return {
@@ -50,6 +64,7 @@ def _keys() -> dict[str, str]:
         "MSPLEX_BROKER_VERIFY_KEY": broker_public,
         "MSPLEX_BROKER_ROOT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "MSPLEX_LOG_SIGNING_KEY": _ed25519()[0],
+        **_pdf_keys(),
         "MSPLEX_RECORD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
     }
 
@@ -187,7 +202,10 @@ def _publish_keys() -> None:
 
 def sealer_environment(directory: Path, database: str | None = None) -> dict[str, str]:
     """What the sealer's process gets, for a database of the tests."""
-    keys = ("PATH", "LANG", "MSPLEX_CONTEXT_KEY", "MSPLEX_RECORD_KEY", "MSPLEX_LOG_SIGNING_KEY")
+    keys = (
+        "PATH", "LANG", "MSPLEX_CONTEXT_KEY", "MSPLEX_RECORD_KEY", "MSPLEX_LOG_SIGNING_KEY", "MSPLEX_PDF_SIGNING_KEY",
+        "MSPLEX_PDF_CERTIFICATES",
+    )  # fmt: skip
     return {name: os.environ[name] for name in keys if name in os.environ} | {
         "DATABASE_URL": role_url("msplex_sealer", database or os.environ["MSPLEX_TEST_DATABASE"]),
         "MSPLEX_ENV": "test",

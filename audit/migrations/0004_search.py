@@ -13,7 +13,7 @@ COUNT = "counted, last_at"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0002_sealing"),
+        ("audit", "0003_packs"),
         ("tenants", "0002_tables"),
     ]
 

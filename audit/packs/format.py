@@ -7,18 +7,17 @@ import io
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from audit.canonical import canonical
+from audit.entries import entry
 from audit.tlog.note import Note, Signature, VerifierKey
 from audit.tlog.tree import leaf_hash
 
-ENTRY_LABEL = b"msplex/entry/v1\0"
-K_BYTES = 8
 SUMS, SUMS_SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 CHECKPOINT, PREVIOUS, PROOF, KEYS = "checkpoint", "previous.checkpoint", "proof.json", "keys.json"
 _COMPRESSION = 6
@@ -37,7 +36,7 @@ class Entry:
 
     @property
     def leaf(self) -> bytes:
-        return leaf_hash(ENTRY_LABEL + self.k.to_bytes(K_BYTES, "big") + self.header)
+        return leaf_hash(entry(self.k, self.header))
 
     def line(self, *, with_body: bool = True) -> bytes:
         body = self.body.decode() if self.body is not None and with_body else None
@@ -169,3 +168,9 @@ def _zip_fields(content: bytes, label: bytes) -> bytes:
 def names_of(month: str) -> tuple[str, str]:
     """The month's summary and its events."""
     return f"{month}.pdf", f"{month}.jsonl.gz"
+
+
+def read_lines(raw: bytes) -> Iterator[dict[str, Any]]:
+    """The events of a pack, one by one."""
+    with gzip.open(io.BytesIO(raw)) as lines:
+        yield from map(json.loads, lines)

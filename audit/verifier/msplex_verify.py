@@ -1088,8 +1088,11 @@ def verify_single(options: argparse.Namespace, keys: Sequence[PublicKey]) -> Tup
 
 def verify_event(options: argparse.Namespace) -> Tuple[Dict[str, Any], List[str]]:
     keys = read_keys(options.pubkey)
-    event = read_event(read_file(options.event, MOST_LINE, "the event").strip())
-    head, gap, signed = read_file(options.proof, MOST_NOTE, "the proof").partition(b"\n\n")
+    raw, proof = _event_and_proof(
+        read_file(options.event, MOST_LINE, "the event").strip(), read_file(options.proof, MOST_NOTE, "the proof")
+    )
+    event = read_event(raw)
+    head, gap, signed = proof.partition(b"\n\n")
     version, *lines = head.decode("ascii", "replace").split("\n")
     if (
         version != "c2sp.org/tlog-proof@v1"
@@ -1108,6 +1111,20 @@ def verify_event(options: argparse.Namespace) -> Tuple[Dict[str, Any], List[str]
         f"AUTHENTIC. Event {facts['id']} ({facts['kind']}, {facts['result']}) of {facts['occurred_at']}",
         f"  is entry {index} of {checkpoint.origin}, as signed at {checkpoint.size} entries.",
     ]
+
+
+def _event_and_proof(event: bytes, proof: bytes) -> Tuple[bytes, bytes]:
+    """As a pack and c2sp.org/tlog-proof have them; or as the API gives them, where the proof has the event's place."""
+    if not proof.startswith(b"{"):
+        return event, proof
+    told, answer = strict_json(event), strict_json(proof)
+    if not isinstance(told, dict) or not isinstance(answer.get("proof"), str):
+        raise NotAuthentic("proof_malformed", "The proof is damaged.")
+    line = {
+        **{name: answer.get(name) for name in ("index", "k")},
+        **{name: told.get(name) for name in ("header", "body")},
+    }
+    return json.dumps(line).encode(), answer["proof"].encode()
 
 
 def included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:

@@ -15,6 +15,7 @@ from identity.services.emails import (
 )
 from identity.services.factors import Enrolment, confirm_totp, enrol_totp, make_recovery_codes, reset_factors
 from identity.services.forgetting import forget_agent_sessions, forget_assertions
+from identity.services.handover_domains import ask_for_check, check_domain, domains_to_check, proof_address
 from identity.services.invitations import (
     accept_invitation,
     invite,
@@ -65,6 +66,7 @@ __all__ = [
     "amend_service_account",
     "answer_token_request",
     "archive_customer",
+    "ask_for_check",
     "begin_confirmation",
     "begin_enrolment",
     "begin_first_passkey",
@@ -74,6 +76,7 @@ __all__ = [
     "begin_second_factor",
     "bind_role",
     "change_password",
+    "check_domain",
     "confirm",
     "confirm_email_change",
     "confirm_passkey",
@@ -86,6 +89,7 @@ __all__ = [
     "create_service_account",
     "deliver",
     "disable_principal",
+    "domains_to_check",
     "enable_principal",
     "end_agent_session",
     "enqueue_due_mail",
@@ -106,6 +110,7 @@ __all__ = [
     "look_at_undo_link",
     "make_recovery_codes",
     "may_start_with_passkey",
+    "proof_address",
     "provision_tenant",
     "refuse_agent",
     "register_passkey",

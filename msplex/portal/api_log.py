@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +12,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.log_keys import installation, log_keys
-from audit.tlog.note import VerifierKey
+from audit.log_keys import log_keys
+from audit.packs.keys import described
 from audit.tlog.tiles import width_of
 from audit.trees import SignedCheckpoint, checkpoint_at, newest_checkpoint, prove_event, prove_growth, tile_reader
 from identity.permissions import Permission
@@ -146,20 +145,7 @@ class AuditLogViewSet(TenantViewSet):
 @public("whoever checks the log asks for its keys")
 def log_keys_view(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
     """Each key that signs or has signed checkpoints, oldest first; times are in UTC."""
-    keys = [
-        {
-            "vkey": str(VerifierKey(installation(), key.public)),
-            "pem": key.pem,
-            "valid_from": _moment(key.since),
-            "valid_until": _moment(key.until) if key.until else None,
-        }
-        for key in log_keys()
-    ]
-    return JsonResponse({"keys": keys})
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return JsonResponse({"keys": [described(key) for key in log_keys()]})
 
 
 routes = [

@@ -30,7 +30,7 @@ class ResumeForm(forms.Form):
     reason = forms.CharField(max_length=1000)
 
 
-class _Customers(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic when it runs
+class CustomerChoice(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic when it runs
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(queryset=Customer.objects, **kwargs)
 
@@ -54,7 +54,7 @@ def choose_a_role(form: forms.Form) -> None:
 
 class BindingForm(forms.Form):
     role = forms.ChoiceField()
-    customer = _Customers(required=False, empty_label="Every customer")
+    customer = CustomerChoice(required=False, empty_label="Every customer")
     reason = forms.CharField(max_length=500, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     expires_at = forms.DateField(
         label="Until the end of", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
@@ -106,7 +106,7 @@ class InstanceForm(forms.Form):
 
 
 class MappingForm(forms.Form):
-    customer = _Customers(empty_label="Choose one")
+    customer = CustomerChoice(empty_label="Choose one")
     external_id = forms.CharField(
         max_length=64, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
     )

@@ -45,6 +45,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Tool calls", "activity", "calls", Permission.GATEWAY_CALL_READ, "call"),
             Place("Alerts", "bell", "alerts", Permission.AUDIT_ALERT_READ, "alert", number_of_open_alerts),
             Place("Audit", "scroll-text", "audit", Permission.AUDIT_EVENT_READ, "audit"),
+            Place("Audit packs", "package", "packs", Permission.AUDIT_EVENT_READ, "pack"),
         ),
     ),
     (

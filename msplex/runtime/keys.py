@@ -7,7 +7,12 @@ import base64
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from audit.packs.certificates import CURVE, chain_of
 from identity.token_keys import new_key, public_halves, split_keys
 from msplex.runtime.home import write_private
 
@@ -30,11 +35,21 @@ class Keys:
         self._once("MSPLEX_CONTEXT_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_RECORD_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_LOG_SIGNING_KEY", new_key())
+        self._make_pdf_keys()
         self._once("MSPLEX_TOKEN_SIGNING_KEY", new_key())
         self._once("MSPLEX_BROKER_SIGNING_KEY", new_key())
         self._once("MSPLEX_BROKER_ROOT_KEY", _text(secrets.token_bytes(32)))
         self._derive("MSPLEX_TOKEN_VERIFY_KEY", self._public("MSPLEX_TOKEN_SIGNING_KEY"))
         self._derive("MSPLEX_BROKER_VERIFY_KEY", self._public("MSPLEX_BROKER_SIGNING_KEY"))
+
+    def _make_pdf_keys(self) -> None:
+        """The authority's own key is kept beside them for the next certificate; no process is given it."""
+        for name in ("MSPLEX_PDF_SIGNING_KEY", PDF_AUTHORITY):
+            key = ec.generate_private_key(CURVE)
+            self._once(name, key.private_bytes(*_PRIVATE_PEM, serialization.NoEncryption()))
+        if not self.file("MSPLEX_PDF_CERTIFICATES").exists():
+            signing, authority = (self.file(name).read_text() for name in ("MSPLEX_PDF_SIGNING_KEY", PDF_AUTHORITY))
+            self._once("MSPLEX_PDF_CERTIFICATES", chain_of(signing, authority, gethostname()))
 
     def _once(self, variable: str, content: str | bytes) -> None:
         if not self.file(variable).exists():
@@ -48,6 +63,10 @@ class Keys:
     def _public(self, variable: str) -> bytes:
         """Of all that are there: a new key is added, and what the one before has signed is still about."""
         return public_halves(split_keys(self.file(variable).read_text())).encode()
+
+
+PDF_AUTHORITY = "MSPLEX_PDF_AUTHORITY_KEY"
+_PRIVATE_PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
 
 
 def _text(raw: bytes) -> str:

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from audit.alerts import HEADLINES, REMEDIES, AlertKind
-from audit.models import Event
+from audit.models import Event, Pack
 from connectors.catalogue import find
 from identity.models import Principal, ServiceAccount, ServiceAccountKey, ServiceAccountSecret
 from identity.permissions import Permission
@@ -110,6 +110,12 @@ def health(value: str) -> SafeString:
 def risk(value: str) -> SafeString:
     tone = {"read": "quiet", "write": "warn", "destructive": "bad"}[value]
     return format_html('<span class="badge badge-{}">{}</span>', tone, value.capitalize())
+
+
+@register.simple_tag
+def pack_state(pack: Pack) -> SafeString:
+    tones = {Pack.State.READY: "succeeded", Pack.State.FAILED: "failed"}
+    return state(tones.get(Pack.State(pack.state), "queued"), pack.get_state_display())
 
 
 @register.simple_tag

@@ -10,14 +10,17 @@ from celery.signals import before_task_publish
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
+from connectors.breaker import FAILURES, OPEN_SECONDS, Breaker
 from connectors.catalogue import all_connectors
 from connectors.models import ToolCall
+from connectors.selectors import current_credential
 from connectors.services import start_instance
 from connectors.vendors.halopsa.connector import HALOPSA
 from identity.roles import Role
 from tests.conftest import as_role
-from tests.connectors.factories import ALICE, ConnectedWorld, connect
+from tests.connectors.factories import ALICE, ConnectedWorld, configured, connect
 from tests.connectors.vendor import StubVendor
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import make_machine, make_person
@@ -186,3 +189,22 @@ def test_the_secret_goes_nowhere_but_under_the_seal(vendor: StubVendor, caplog: 
     everything = "\n".join([*messages, *statements, caplog.text, repr(os.environ)])
     spellings = (SECRET, base64.b64encode(SECRET.encode()).decode()[:-4], SECRET.encode().hex())
     assert [spelling for spelling in spellings if spelling in everything] == []
+
+
+def test_a_vendor_that_is_left_alone_is_said_by_the_page_and_the_api_and_lists_do_not_ask() -> None:
+    world = make_tenant()
+    client = session(world)
+    with world.acting():
+        instance = configured(world)
+        credential = current_credential(instance)
+    assert credential is not None
+    for _ in range(FAILURES):
+        Breaker(str(credential.id)).note(failed=True)
+
+    page = client.get(reverse("portal:connector_instance", args=[instance.id]))
+    one = client.get(f"/api/v1/connector-instances/{instance.id}/").json()
+    listed = client.get("/api/v1/connector-instances/").json()["results"]
+
+    assert b"vendor_unavailable" in page.content
+    assert 0 < one["held_back_seconds"] <= OPEN_SECONDS
+    assert [row["held_back_seconds"] for row in listed] == [None]

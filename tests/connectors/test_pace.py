@@ -166,7 +166,7 @@ def test_redis_holds_an_id_and_lets_go_of_it(connected: ConnectedWorld, vendor: 
 
 def test_without_redis_calls_go_on(connected: ConnectedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     away = redis.Redis.from_url("redis://127.0.0.1:9", socket_connect_timeout=0.2)
-    monkeypatch.setattr(pace, "_client", lambda: away)
+    monkeypatch.setattr(pace, "client", lambda: away)
 
     assert run(connected) > 0
 

@@ -26,3 +26,10 @@ def pubkey(log: MemoryLog, tmp_path: Path) -> Path:
     path = tmp_path / "log.pub"
     path.write_text(pem_of(log.key))
     return path
+
+
+@pytest.fixture
+def room(scratch_database, tmp_path):
+    from tests.audit.sealed import Room  # noqa: PLC0415 - this file is read before Django is set up
+
+    return Room(scratch_database, tmp_path / "sealer")

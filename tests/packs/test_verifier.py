@@ -210,6 +210,16 @@ def test_one_event_is_checked_with_its_proof(log, acme, pubkey, tmp_path):
     assert answer["problem"]["code"] == "event_forged"
 
 
+def test_one_event_is_checked_as_the_api_gives_it(log, pubkey, tmp_path):
+    entry, event, proof = log.entries[7][1], tmp_path / "event.json", tmp_path / "inclusion.json"
+    event.write_text(json.dumps({"id": "x", "header": entry.header.decode(), "body": entry.body.decode()}))
+    proof.write_text(json.dumps({"epoch": 1, "index": 7, "k": entry.k, "proof": log.proof(7).decode()}))
+
+    verify("verify-event", "--event", event, "--proof", proof, "--pubkey", pubkey, expect=0)
+    proof.write_text(json.dumps({"epoch": 1, "index": 7, "k": entry.k + 1, "proof": log.proof(7).decode()}))
+    assert verify("verify-event", "--event", event, "--proof", proof, "--pubkey", pubkey, expect=1)
+
+
 def test_growth_is_checked(log, pubkey, tmp_path):
     old, new, proof = (tmp_path / name for name in ("old", "new", "proof"))
     options = ["verify-consistency", "--old", old, "--new", new, "--proof", proof, "--pubkey", pubkey]

@@ -1,11 +1,12 @@
 """An id for every parameter of every address: where a route of a new kind appears, this is what has to learn it."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from uuid import UUID
 
 from audit.actors import system
 from audit.kinds import EventKind
-from audit.models import Alert, Event
+from audit.models import Alert, Cosignature, Event, HandoverDomain, Pack
 from audit.saving import save_filter
 from audit.services import record
 from connectors.models import CustomerMapping
@@ -101,11 +102,36 @@ def event_of(it: Furnished) -> UUID:
         return Event.objects.latest("id").pk
 
 
+READY = {"requested_by": "tests", "state": "ready", "k_from": 0, "k_to": 0}
+
+
+def pack_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        terms = {"customer": it.world.customers[0], "month": "2026-04", "epoch": 1, "start": 0, "size": 9}
+        return Pack.objects.get_or_create(**terms, defaults=READY)[0].pk
+
+
+def domain_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        return HandoverDomain.objects.get_or_create(name="msp.example", defaults={"token": "t", "added_by": "t"})[0].pk
+
+
+def cosignature_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        return Cosignature.objects.get_or_create(
+            customer=it.world.customers[0], epoch=1, size=9, line="x",
+            defaults={"witness": "w+0+0", "handed_in_by": "t", "stamped_at": datetime.now(UTC)},
+        )[0].pk  # fmt: skip
+
+
 # (the noun that an address is about, its parameter) -> an id of such an object
 IDS: dict[tuple[str, str], Find] = {
     ("agent", "pk"): agent_of,
     ("alert", "pk"): alert_of,
     ("audit_event", "pk"): event_of,
+    ("pack", "pk"): pack_of,
+    ("pack_domain", "pk"): domain_of,
+    ("cosignature", "pk"): cosignature_of,
     ("audit_filter", "pk"): filter_of,
     ("saved_filter", "pk"): filter_of,
     ("call", "pk"): lambda it: it.call.pk,
@@ -127,6 +153,9 @@ IDS: dict[tuple[str, str], Find] = {
 }
 NOUNS = {
     "tool_call": "call",
+    "audit_pack": "pack",
+    "audit_cosignature": "cosignature",
+    "handover_domain": "pack_domain",
     "connector_instance": "connector",
     "member": "person",
     "invitation": "people",

@@ -5,14 +5,14 @@ from django.urls import reverse
 
 from tests.oauth.flow import McpClient
 from tests.portal.factories import Furnished
-from tests.portal.ids import alert_of, event_of
+from tests.portal.ids import alert_of, event_of, pack_of
 
 
 def every_page(it: Furnished) -> dict[str, str]:
     pages = {
         name: reverse(f"portal:{name}")
         for name in (
-            "dashboard", "alerts", "calls", "audit", "audit_trace",
+            "dashboard", "alerts", "calls", "audit", "audit_trace", "packs", "pack_witnesses", "pack_domains",
             "connectors", "connector_credentials", "customers", "customer_new", "people", "people_invitations",
             "people_invite", "roles",
             "service_accounts", "service_account_new", "account", "account_name", "account_password", "account_email",
@@ -28,6 +28,8 @@ def every_page(it: Furnished) -> dict[str, str]:
         ],
         "alert": reverse("portal:alert", args=[alert_of(it)]),
         "audit_event": reverse("portal:audit_event", args=[event_of(it)]),
+        "pack": reverse("portal:pack", args=[pack_of(it)]),
+        "pack_progress": reverse("portal:pack_progress", args=[pack_of(it)]),
         "call": reverse("portal:call", args=[it.call.pk]),
         "refusal": reverse("portal:call", args=[it.refusal.pk]),
         "connector_start": reverse("portal:connector_start", args=["halopsa"]),

@@ -140,4 +140,6 @@ def test_viewers_change_nothing() -> None:
     for bearer in BEARERS:
         if bearer.role in {Role.VIEWER, Role.CUSTOMER_VIEWER, Role.BILLING}:
             changed = {each.group for each in SURFACES if bearer in each.bearers and (each.changes or each.confirmed)}
-            assert changed == {"Your account"}
+            # Packing what one may read changes nothing of it, and a witness's word only adds to it.
+            evidence = set() if bearer.role is Role.BILLING else {"Evidence"}
+            assert changed == {"Your account"} | evidence

@@ -15,7 +15,21 @@ from django.db import connection
 from approvals.models import ApprovalPolicy, ApprovalRequest
 from audit.actors import system
 from audit.kinds import EventKind
-from audit.models import Alert, AlertHit, Checkpoint, CheckpointSignature, Epoch, Leaf, SavedFilter, Tile
+from audit.models import (
+    Alert,
+    AlertHit,
+    Checkpoint,
+    CheckpointSignature,
+    Cosignature,
+    Epoch,
+    HandoverDomain,
+    Leaf,
+    Pack,
+    PackPiece,
+    SavedFilter,
+    SignatureRequest,
+    Tile,
+)  # fmt: skip
 from audit.services import record
 from billing.models import QuotaCounter, UsageEvent
 from connectors.models import (
@@ -108,6 +122,7 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     Checkpoint.objects.create(epoch=0, size=0, root=bytes(32), leaves=b"", sealed_at=NOW)
     CheckpointSignature.objects.create(epoch=0, size=0, key=bytes(32), value=bytes(64))
     SecurityPolicy.objects.create()
+    HandoverDomain.objects.create(name=f"{world.workspace}.example", token="t", added_by="tests")
     SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
     ApprovalPolicy.objects.create(tool=f"{world.workspace}_tool", required=True)
@@ -136,11 +151,23 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
     event = record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)
     index = Leaf.objects.count()
     Leaf.objects.create(id=event, epoch=0, index=index, customer_id=customer.id, k=0)
+    _packed(customer)
     _desk_of_the_auditor(customer, user.id)
     CustomerMapping.objects.create(
         instance=ConnectorInstance.objects.get(), customer=customer, external_id=secrets.token_hex(8)
     )
     return user.id
+
+
+def _packed(customer: Customer) -> None:
+    pack = Pack.objects.create(customer=customer, month="2026-04", epoch=1, start=0, size=9, requested_by="tests")
+    of = {"pack": pack, "customer": customer}
+    PackPiece.objects.create(name="proof.json", position=0, content=b"{}", **of)
+    SignatureRequest.objects.create(purpose="sums", message=secrets.token_bytes(32), **of)
+    Cosignature.objects.create(
+        customer=customer, epoch=1, size=9, witness="w+0+0", line=secrets.token_hex(8), stamped_at=NOW,
+        handed_in_by="tests",
+    )  # fmt: skip
 
 
 def _desk_of_the_auditor(customer: Customer, user: UUID) -> None:

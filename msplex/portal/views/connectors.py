@@ -10,10 +10,11 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_POST
 
 from connectors import services
+from connectors.breaker import Breaker
 from connectors.catalogue import all_connectors
 from connectors.catalogue import connector as catalogue_entry
 from connectors.contract import Connector
-from connectors.custody import credentials, key_state, standing
+from connectors.custody import credentials, key_state, number_to_change, standing
 from connectors.models import ConnectorInstance
 from connectors.pauses import open_pauses, resume_risky_tools
 from connectors.readiness import is_entitled
@@ -42,7 +43,8 @@ def connector_credentials(request: PortalRequest) -> HttpResponse:
     """Whose and how old each is, how far they are under the key of now, and which are to be changed at vendors."""
     page, keys, now = page_of(request, credentials()), key_state(), timezone.now()
     rows = [(credential, standing(credential, keys, now)) for credential in page.object_list]
-    return render(request, "portal/connectors/credentials.html", {"page": page, "rows": rows, "keys": keys})
+    context = {"page": page, "rows": rows, "keys": keys, "to_change": number_to_change(keys)}
+    return render(request, "portal/connectors/credentials.html", context)
 
 
 @requires(Permission.CONNECTORS_INSTANCE_MANAGE)
@@ -157,7 +159,6 @@ def _about(
     """All of the page. What only managers see is not read for others."""
     context = _state(request, instance) | {
         "page": page_of(request, mappings(instance)),
-        "credential": current_credential(instance),
     }
     if context["may_manage"]:
         entry = catalogue_entry(instance.connector)
@@ -168,8 +169,10 @@ def _about(
 
 def _state(request: PortalRequest, instance: ConnectorInstance) -> dict[str, object]:
     now = timezone.now()
-    ready = setup.readiness(instance, now)
+    ready, credential = setup.readiness(instance, now), current_credential(instance)
     return {
+        "credential": credential,
+        "held_back": Breaker(str(credential.id)).seconds_left() if credential else 0,
         "instance": instance,
         "pauses": list(open_pauses(instance)[:PAUSES_SHOWN]),
         "connector": catalogue_entry(instance.connector),

@@ -30,12 +30,12 @@ def record_rates(world: World) -> dict[str, Any]:
     """With the sealer at work beside it: `drained_seconds` is how long it then needs for what it is behind."""
     figures = dict(_written(world, "rates"))
     began = time.monotonic()
-    _drain(world)
+    drain(world)
     return figures | {"drained_seconds": round(time.monotonic() - began, 2)}
 
 
 def seal_wait(world: World) -> dict[str, Any]:
-    _drain(world)
+    drain(world)
     return dict(_written(world, "waits"))
 
 
@@ -50,12 +50,12 @@ def kills(world: World) -> dict[str, Any]:
         if number in range(KILLS // (CRASHES + 1), KILLS, KILLS // (CRASHES + 1)):
             _crash(world)
     written = json.loads(writer.communicate()[0])
-    _drain(world)
+    drain(world)
     return _counted(world, written) | {"kills": KILLS, "crashes": CRASHES, "seconds": round(time.monotonic() - began)}
 
 
 def _counted(world: World, written: list[str]) -> dict[str, Any]:
-    with _database(world) as database:
+    with database_of(world) as database:
         sealed = {str(row[0]) for row in database.execute("SELECT id FROM content.audit_leaf")}
         heads = database.execute("SELECT count(*) FROM content.audit_checkpoint").fetchone()
     command = [sys.executable, str(ROOT / "manage.py"), "fsck_log"]
@@ -95,12 +95,12 @@ def _crash(world: World) -> None:
 
 def _as_in_production(world: World) -> None:
     """A throw-away server answers a commit before it is written; here that would be the loss that is looked for."""
-    with _database(world) as database:
+    with database_of(world) as database:
         database.execute(f'ALTER DATABASE "{world.installation.database}" SET synchronous_commit = on'.encode())
 
 
-def _drain(world: World) -> None:
-    with _database(world) as database:
+def drain(world: World) -> None:
+    with database_of(world) as database:
 
         def is_empty() -> bool:
             return database.execute(_PENDING).fetchone() == (0,)
@@ -109,7 +109,7 @@ def _drain(world: World) -> None:
             raise RuntimeError(f"The sealer is still behind after {DRAINED_SECONDS} s.")
 
 
-def _database(world: World) -> "psycopg.Connection[Any]":
+def database_of(world: World) -> "psycopg.Connection[Any]":
     place = world.installation
     return psycopg.connect(place.admin_url, dbname=place.database, autocommit=True)
 
@@ -120,7 +120,7 @@ def _written(world: World, mode: str, process: Process = Process.BROKER) -> Any:
 
 
 def _start(world: World, mode: str, process: Process = Process.BROKER, **more: Any) -> "subprocess.Popen[bytes]":
-    with _database(world) as database:
+    with database_of(world) as database:
         tenant = database.execute("SELECT id FROM provider.tenant ORDER BY id LIMIT 1").fetchone()
     command = [sys.executable, "-m", "msplex.runtime.bench.recording", mode, str(tenant[0] if tenant else "")]
     environment = world.installation.environment(process)

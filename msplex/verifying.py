@@ -1,0 +1,39 @@
+"""What a stranger needs to check a pack: the program, the log's keys, and the certificate behind the summaries."""
+
+from pathlib import Path
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from audit.log_keys import log_keys
+from audit.packs.certificates import authority_of
+from audit.verifier import msplex_verify
+from identity.web import public
+from tenants.errors import NotFound
+
+PROGRAM = Path(msplex_verify.__file__)
+
+
+@public("whoever checks a pack needs the program, and need not be known here")
+def verifier(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    return _file(PROGRAM.read_bytes(), PROGRAM.name, "text/x-python; charset=utf-8")
+
+
+@public("the public keys of the log, as openssl reads them; the newest first")
+def log_key_pem(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    return _file("".join(key.pem for key in reversed(log_keys())).encode(), "log.pub", "application/x-pem-file")
+
+
+@public("the certificate that makes a PDF reader believe a summary")
+def pack_authority(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    if not settings.PDF_CERTIFICATES:
+        raise NotFound
+    return _file(
+        authority_of(settings.PDF_CERTIFICATES).encode(), "msplex-pack-authority.pem", "application/x-pem-file"
+    )
+
+
+def _file(content: bytes, name: str, content_type: str) -> HttpResponse:
+    response = HttpResponse(content, content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
