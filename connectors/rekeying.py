@@ -59,16 +59,17 @@ class Moved:
 def move_rows(*, until: float, batch: int = BATCH, rest: float = REST) -> bool:
     """Those of the acting tenant, until none is left or the time (of time.monotonic) is over; whether none is left."""
     last: UUID | None = _FIRST
+    size = batch
     while last is not None:
         began = time.monotonic()
         if began >= until:
             return False
         try:
-            last = move_batch(after=last, size=batch).last
-        except DatabaseError:  # the database is busy, and its limits are short: less at once
-            if batch <= SMALLEST:
+            last, size = move_batch(after=last, size=size).last, min(size * 2, batch)
+        except DatabaseError:  # the database is busy, and its limits are short: less at once, for a while
+            if size <= SMALLEST:
                 raise
-            batch //= 2
+            size //= 2
         time.sleep(rest * (time.monotonic() - began) if last else 0)
     return True
 
