@@ -6,12 +6,14 @@ from uuid import UUID
 
 from django.db import DatabaseError, connections
 
+from audit.bell import ear
 from audit.errors import AuditUnavailable
 from tenants.isolation.context import current
-from tenants.isolation.statements import one, signed_transaction
+from tenants.isolation.statements import one, parameters_of, signed_transaction
 
 SEAL_SECONDS = 1.5  # with the limits of statements, every answer comes within two seconds
-FIRST_PAUSE, PAUSE = 0.008, 0.005
+LOOK_SECONDS = 0.01  # without bells
+TRUST_SECONDS = 0.1  # with them: one could be missed
 _SEALED = "SELECT border.audit_sealed(%s::uuid[])"
 
 
@@ -21,15 +23,21 @@ def await_seal(events: Sequence[UUID], timeout: float | None = None) -> None:
     AuditUnavailable after SEAL_SECONDS, or the time that is given. Not inside a transaction: nothing waits in one.
     """
     context = current()
-    if context and connections[context.alias].in_atomic_block:
+    if context is None:
+        raise LookupError("no tenant context")
+    connection = connections[context.alias]
+    if connection.in_atomic_block:
         raise RuntimeError("The seal is never awaited while a transaction is open.")
     deadline = time.monotonic() + (SEAL_SECONDS if timeout is None else timeout)
-    pause = FIRST_PAUSE
-    while not _sealed(events):
-        if time.monotonic() > deadline:
-            raise AuditUnavailable
-        time.sleep(pause)
-        pause = PAUSE
+    listening = ear(parameters_of(connection))
+    with listening.listening_for(events) as rung:
+        while True:
+            rung.wait(TRUST_SECONDS if listening.hears else LOOK_SECONDS)  # nothing is sealed at once
+            rung.clear()
+            if _sealed(events):
+                return
+            if time.monotonic() > deadline:
+                raise AuditUnavailable
 
 
 def _sealed(events: Sequence[UUID]) -> bool:

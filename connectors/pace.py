@@ -6,8 +6,10 @@ stretch of that time sees more than nine. The last tenth is for health checks, w
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -56,7 +58,7 @@ class Pace:
     def take(self) -> None:
         """Before a request: VendorError, with the seconds to wait, when it must not be sent."""
         try:
-            wait = int(client().eval(_TAKE, 2, self._key("held"), self._key("bucket"), *self._bucket()))
+            wait = int(_take()([self._key("held"), self._key("bucket")], self._bucket()))
         except redis.RedisError:
             logger.warning("Redis does not answer: requests to vendors are not paced")
             return
@@ -77,6 +79,12 @@ class Pace:
         if self.rate is None:
             return 0, 0, 0
         return self.rate.requests * _BURST, self.rate.requests * _REFILL / self.rate.seconds, self.rate.seconds
+
+
+@lru_cache(maxsize=1)
+def _take() -> Callable[..., Any]:
+    """Sent once, called by its digest from then on."""
+    return client().register_script(_TAKE)
 
 
 @lru_cache(maxsize=1)

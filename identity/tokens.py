@@ -163,6 +163,15 @@ def token_id_of(made: str) -> str:
 
 def read_access_token(raw: str, *, audience: str) -> Claims:
     """The claims of a token made for `audience`; TokenRefused with the reason otherwise. Touches no database."""
+    claims = _read(raw, audience, settings.PUBLIC_URL, settings.TOKEN_VERIFY_KEY)
+    if claims.expires_at <= time.time():
+        raise TokenRefused("token_expired")
+    return claims
+
+
+@lru_cache(maxsize=4096)
+def _read(raw: str, audience: str, _issuer: str, _keys: str) -> Claims:
+    """What a signature holds together stays so: it is checked once, against the issuer and the keys of now."""
     try:
         token = jwt.decode(raw, _verification_key, registry=_registry)
     except (JoseError, ValueError, UnicodeError) as error:

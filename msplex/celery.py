@@ -2,7 +2,6 @@
 
 import os
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
@@ -10,6 +9,8 @@ from celery.schedules import crontab
 from celery.signals import beat_init, worker_init
 from django.conf import settings
 from django.db import connection
+
+from msplex.broker import prepare
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "msplex.settings")
 # `make check` runs Django's checks; here they would load the portal into the broker.
@@ -101,14 +102,5 @@ def _check(**_: Any) -> None:
 
     check_process()
     if settings.MSPLEX_PROCESS == "broker":
-        _prepare_broker()
+        prepare()  # before its children are forked from it
     connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's; its threads would not survive the fork; each child makes its own
-
-
-def _prepare_broker() -> None:
-    """Before its children are forked from it. The portal can seal as soon as there is a key."""
-    from connectors.upkeep import ensure_keys  # noqa: PLC0415 - needs the apps
-    from msplex.hygiene import keep_memory_private  # noqa: PLC0415
-
-    keep_memory_private()
-    ensure_keys(datetime.now(UTC))

@@ -8,12 +8,9 @@ import dataclasses
 import json
 import logging
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-import redis
-from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from audit.errors import AuditUnavailable
@@ -29,12 +26,13 @@ from connectors.pauses import is_risky, pause_for
 from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
 from msplex import rechecking, replies
 from msplex.decision.verdicts import Code, Gate, Verdict
+from msplex.replies import Reply
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, columns, made, one, signed_transaction
 
 logger = logging.getLogger(__name__)
 START_WITHIN = timedelta(seconds=60)  # by then the caller has been told that it took too long
-LOST_AFTER = timedelta(minutes=5)  # longer than the hardest time limit of a task
+LOST_AFTER = timedelta(minutes=5)  # longer than a broker lets any call take
 MESSAGE_UNKNOWN = "The call may or may not have reached the vendor. Look there before you try again."
 MESSAGE_EXPIRED = "The call waited too long for the broker and was not sent. Try again in a moment."
 MESSAGE_PAUSED = "The outcome of another call became unknown, so nothing was sent. A person has to look first."
@@ -71,13 +69,14 @@ _FINISH = (
 LOST = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
 
 
-def run(call_id: UUID, *, redelivered: bool = False) -> None:
-    """Run a committed call, at most once. The message brought its id and its context; everything else is in the row."""
+def run(call_id: UUID, *, again: bool = False) -> Reply | None:
+    """Run a committed call, at most once. The message brought its id and its context; everything else is in the row.
+
+    `again`: the message was with somebody else before, who died. What comes back is for whoever waits.
+    """
     claimed = _claim(call_id)
     if claimed is None:
-        if redelivered:
-            _finish_lost(call_id)
-        return
+        return _finish_lost(call_id) if again else None
     call, job, asked = claimed
     outcome = _cannot_run(call, job) or _refused(job, asked) or _execute(job)
     try:
@@ -86,7 +85,7 @@ def run(call_id: UUID, *, redelivered: bool = False) -> None:
         logger.exception("alert: the outcome of call %s could not be recorded", call_id)
         recorded = False
     # What is not on the record, metered, is not given out: somebody else has meanwhile said that it is lost.
-    _reply(call, outcome if recorded else LOST)
+    return _reply(call, outcome if recorded else LOST)
 
 
 def _claim(call_id: UUID) -> tuple[ToolCall, CallToRun | None, rechecking.Asked] | None:
@@ -249,15 +248,10 @@ def _usage(call: ToolCall, now: datetime) -> UsageEvent:
     )
 
 
-@lru_cache(maxsize=1)
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
-
-
-def _reply(call: ToolCall, outcome: Outcome) -> None:
+def _reply(call: ToolCall, outcome: Outcome) -> Reply | None:
     if not call.reply_to:
-        return
-    reply = {
+        return None
+    told = {
         "ok": outcome.state == ToolCall.State.SUCCEEDED,
         "code": outcome.code,
         "message": outcome.message,
@@ -265,23 +259,15 @@ def _reply(call: ToolCall, outcome: Outcome) -> None:
         "retry_after": outcome.retry_after,
         "structured": outcome.structured,
     }
-    sealed = replies.seal(reply, public_key=bytes(call.reply_key), tenant=call.tenant_id, call=call.id)
-    name = replies.channel(call.reply_to)
-    try:
-        with _redis().pipeline(transaction=False) as pipe:
-            pipe.rpush(name, sealed)
-            pipe.expire(name, replies.KEEP_SECONDS)
-            pipe.execute()
-    except redis.RedisError:
-        logger.warning("call %s is finished, but its reply could not be delivered", call.id)
+    sealed = replies.seal(told, public_key=bytes(call.reply_key), tenant=call.tenant_id, call=call.id)
+    return Reply(replies.channel(call.reply_to), sealed)
 
 
-def _finish_lost(call_id: UUID) -> None:
+def _finish_lost(call_id: UUID) -> Reply | None:
     """The message came again because the process that had claimed it died: it may have reached the vendor."""
     with transaction.atomic():
         call = ToolCall.objects.filter(id=call_id, state=ToolCall.State.RUNNING).first()
-    if call:
-        _give_up(call)
+    return _give_up(call) if call else None
 
 
 def give_up_lost_calls(now: datetime) -> int:
@@ -290,14 +276,14 @@ def give_up_lost_calls(now: datetime) -> int:
     with transaction.atomic():
         lost = list(ToolCall.objects.filter(state__in=open_states, created_at__lt=now - LOST_AFTER)[:1000])
     for call in lost:
-        _give_up(call)
+        if reply := _give_up(call):
+            replies.deliver(reply)
     return len(lost)
 
 
-def _give_up(call: ToolCall) -> None:
+def _give_up(call: ToolCall) -> Reply | None:
     outcome = LOST
     if call.state == ToolCall.State.QUEUED:  # never claimed, so nothing was sent
         outcome = Outcome(ToolCall.State.FAILED, Code.BUSY, MESSAGE_EXPIRED, retryable=True)
     logger.error("alert: call %s was %s and is given up", call.id, call.state)
-    if _finish(call, outcome):
-        _reply(call, outcome)
+    return _reply(call, outcome) if _finish(call, outcome) else None

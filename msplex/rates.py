@@ -2,7 +2,9 @@
 
 import contextlib
 import math
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -36,6 +38,12 @@ def client() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
 
 
+@lru_cache(maxsize=4)
+def _script(text: str) -> Callable[..., Any]:
+    """Sent once, called by its digest from then on."""
+    return client().register_script(text)
+
+
 def _key(entitlement: Entitlement) -> str:
     return f"msplex:rate:{entitlement.tenant_id}:{entitlement.connector}"
 
@@ -47,7 +55,7 @@ def take(entitlement: Entitlement) -> int | None:
     """
     rate = max(entitlement.calls_per_minute, 1) / 60
     try:
-        wait = float(client().eval(_TAKE, 1, _key(entitlement), rate, max(1.0, rate * BURST_SECONDS)))
+        wait = float(_script(_TAKE)([_key(entitlement)], [rate, max(1.0, rate * BURST_SECONDS)]))
     except redis.RedisError:
         return None
     return math.ceil(wait) if wait > 0 else None
@@ -56,4 +64,4 @@ def take(entitlement: Entitlement) -> int | None:
 def give_back(entitlement: Entitlement) -> None:
     """The call was refused for another reason: whoever is not let in must not use up what others may."""
     with contextlib.suppress(redis.RedisError):
-        client().eval(_GIVE_BACK, 1, _key(entitlement))
+        _script(_GIVE_BACK)([_key(entitlement)])

@@ -103,7 +103,7 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # A new connection costs more than a whole call (SCRAM), so all that runs long has a pool; commands have none.
-_POOLS = {"portal": 8, "gateway": 12, "worker": 2, "broker": 2}
+_POOLS = {"portal": 8, "gateway": 12, "worker": 2, "broker": 4}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": databases.application(
         env.database_url or "postgres:///msplex",

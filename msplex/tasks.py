@@ -1,9 +1,8 @@
 """Tasks of the composition root: the gateway's, and the nightly check of the log."""
 
 from datetime import UTC, datetime
-from uuid import UUID
 
-from celery import Task, shared_task
+from celery import shared_task
 from django.db import transaction
 
 from tenants.directory import active_tenants
@@ -12,13 +11,6 @@ from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
 
 CHECK_SECONDS = 6 * 3600
-
-
-@shared_task(name="gateway.run_call", process=Process.BROKER, bind=True)  # type: ignore[untyped-decorator]
-def run_call(self: Task, call_id: str) -> None:
-    from msplex.execution import run  # noqa: PLC0415 - the broker's side, with the vendors' clients
-
-    run(UUID(call_id), redelivered=bool((self.request.delivery_info or {}).get("redelivered")))
 
 
 @shared_task(name="gateway.sweep_lost_calls", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]

@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
+from audit.bell import AWAITED, SEALED, names
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.log_keys import installation
@@ -24,6 +26,7 @@ from tenants.isolation.context import Context, acting_for
 
 logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.02
+SPACING_SECONDS = 0.006  # between two passes: what comes meanwhile shares the next one
 RETRY_SECONDS = 1.0
 STUCK_SECONDS = 10.0  # between two looks at a log that must not be signed
 MOST_EVENTS = 4096  # of a pass
@@ -50,6 +53,7 @@ class Sealer:
     logs: dict[UUID, Log] = field(default_factory=dict)
     stuck: dict[UUID, float] = field(default_factory=dict)
     said: set[UUID] = field(default_factory=set)
+    listens: Any = None  # the connection on which it is rung for
 
     def __post_init__(self) -> None:
         self.gaps = Gaps(self.memory)
@@ -64,8 +68,11 @@ class Sealer:
         while not ended():
             try:
                 alone = alone or be_alone()
-                if not self.once():
-                    time.sleep(PAUSE_SECONDS)
+                began = time.monotonic()
+                if self.once():
+                    time.sleep(max(0.0, began + SPACING_SECONDS - time.monotonic()))
+                else:
+                    self._rest(PAUSE_SECONDS)
                 if time.monotonic() - last_look > RETRY_SECONDS:
                     last_look = time.monotonic()
                     self.look_after_gaps()
@@ -97,7 +104,24 @@ class Sealer:
         self.memory.keep([(done.log.tenant, done.log.head) for done in passes], streams.items())
         for done in passes:
             self._publish(done)
+        self._ring(passes)
         return sum(len(done.events) for done in passes)
+
+    def _ring(self, passes: Sequence[Pass]) -> None:
+        """For those who wait for one of these."""
+        sealed = [event for done in passes for event in done.events]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, %s)", [SEALED, names(sealed)])
+
+    def _rest(self, seconds: float) -> None:
+        """Until somebody waits for a seal, or until it is time to look anyway."""
+        raw = connection.connection
+        with connection.wrap_database_errors:
+            if self.listens is not raw:
+                raw.execute(f"LISTEN {AWAITED}")
+                self.listens = raw
+            for _ in raw.notifies(timeout=seconds, stop_after=1):
+                pass
 
     def sign_packs(self) -> int:
         """What the worker has built and cannot sign itself. Whatever is wrong with a pack, the log goes on."""

@@ -431,20 +431,24 @@ def read_file(path: str, most: int, what: str) -> bytes:
     return content
 
 
+def _pairs(listed: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    found = dict(listed)
+    if len(found) != len(listed):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _refuse(_: str) -> NoReturn:
+    raise ValueError("no such number")
+
+
+STRICT = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_refuse, parse_constant=_refuse)
+
+
 def strict_json(text: str | bytes) -> Any:
     """JSON without duplicate keys, floats and constants. NotAuthentic for anything else."""
-
-    def pairs(listed: List[Tuple[str, Any]]) -> Dict[str, Any]:
-        found = dict(listed)
-        if len(found) != len(listed):
-            raise ValueError("a name stands twice")
-        return found
-
-    def refuse(_: str) -> NoReturn:
-        raise ValueError("no such number")
-
     try:
-        return json.loads(text, object_pairs_hook=pairs, parse_float=refuse, parse_constant=refuse)
+        return STRICT.decode(text.decode() if isinstance(text, bytes) else text)
     except (ValueError, RecursionError):
         raise NotAuthentic("json_malformed", "A file of the pack is damaged: it cannot be read as JSON.") from None
 

@@ -1,10 +1,10 @@
 """How decisions and results look in MCP. Denials: one sentence for the model, an envelope in _meta for machines."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 
 from connectors.contract import Risk
 from msplex.decision.gates import PERMISSIONS
@@ -19,6 +19,8 @@ INVALID_PARAMS = -32602
 # Outside the ranges that JSON-RPC and MCP reserve; the HTTP status says the same.
 DOOR_CLOSED = 403
 UNAUTHORIZED = 401
+UNAVAILABLE = 503
+FRESHNESS = {"ttlMs": 0, "cacheScope": "private"}
 
 _CUSTOMER_SCHEMA = {
     "type": "string",
@@ -28,25 +30,30 @@ _CUSTOMER_SCHEMA = {
 }
 
 
-def tool(offered: OfferedTool) -> Tool:
+def tool(offered: OfferedTool) -> dict[str, Any]:
     """A tool as tools/list shows it: the connector's own schema, and the customer beside it."""
     declared = offered.tool
     schema = dict(declared.input_schema)
     schema["properties"] = {CUSTOMER: _CUSTOMER_SCHEMA, **schema.get("properties", {})}
     reads = declared.risk is Risk.READ
-    return Tool(
-        name=offered.name,
-        title=declared.title,
-        description=f"{declared.description} ({offered.instance.name})",
-        input_schema=schema,
-        output_schema=declared.output_schema,
-        annotations=ToolAnnotations(
-            read_only_hint=reads,
-            destructive_hint=declared.risk is Risk.DESTRUCTIVE,
-            idempotent_hint=reads,
-            open_world_hint=True,
-        ),
-    )
+    return {
+        "name": offered.name,
+        "title": declared.title,
+        "description": f"{declared.description} ({offered.instance.name})",
+        "inputSchema": schema,
+        "outputSchema": declared.output_schema,
+        "annotations": {
+            "readOnlyHint": reads,
+            "destructiveHint": declared.risk is Risk.DESTRUCTIVE,
+            "idempotentHint": reads,
+            "openWorldHint": True,
+        },
+    }
+
+
+def listed(offered: Iterable[OfferedTool]) -> dict[str, Any]:
+    """Another caller's list differs, and a right withdrawn must be gone at once: never shared, always stale."""
+    return {"tools": [tool(each) for each in offered], **FRESHNESS}
 
 
 def envelope(gate: str, refusal: Refusal, call_id: object | None = None) -> dict[str, Any]:
@@ -61,7 +68,7 @@ def envelope(gate: str, refusal: Refusal, call_id: object | None = None) -> dict
     return {key: value for key, value in fields.items() if value is not None}
 
 
-_STATUS: dict[str, int] = {Code.PRINCIPAL_REFUSED: UNAUTHORIZED, Code.UNAVAILABLE: 503, Code.BUSY: 503}
+_STATUS: dict[str, int] = {Code.PRINCIPAL_REFUSED: UNAUTHORIZED, Code.UNAVAILABLE: UNAVAILABLE, Code.BUSY: UNAVAILABLE}
 
 
 def door_closed(closed: DoorClosed) -> MCPError:
@@ -69,7 +76,7 @@ def door_closed(closed: DoorClosed) -> MCPError:
     return MCPError(code, closed.refusal.message, {ENVELOPE: envelope(closed.gate, closed.refusal)})
 
 
-def refused(begun: Begun) -> CallToolResult:
+def refused(begun: Begun) -> dict[str, Any]:
     """Raises for what concerns the whole door, and for tools that the caller may not know of."""
     decision, refusal = begun.decision, begun.decision.refusal
     if refusal is None:
@@ -90,18 +97,19 @@ def _scopes_needed(begun: Begun, refusal: Refusal) -> dict[str, Any]:
     return {ENVELOPE: envelope(begun.decision.gate, refusal, begun.call_id), SCOPES: " ".join(sorted(needed))}
 
 
-def failed(gate: str, refusal: Refusal, begun: Begun) -> CallToolResult:
+def failed(gate: str, refusal: Refusal, begun: Begun) -> dict[str, Any]:
     meta: dict[str, Any] = {ENVELOPE: envelope(gate, refusal, begun.call_id)}
     if refusal.code == Code.APPROVAL_REQUIRED:
         meta[AUTHORIZATION] = {"reason": "insufficient_authorization", "remediation": "available"}
     text = f"{refusal.message} [{gate}: {refusal.code}]"
-    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True, _meta=meta)
+    return {"content": [{"type": "text", "text": text}], "isError": True, "_meta": meta}
 
 
-def succeeded(structured: dict[str, Any], begun: Begun) -> CallToolResult:
+def succeeded(structured: dict[str, Any], begun: Begun) -> dict[str, Any]:
     text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
-    return CallToolResult(
-        content=[TextContent(type="text", text=text)],
-        structured_content=structured,
-        _meta={"io.msplex/call_id": str(begun.call_id)},
-    )
+    return {
+        "content": [{"type": "text", "text": text}],
+        "structuredContent": structured,
+        "isError": False,
+        "_meta": {"io.msplex/call_id": str(begun.call_id)},
+    }

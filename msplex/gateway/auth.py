@@ -1,7 +1,8 @@
 """The door's own check of the bearer token, before anything of MCP is read (MCP 2026-07-28, basic/authorization)."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
@@ -9,10 +10,13 @@ from django.conf import settings
 from identity.errors import TokenRefused
 from identity.permissions import Permission
 from identity.tokens import read_access_token
+from msplex.gateway.answers import DOOR_CLOSED, SCOPES, UNAUTHORIZED, UNAVAILABLE
 from msplex.gateway.callers import Caller
 
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 USUAL_SCOPES = f"{Permission.GATEWAY_TOOL_READ.value} {Permission.GATEWAY_TOOL_WRITE.value}"
+CHALLENGE = b"www-authenticate"
+_STATUSES = {UNAUTHORIZED, DOOR_CLOSED, UNAVAILABLE}
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -66,3 +70,18 @@ def challenge(error: str = "", description: str = "", scopes: str = USUAL_SCOPES
     fields = {"error": error, "error_description": description, "resource_metadata": metadata_url()}
     fields["scope"] = scopes
     return ("Bearer " + ", ".join(f'{key}="{value}"' for key, value in fields.items() if value)).encode()
+
+
+def status_of(code: object) -> int | None:
+    """A JSON-RPC error whose code is one of our HTTP statuses is answered with that status."""
+    return code if isinstance(code, int) and code in _STATUSES else None
+
+
+def challenge_for(status: int, data: Mapping[str, Any] | None) -> list[tuple[bytes, bytes]]:
+    """The header that tells the client of a refused request which token would help, if one would."""
+    if status == UNAUTHORIZED:
+        return [(CHALLENGE, challenge("invalid_token", "The token is not accepted any more."))]
+    scopes = (data or {}).get(SCOPES)
+    if not scopes:
+        return []
+    return [(CHALLENGE, challenge("insufficient_scope", "The tool needs more than the token has.", scopes))]

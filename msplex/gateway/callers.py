@@ -12,7 +12,8 @@ from identity.selectors import agent_of, ask_agent, ask_principal, principal_of
 from identity.tokens import Claims, limited
 from msplex.decision.snapshot import Snapshot, snapshot_at
 from tenants.isolation.context import Context, acting_for
-from tenants.isolation.statements import Row, Signed, signed_transaction
+from tenants.isolation.pipeline import Row
+from tenants.isolation.statements import Signed, signed_transaction
 from tenants.selectors import ask_revision, revision_of
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
-from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from approvals.services import request_approval
@@ -23,15 +22,18 @@ from msplex.decision.decide import decide, listed, why_nothing
 from msplex.decision.gates import quota_exhausted
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import Code, Decision, Gate, Refusal, Request, Resolved, Usage
+from msplex.dispatch import line
 from msplex.gateway import pace
 from msplex.gateway.callers import Caller, Seen, Waiter, narrowest_of, see
 from msplex.gateway.records import Overtaken, QuotaGone, call_of, write_call, write_refusal
-from msplex.tasks import run_call
 from tenants.isolation.context import acting_for
 
 logger = logging.getLogger(__name__)
 NO_DATABASE = Refusal(Code.UNAVAILABLE, "The database does not answer, so nothing was done. Try again.", True, 2)
 NO_QUEUE = Refusal(Code.BUSY, "The queue does not answer, so nothing was sent. Try again in a moment.", True, 5)
+LINE_FULL = Refusal(
+    Code.BUSY, "Too many calls of your workspace wait already, so this one was not sent. Try again later.", True, 10
+)
 NOT_SEALED = Refusal(
     Code.AUDIT_UNAVAILABLE, "The audit log is not being sealed, so nothing was done. Try again in a moment.", True, 10
 )
@@ -159,20 +161,29 @@ def _approval(seen: Seen, decision: Decision, call: ToolCall) -> Decision:
 def _hand_over(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> Decision:
     """Gate 11: the id, and nothing else, to the broker. The row is committed already."""
     with acting_for(dataclasses.replace(narrowest_of(caller), customers=(call.customer_id,))):  # type: ignore[arg-type]
-        try:
-            run_call.apply_async([str(call.id)], retry=False)
-        except (KombuError, RedisError, OSError):
-            return _not_queued(caller, seen, decision, call)
-    return decision
+        trouble = _sent(call)
+    return (
+        _not_sent(caller, seen, decision.refused_at(Gate.DISPATCH, trouble), call) or decision if trouble else decision
+    )
 
 
-def _not_queued(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> Decision:
-    """Refused after all, unless the message did arrive: then the broker has claimed the call, and it goes on."""
-    refused = decision.refused_at(Gate.DISPATCH, NO_QUEUE)
+def _sent(call: ToolCall) -> Refusal | None:
+    """What kept it from being sent, or nothing."""
+    try:
+        line.send(call.id)
+    except line.LineFull:
+        return LINE_FULL
+    except (RedisError, OSError):
+        return NO_QUEUE
+    return None
+
+
+def _not_sent(caller: Caller, seen: Seen, refused: Decision, call: ToolCall) -> Decision | None:
+    """Refused after all. None if the message did arrive: then the broker has claimed the call, and it goes on."""
     try:
         write_refusal(caller, seen, refused, call)
     except Overtaken:
-        return decision
+        return None
     return refused
 
 

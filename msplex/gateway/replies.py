@@ -4,20 +4,24 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import threading
+from collections.abc import AsyncIterator
 from typing import Any, cast
 from uuid import UUID
 
-import redis.asyncio
+import redis
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from django.conf import settings
 
 from msplex import replies
 from msplex.gateway.callers import Waiter
 
+Popped = tuple[bytes, list[bytes]] | None
 logger = logging.getLogger(__name__)
 BLOCK_SECONDS = 2
 TIMEOUT_SECONDS = 45.0  # under the 60 s that MCP clients wait by default
 RETRY_SECONDS = 0.5
+AT_ONCE = 64
 EARLY = 256  # replies kept for requests that do not wait yet
 
 
@@ -35,14 +39,15 @@ class Replies:
         self.waiter = Waiter(secrets.token_hex(8), self._key.public_key().public_bytes_raw())
 
     @contextlib.asynccontextmanager
-    async def running(self) -> Any:
-        reader = asyncio.create_task(self._read())
+    async def running(self) -> AsyncIterator[None]:
+        """A thread reads, because a client that does not share the loop costs a fraction of one that does."""
+        ended = threading.Event()
+        reader = threading.Thread(target=self._read, args=(asyncio.get_running_loop(), ended), daemon=True)
+        reader.start()
         try:
-            yield self
+            yield
         finally:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
+            ended.set()
 
     async def wait(self, tenant: UUID, call: UUID) -> dict[str, Any]:
         """The reply to one call; NoReply after TIMEOUT_SECONDS."""
@@ -51,25 +56,30 @@ class Replies:
         if early := self._early.pop(call, None):
             self._deliver(early)
         try:
-            return await asyncio.wait_for(future, TIMEOUT_SECONDS)
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await future
         except TimeoutError:
             raise NoReply from None
         finally:
             self._waiting.pop(call, None)
 
-    async def _read(self) -> None:
+    def _read(self, loop: asyncio.AbstractEventLoop, ended: threading.Event) -> None:
+        """Whatever has come, with one question."""
         name = replies.channel(self.waiter.name)
-        while True:
-            client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=BLOCK_SECONDS + 3)
+        client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=BLOCK_SECONDS + 3)
+        while not ended.is_set():
             try:
-                while True:
-                    popped = await client.blpop([name], timeout=BLOCK_SECONDS)
-                    if popped:
-                        self._deliver(cast(bytes, popped[1]))
+                popped = cast("Popped", client.blmpop(BLOCK_SECONDS, 1, name, direction="LEFT", count=AT_ONCE))
             except redis.RedisError:
-                await asyncio.sleep(RETRY_SECONDS)
-            finally:
-                await client.aclose()
+                ended.wait(RETRY_SECONDS)
+                continue
+            if popped:
+                with contextlib.suppress(RuntimeError):  # the loop has ended, and with it those who waited
+                    loop.call_soon_threadsafe(self._deliver_all, popped[1])
+
+    def _deliver_all(self, messages: list[bytes]) -> None:
+        for message in messages:
+            self._deliver(message)
 
     def _deliver(self, message: bytes) -> None:
         call = replies.address(message)

@@ -130,6 +130,7 @@ class Installation:
         yield self._sealer()
         for process in (Process.BROKER, Process.WORKER):
             yield self._tasks(process)
+        yield self._calls()
         yield self._beat()
         yield self._door(Process.PORTAL, "wsgi", "msplex.wsgi:application", self.ports.portal)
         yield self._door(Process.GATEWAY, "asgi", "msplex.gateway.asgi:application", self.ports.gateway)
@@ -171,9 +172,14 @@ class Installation:
 
     def _tasks(self, process: Process) -> Program:
         quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-        size = ("--concurrency", "4" if process is Process.BROKER else "2", "--loglevel", "INFO")
+        size = ("--concurrency", "2", "--loglevel", "INFO")
         command = [*_CELERY, "worker", "-Q", process, "-n", f"{process}@%h", *size, *quiet]
         return Program(process, command, self.environment(process), TASKS, ready_line=" ready.")
+
+    def _calls(self) -> Program:
+        """The broker's other half: what agents wait for does not go through Celery."""
+        command, environment = [*MANAGE, "run_calls"], self.environment(Process.BROKER)
+        return Program("calls", command, environment, TASKS, ready_line="The broker takes calls")
 
     def _beat(self) -> Program:
         command = [*_CELERY, "beat", "--loglevel", "INFO", "-s", str(self.home.state / "beat-schedule"), "--pidfile="]

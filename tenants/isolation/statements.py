@@ -18,15 +18,14 @@ import psycopg
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, JSONField, Model
-from psycopg.pq import TransactionStatus
 
 from tenants.isolation.context import Context, current
+from tenants.isolation.pipeline import Answer, Pipeline, Row
 
 _SIGN = "SELECT set_config('msplex.context', %s, true)"
 _KEPT = ("host", "port", "dbname", "user", "password", "options")
 CONNECT_SECONDS = 1
 
-Row = tuple[Any, ...]
 M = TypeVar("M", bound=Model)
 N = TypeVar("N", bound=Model)
 _mine = threading.local()
@@ -37,6 +36,7 @@ class _Held:
     pid: int
     parameters: dict[str, Any]
     raw: psycopg.Connection[Row]
+    pipeline: Pipeline
 
     def __del__(self) -> None:
         """Its thread has ended. One that a parent process left belongs to the parent."""
@@ -47,17 +47,18 @@ class _Held:
 class Signed:
     """The open transaction."""
 
-    def __init__(self, raw: psycopg.Connection[Row]) -> None:
-        self._raw = raw
+    def __init__(self, held: _Held) -> None:
+        self._pipeline = held.pipeline
+        self._backend = held.raw.info.backend_pid
         self.on_commit: list[Callable[[], None]] = []  # called once it is certain
 
     def act_for(self, context: Context) -> None:
         """For what follows. Only ever wider: see tenants.isolation.context.acting_for."""
-        self._raw.execute(_SIGN, [context.token(self._raw.info.backend_pid)])
+        self._pipeline.send(_SIGN, [context.token(self._backend)])
 
-    def ask(self, statement: str, *values: Any) -> psycopg.Cursor[Row]:
+    def ask(self, statement: str, *values: Any) -> Answer:
         """Queued. What changes something returns something, and its result is read before the end."""
-        return self._raw.execute(statement.encode(), values)
+        return self._pipeline.send(statement, values)
 
 
 @contextmanager
@@ -72,36 +73,48 @@ def signed_transaction(context: Context | None = None) -> Iterator[Signed]:
     if connections[context.alias].in_atomic_block:
         raise RuntimeError("A signed transaction commits by itself: not inside another one.")
     try:
-        raw = _connection(connections[context.alias])
-        if raw.info.transaction_status != TransactionStatus.IDLE:
+        held = _connection(connections[context.alias])
+        if not held.pipeline.is_idle:
             raise RuntimeError("A signed transaction does not hold another one.")
         try:
-            with raw.pipeline():
-                raw.execute("BEGIN")
-                signed = Signed(raw)
-                signed.act_for(context)
-                yield signed
-                end = raw.execute("COMMIT")
+            held.pipeline.send("BEGIN")
+            signed = Signed(held)
+            signed.act_for(context)
+            yield signed
+            status = held.pipeline.end("COMMIT")
         except BaseException:
-            raw.rollback()
+            _undo(held)
             raise
     except psycopg.Error as error:
         raise DatabaseError(*error.args) from error
-    if end.statusmessage != "COMMIT":
+    if status != b"COMMIT":
         raise DatabaseError("The transaction was rolled back.")
     for committed in signed.on_commit:
         committed()
 
 
-def _connection(wrapper: BaseDatabaseWrapper) -> psycopg.Connection[Row]:
+def _undo(held: _Held) -> None:
+    try:
+        held.pipeline.roll_back()
+    except BaseException:
+        held.raw.close()  # the server rolls back
+        raise
+
+
+def _connection(wrapper: BaseDatabaseWrapper) -> _Held:
     """This thread's own, for the role that Django's connection has; a new one if the server has closed it."""
-    parameters = {key: value for key, value in wrapper.get_connection_params().items() if key in _KEPT and value}
+    parameters = parameters_of(wrapper)
     held: _Held | None = getattr(_mine, "held", None)
     if held and held.parameters == parameters and held.pid == os.getpid() and _is_alive(held.raw):
-        return held.raw
-    raw = psycopg.connect(**parameters, autocommit=True, prepare_threshold=0, connect_timeout=CONNECT_SECONDS)
-    _mine.held = _Held(os.getpid(), parameters, raw)
-    return raw
+        return held
+    raw = psycopg.connect(**parameters, autocommit=True, connect_timeout=CONNECT_SECONDS)
+    held = _mine.held = _Held(os.getpid(), parameters, raw, Pipeline(raw))
+    return held
+
+
+def parameters_of(wrapper: BaseDatabaseWrapper) -> dict[str, Any]:
+    """To connect as it does, outside its pool."""
+    return {key: value for key, value in wrapper.get_connection_params().items() if key in _KEPT and value}
 
 
 def _is_alive(raw: psycopg.Connection[Row]) -> bool:
@@ -109,10 +122,10 @@ def _is_alive(raw: psycopg.Connection[Row]) -> bool:
     return not raw.closed and not select.select([raw.fileno()], [], [], 0)[0]
 
 
-def one(cursor: psycopg.Cursor[Row]) -> Row | None:
+def one(answer: Answer) -> Row | None:
     """Its only row, or none. Sends what is queued."""
     try:
-        return cursor.fetchone()
+        return answer.fetchone()
     except psycopg.Error as error:
         raise DatabaseError(*error.args) from error
 

@@ -102,6 +102,15 @@ def test_what_happens_again_is_counted_and_not_told_anew(acme: TenantWorld) -> N
     assert sorted(seen(acme)) == [("secret_refused", 1), ("secret_refused", 3)]
 
 
+def test_what_happens_to_two_customers_is_two_alerts(acme: TenantWorld) -> None:
+    """Or a count would tell one of them about the other."""
+    refuse_secret(acme)
+    with acme.acting():
+        record(EventKind.CREDENTIAL_REFUSED, actor=AGENT, customer_id=acme.customers[1].pk, call=CALL)
+
+    assert seen(acme) == [("secret_refused", 1)] * 2
+
+
 def test_a_constant_statement_raises_it_too_as_the_broker(acme: TenantWorld) -> None:
     """In the context of one customer, which does not show it what others have."""
     customer = acme.customers[0].pk

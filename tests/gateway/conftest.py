@@ -17,7 +17,7 @@ from tests.connectors.conftest import stub_process, vendor  # noqa: F401 - fixtu
 
 ROOT = Path(__file__).parents[2]
 COMMON = ("PATH", "MSPLEX_CONTEXT_KEY", "MSPLEX_RECORD_KEY", "MSPLEX_VENDOR_NETWORKS", "LANG")
-WAIT = 30
+WAIT = 120
 
 
 def environment(process: str, role: str, *keys: str) -> dict[str, str]:
@@ -51,23 +51,38 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
             return
 
 
-@pytest.fixture(scope="session")
-def broker_process(_database: None, sealer: None) -> Iterator[subprocess.Popen[bytes]]:
-    command = [
-        sys.executable, "-m", "celery", "-A", "msplex.celery:app", "worker", "-Q", "broker", "-c", "2",
-        "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
-    ]  # fmt: skip
-    env = environment(
-        "broker", "broker", "MSPLEX_BROKER_SIGNING_KEY", "MSPLEX_BROKER_ROOT_KEY", "MSPLEX_BROKER_KEYRING"
-    )
-    process = subprocess.Popen(command, cwd=ROOT, env=env)
-    yield process
-    process.terminate()
-    process.wait(20)
+class Broker:
+    """The process that runs calls; it can be killed and started anew."""
+
+    def start(self) -> None:
+        env = environment(
+            "broker", "broker", "MSPLEX_BROKER_SIGNING_KEY", "MSPLEX_BROKER_ROOT_KEY", "MSPLEX_BROKER_KEYRING"
+        )
+        command = [sys.executable, "manage.py", "run_calls", "--skip-checks"]
+        self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE)
+        assert self.process.stdout
+        with self.process.stdout as said:
+            assert said.readline() == b"The broker takes calls.\n"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(20)
 
 
 @pytest.fixture(scope="session")
-def gateway_url(broker_process: subprocess.Popen[bytes]) -> Iterator[str]:
+def broker_process(_database: None, sealer: None) -> Iterator[Broker]:
+    broker = Broker()
+    broker.start()
+    yield broker
+    assert broker.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def gateway_url(broker_process: Broker) -> Iterator[str]:
     with gateway(stack_redis()) as url:
         yield url
 

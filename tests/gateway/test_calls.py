@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from celery import current_app
+import redis
 
 from audit.kinds import EventKind
 from audit.models import Event
@@ -14,8 +14,8 @@ from connectors.services import deactivate_instance, unmap_customer
 from connectors.vendors.halopsa.connector import HALOPSA
 from identity.roles import Role
 from identity.services import disable_principal
+from msplex.dispatch import line
 from msplex.portal.trace import Stage, stage_of, trace
-from msplex.tasks import run_call
 from tenants.isolation.context import Context, acting_for
 from tenants.models import Entitlement, Subscription, Tenant
 from tests.conftest import as_role, stack_redis
@@ -37,12 +37,6 @@ def world(vendor):
 @pytest.fixture
 def door(gateway_url, world):
     return agent(gateway_url, world, world.tenant.customers[0])
-
-
-def stack_queue():
-    return current_app.connection_for_write(
-        stack_redis().replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
-    )
 
 
 def clients_in(answer) -> set[int]:
@@ -359,8 +353,8 @@ def test_a_call_runs_once_however_often_its_message_comes(door, world, vendor):
         call = ToolCall.objects.get()
     vendor.reset()
 
-    with acting_for(Context(world.tenant.id, (call.customer_id,))), stack_queue() as queue:
-        run_call.apply_async([str(call.id)], connection=queue)
+    with acting_for(Context(world.tenant.id, (call.customer_id,))):
+        line.send(call.id, redis.Redis.from_url(stack_redis()))
     assert "structuredContent" in door.call(LIST, limit=1)
 
     time.sleep(0.3)

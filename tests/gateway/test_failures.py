@@ -2,12 +2,8 @@
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -18,12 +14,14 @@ from audit.kinds import EventKind
 from audit.models import Event
 from billing.models import QuotaCounter
 from connectors.models import ToolCall
+from msplex.decision.verdicts import Gate
+from msplex.dispatch import line
 from msplex.gateway import auth
 from msplex.gateway.callers import Waiter, see
-from msplex.gateway.calls import _not_queued, begin_call
+from msplex.gateway.calls import NO_QUEUE, _not_sent, begin_call
 from tests.conftest import as_owner, as_role, stack_redis
 from tests.connectors.factories import connect
-from tests.gateway.conftest import gateway
+from tests.gateway.conftest import Broker, gateway
 from tests.gateway.door import Door, agent, refusal
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
@@ -50,7 +48,7 @@ def recorded(world) -> int:
 
 
 def waiting_messages() -> int:
-    return int(redis.Redis.from_url(stack_redis()).llen("broker"))
+    return int(redis.Redis.from_url(stack_redis()).xlen(line.STREAM))
 
 
 def test_a_locked_log_is_told_of_within_two_seconds(door, world, vendor):
@@ -138,45 +136,29 @@ def test_a_message_that_did_arrive_is_not_said_to_be_lost(world):
 
     with world.tenant.acting():
         call = ToolCall.objects.get()
-    decision = _not_queued(caller, see(caller), begun.decision, call)
+    refused = begun.decision.refused_at(Gate.DISPATCH, NO_QUEUE)
 
-    assert decision.allowed
+    assert _not_sent(caller, see(caller), refused, call) is None
     with world.tenant.acting():
         assert ToolCall.objects.get().state == ToolCall.State.RUNNING
         assert QuotaCounter.objects.get().used == 1
 
 
-def test_the_queue_carries_the_id_and_a_signed_context(world):
+def test_the_line_carries_the_id_and_a_signed_context(world):
     """This process's queue has no broker, so what the gateway sent can be looked at."""
     client = redis.Redis.from_url(settings.REDIS_URL)
-    client.delete("broker")
+    client.delete(line.STREAM, line.PLACED)
     begun = begin_call(
         caller_of(agent("", world, world.tenant.customers[0])), LIST, {"limit": 7}, Waiter("nobody", b"")
     )
 
-    message = json.loads(client.lpop("broker"))
+    ((_, fields),) = client.xrange(line.STREAM)
 
-    arguments, keywords, _ = json.loads(_decoded(message))
-    assert (arguments, keywords) == ([str(begun.call_id)], {})
-    assert set(message["headers"]["msplex"]) == {"context", "mac"}
-    assert message["headers"]["msplex"]["context"][:2] == [str(world.tenant.id), [str(world.tenant.customers[0].id)]]
-    assert world.secret not in json.dumps(message)
-
-
-def _decoded(message) -> bytes:
-    import base64  # noqa: PLC0415
-
-    assert message["properties"]["body_encoding"] == "base64"
-    return base64.b64decode(message["body"])
-
-
-def children(pid: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(stat.parent.name))
-    return found
+    sent = json.loads(fields[b"message"])
+    assert sent["call"] == str(begun.call_id)
+    assert sent["header"]["context"][:2] == [str(world.tenant.id), [str(world.tenant.customers[0].id)]]
+    assert set(sent) == {"call", "header"}
+    assert set(sent["header"]) == {"context", "mac"}
 
 
 def _is_at_the_vendor(world, vendor) -> bool:
@@ -187,7 +169,7 @@ def _is_at_the_vendor(world, vendor) -> bool:
 
 
 def test_a_broker_killed_in_a_call_leaves_an_unknown_outcome_and_no_second_request(
-    door, world, vendor, broker_process: subprocess.Popen[bytes]
+    door, world, vendor, broker_process: Broker
 ):
     door.call(LIST, limit=1)
     vendor.reset()
@@ -199,8 +181,8 @@ def test_a_broker_killed_in_a_call_leaves_an_unknown_outcome_and_no_second_reque
             time.sleep(0.02)
         time.sleep(0.3)
         asked = vendor.seen()["by_path"]["/api/Tickets"]
-        for child in children(broker_process.pid):
-            os.kill(child, signal.SIGKILL)
+        broker_process.kill()
+        broker_process.start()
 
         assert refusal(answer.result())["code"] == "outcome_unknown"
 

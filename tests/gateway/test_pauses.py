@@ -14,14 +14,14 @@ from connectors.pauses import is_risky, open_pauses, resume_risky_tools
 from connectors.vendors.halopsa.connector import HALOPSA
 from identity.roles import Role
 from msplex.decision.snapshot import snapshot
-from msplex.execution import LOST_AFTER, give_up_lost_calls, run
+from msplex.execution import LOST_AFTER, give_up_lost_calls
 from tenants.errors import Conflict, Invalid
 from tenants.isolation.context import Context, acting_for
 from tenants.selectors import revision
 from tests.conftest import as_role
 from tests.connectors.conftest import broker, connected, stub_process, vendor  # noqa: F401 - fixtures
 from tests.connectors.factories import ALICE
-from tests.gateway.test_outcomes import answers, as_the_message, queued
+from tests.gateway.test_outcomes import answers, as_the_message, queued, run
 from tests.identity.factories import make_machine, make_person
 
 RISKY = next(tool.name for tool in HALOPSA.tools if tool.risk is Risk.WRITE)
@@ -33,7 +33,7 @@ def lose(world: Any, number: int = 0) -> ToolCall:
     with as_role("broker"), as_the_message(world, call):
         with world.tenant.acting(world.tenant.customers[0]):
             ToolCall.objects.filter(id=call.id).update(state=ToolCall.State.RUNNING)
-        run(call.id, redelivered=True)
+        run(call.id, again=True)
     return call
 
 

@@ -383,9 +383,7 @@ def test_no_record_no_token(monkeypatch):
     person = bob()
     client = McpClient.registered()
     code = client.code(person, person.world.customers[0])
-    monkeypatch.setattr(
-        "audit.services._INSERT", "SELECT 1 FROM no_such_table WHERE %s IS NULL" + " OR %s IS NULL" * 12
-    )
+    monkeypatch.setattr("audit.services._PLAIN", "SELECT 1 FROM no_such_table WHERE %s IS NULL" + " OR %s IS NULL" * 19)
 
     answer = client.exchange(code)
 

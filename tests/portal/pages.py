@@ -29,7 +29,6 @@ def every_page(it: Furnished) -> dict[str, str]:
         "alert": reverse("portal:alert", args=[alert_of(it)]),
         "audit_event": reverse("portal:audit_event", args=[event_of(it)]),
         "pack": reverse("portal:pack", args=[pack_of(it)]),
-        "pack_progress": reverse("portal:pack_progress", args=[pack_of(it)]),
         "call": reverse("portal:call", args=[it.call.pk]),
         "refusal": reverse("portal:call", args=[it.refusal.pk]),
         "connector_start": reverse("portal:connector_start", args=["halopsa"]),

@@ -150,13 +150,15 @@ STARTS = {
     "portal": ["-c", "import msplex.wsgi"],
     "gateway": ["-c", "import msplex.gateway.asgi"],
     "broker": ["-m", "celery", "-A", "msplex.celery:app", "worker", "-Q", "broker", "-c", "1"],
+    "broker for calls": ["manage.py", "run_calls"],
     "beat": ["-m", "celery", "-A", "msplex.celery:app", "beat", "-s", "{tmp}/schedule", "--pidfile="],
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("process", STARTS)
-def test_a_real_process_ends_at_once_and_says_why(process: str, tmp_path: Any) -> None:
+@pytest.mark.parametrize("start", STARTS)
+def test_a_real_process_ends_at_once_and_says_why(start: str, tmp_path: Any) -> None:
+    process = start.partition(" ")[0]
     keys = {f"MSPLEX_{name}": os.environ[f"MSPLEX_{name}"] for name in KEYS[Process(process)]}
     role = ROLES.get(Process(process), "msplex_app")
     urls = {
@@ -169,7 +171,7 @@ def test_a_real_process_ends_at_once_and_says_why(process: str, tmp_path: Any) -
     if process == "broker":
         keys["MSPLEX_BROKER_KEYRING"] = os.environ["MSPLEX_BROKER_KEYRING"]
     common = {"MSPLEX_ENV": "test", "MSPLEX_PROCESS": process, "PATH": os.environ["PATH"]}
-    command = [sys.executable, *(word.format(tmp=tmp_path) for word in STARTS[process])]
+    command = [sys.executable, *(word.format(tmp=tmp_path) for word in STARTS[start])]
 
     ended = subprocess.run(
         command, cwd=ROOT, env=keys | urls | common, capture_output=True, text=True, timeout=60, check=False

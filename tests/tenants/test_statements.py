@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -85,12 +86,14 @@ def test_a_connection_that_the_server_closed_is_replaced(acme):
     assert keys(Context(acme.id)) == ["acme-1", "acme-2", "acme-3"]
 
 
-def test_each_thread_has_its_own_and_it_ends_with_the_thread(acme):
+@pytest.mark.parametrize("last", ["SELECT 1", "SELECT 1 / 0"])
+def test_each_thread_has_its_own_and_it_ends_with_the_thread(acme, last):
     pids = []
 
     def work() -> None:
-        with signed_transaction(Context(acme.id)) as db:
+        with suppress(DatabaseError), signed_transaction(Context(acme.id)) as db:
             pids.append(one(db.ask("SELECT pg_backend_pid()"))[0])
+            one(db.ask(last))
 
     for _ in range(2):
         thread = threading.Thread(target=work)

@@ -1,17 +1,15 @@
 """Tool calls and lists through the gateway, against the same vendor call made directly, in the same run."""
 
-import contextlib
 import http.client
 import json
-import os
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from connectors.vendors.halopsa.stub_data import CREDENTIALS
+from msplex.runtime.bench import cpu
 from msplex.runtime.bench.measure import CLIENTS, Client, against, get, measure
 from msplex.runtime.smoke.agent import Agent
 from msplex.runtime.world import World
@@ -43,10 +41,12 @@ def _against_vendor(world: World, client: Client) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for clients in CLIENTS:
         baseline = measure(direct, clients=clients)
-        before = _cpu_seconds(world)
-        measured = measure(client, clients=clients)
-        spent = _cpu_seconds(world) - before
-        measured["cpu_seconds_per_1000"] = round(spent / (measured["calls"] or 1) * 1000, 2)
+        before = cpu.spent(world)
+        measured: dict[str, Any] = dict(measure(client, clients=clients))
+        spent = {name: seconds - before.get(name, 0.0) for name, seconds in cpu.spent(world).items()}
+        thousands = (measured["calls"] or 1) / 1000
+        measured["cpu_seconds_per_1000"] = round(sum(spent.values()) / thousands, 2)
+        measured["cpu_by_process"] = {name: round(seconds / thousands, 2) for name, seconds in spent.items()}
         figures[f"{clients}_clients"] = {"gateway": against(measured, baseline), "vendor_directly": baseline}
     return figures
 
@@ -92,24 +92,3 @@ def _mcp(world: World, method: str, params: Mapping[str, Any], *, result: str) -
         return call
 
     return client
-
-
-def _cpu_seconds(world: World) -> float:
-    """Spent so far by every process below the supervisor: ours and the two servers, not the load or the vendor."""
-    parents: dict[int, int] = {}
-    ticks: dict[int, int] = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
-            parents[int(process.name)] = int(fields[1])
-            ticks[int(process.name)] = int(fields[11]) + int(fields[12])
-    vendor = next(child.process for child in world.supervisor.children if child.program.name == "vendor")
-    left_out = {os.getpid(), vendor.pid if vendor else 0}
-    ours = [pid for pid in ticks if pid not in left_out and _is_below(pid, os.getpid(), parents)]
-    return sum(ticks[pid] for pid in ours) / os.sysconf("SC_CLK_TCK")
-
-
-def _is_below(pid: int, ancestor: int, parents: Mapping[int, int]) -> bool:
-    while pid in parents and pid != ancestor:
-        pid = parents[pid]
-    return pid == ancestor

@@ -22,7 +22,8 @@ sys.argv = [program, "verify-pack", "--pack", pack, "--pubkey", key, "--json"]
 try:
     runpy.run_path(program, run_name="__main__")
 except SystemExit:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(used.ru_maxrss, used.ru_utime + used.ru_stime)
 """
 
 
@@ -64,12 +65,14 @@ def _verified(archive: Path, key: Path) -> dict[str, Any]:
     began = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": os.defpath})
     seconds = time.monotonic() - began
-    *told, peak = done.stdout.splitlines()
+    *told, used = done.stdout.splitlines()
+    peak, cpu = map(float, used.split())
     answer = json.loads("\n".join(told))
     if not answer["ok"]:
         raise RuntimeError(answer["problem"]["sentence"])
     return {
         "verified_seconds": round(seconds, 1),
-        "verified_peak_mib": round(int(peak) / 1024),
+        "verified_cpu_seconds": round(cpu, 1),
+        "verified_peak_mib": round(peak / 1024),
         "verified_events": answer["facts"]["events"],
     }

@@ -1,0 +1,83 @@
+"""tools/list and tools/call for a caller whom the door has let in, whichever way the request came to be read.
+
+Results are as they go over the wire; refusals of the door, and tools that the caller may not know of, are MCPErrors.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, TypeVarTuple
+from uuid import UUID
+
+from mcp.shared.exceptions import MCPError
+
+from msplex.decision.snapshot import OfferedTool
+from msplex.decision.verdicts import Code, Gate, Refusal
+from msplex.gateway import answers
+from msplex.gateway.callers import Caller
+from msplex.gateway.calls import Begun, DoorClosed, begin_call, list_tools
+from msplex.gateway.replies import NoReply, Replies
+
+THREADS = 8  # of database work at once; each has a connection of its own
+WAIT_SECONDS = 0.5  # for a turn; with the limits of statements and locks, every answer comes within two seconds
+BUSY = Refusal(Code.BUSY, "The gateway is busy, so nothing was done. Try again in a moment.", True, 2)
+INTERNAL_ERROR = -32603
+MESSAGE_NO_REPLY = "No answer in time. The call's record will show what became of it; do not repeat it blindly."
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+logger = logging.getLogger(__name__)
+
+
+class Handlers:
+    """What every request shares: the replies of this process, and a bound on its database work."""
+
+    def __init__(self, replies: Replies) -> None:
+        self._replies = replies
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
+        self._turns = asyncio.Semaphore(THREADS)
+
+    async def tools(self, caller: Caller) -> list[OfferedTool]:
+        return await self._in_thread(list_tools, caller)
+
+    async def call(self, caller: Caller, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of tools/call."""
+        begun = await self._in_thread(begin_call, caller, name, arguments, self._replies.waiter)
+        if begun.call_id is None or not begun.decision.allowed:
+            return answers.refused(begun)
+        return await self._result(begun, begun.call_id)
+
+    async def _in_thread(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        """Database work; whatever goes wrong is said in words of ours."""
+        async with self._turn():
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+            except DoorClosed as closed:
+                raise answers.door_closed(closed) from None
+            except Exception:  # the edge of the door: the exception's text is nobody's business outside
+                logger.exception("a request to the gateway failed")
+                raise MCPError(INTERNAL_ERROR, "Internal error") from None
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """With a bound on waiting for it."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise answers.door_closed(DoorClosed(Gate.DISPATCH, BUSY)) from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def _result(self, begun: Begun, call_id: UUID) -> dict[str, Any]:
+        try:
+            reply = await self._replies.wait(begun.tenant_id, call_id)
+        except NoReply:
+            return answers.failed(Gate.RETURN_RESULT, Refusal(Code.OUTCOME_UNKNOWN, MESSAGE_NO_REPLY), begun)
+        if reply["ok"]:
+            return answers.succeeded(reply["structured"], begun)
+        refusal = Refusal(reply["code"], reply["message"], reply["retryable"], reply["retry_after"])
+        return answers.failed(Gate.EXECUTE, refusal, begun)

@@ -1,0 +1,28 @@
+"""Process: broker."""
+
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from msplex.broker import prepare
+from msplex.dispatch.crew import Crew
+from msplex.guard import check_process
+from tenants.process import Process, current_process
+
+
+class Command(BaseCommand):
+    help = "Run the calls that the gateway hands over, until told to end: a broker process. There can be several."
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
+        if current_process() is not Process.BROKER:
+            raise CommandError("MSPLEX_PROCESS must be broker.")
+        check_process()
+        prepare()
+        crew = Crew()
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, lambda *_: crew.ending.set())
+        crew.start()
+        self.stdout.write("The broker takes calls.")
+        self.stdout.flush()
+        crew.watch()

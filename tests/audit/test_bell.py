@@ -1,0 +1,93 @@
+"""Bells between the sealer and who waits: they save looking, and nobody believes them."""
+
+import os
+import threading
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.db import connection
+
+from audit import waiting
+from audit.bell import AWAITED, EVERYBODY, MOST_NAMED, SEALED, Ear, names
+from audit.errors import AuditUnavailable
+from audit.waiting import await_seal
+from tenants.isolation.context import Context, acting_for
+from tenants.isolation.statements import parameters_of
+from tests.factories import make_tenant
+
+
+@pytest.fixture(scope="module")
+def ear():
+    return Ear(parameters_of(connection))
+
+
+@pytest.fixture
+def admin():
+    url, database = os.environ["MSPLEX_ADMIN_DATABASE_URL"], os.environ["MSPLEX_TEST_DATABASE"]
+    with psycopg.connect(url, dbname=database, autocommit=True) as admin:
+        yield admin
+
+
+def ring(admin, said: str) -> None:
+    admin.execute("SELECT pg_notify(%s, %s)", [SEALED, said])
+
+
+def test_who_waits_hears_of_its_event_and_of_no_other(ear, admin):
+    mine, other, third = uuid4(), uuid4(), uuid4()
+    with ear.listening_for([mine]) as rung, ear.listening_for([other]) as not_rung:
+        while not rung.wait(0.2):  # the ear may not have been there yet
+            ring(admin, names([third, mine]))
+        assert not not_rung.is_set()
+
+
+def test_too_many_to_name_are_everybody(ear, admin):
+    assert names([uuid4()] * MOST_NAMED) != EVERYBODY
+    assert names([uuid4()] * (MOST_NAMED + 1)) == EVERYBODY
+    with ear.listening_for([uuid4()]) as rung:
+        while not rung.wait(0.2):
+            ring(admin, EVERYBODY)
+
+
+def test_a_bell_that_nobody_can_read_does_not_end_the_listening(ear, admin):
+    mine = uuid4()
+    with ear.listening_for([mine]) as rung:
+        ring(admin, "not base64, nor a list of anything!")
+        while not rung.wait(0.2):
+            ring(admin, names([mine]))
+
+
+def test_who_waits_wakes_the_sealer(ear, admin):
+    admin.execute(f"LISTEN {AWAITED}")
+    for _ in range(100):
+        with ear.listening_for([uuid4()]):
+            if list(admin.notifies(timeout=0.2, stop_after=1)):
+                return
+    pytest.fail("it was not rung for the sealer")
+
+
+def test_a_false_bell_is_not_believed(admin, monkeypatch):
+    """The event is not sealed, and never will be; SQL that was injected somewhere rings for it."""
+    world, event, ended = make_tenant(), uuid4(), threading.Event()
+    admin.execute("INSERT INTO border.audit_pending VALUES (%s, %s, now(), 'a test')", [world.id, event])
+    monkeypatch.setattr(waiting, "SEAL_SECONDS", 0.5)
+
+    def lie() -> None:
+        while not ended.wait(0.05):
+            ring(admin, names([event]))
+
+    liar = threading.Thread(target=lie)
+    liar.start()
+    with acting_for(Context(world.id)), pytest.raises(AuditUnavailable):
+        await_seal([event])
+    ended.set()
+    liar.join()
+
+
+def test_without_a_bell_it_is_looked_for(monkeypatch):
+    """A pooler between the database and us keeps bells from us."""
+    world = make_tenant()
+    monkeypatch.setattr(Ear, "_pass_on", lambda *_: None)
+
+    with acting_for(Context(world.id)):
+        await_seal([uuid4()])
