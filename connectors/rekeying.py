@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import DatabaseError
+
 from audit.kinds import EventKind
 from audit.services import queue_record
 from connectors.adoption import BROKER
@@ -25,14 +27,15 @@ from tenants.isolation.context import Context, acting_tenant
 from tenants.isolation.statements import Signed, columns, signed_transaction, split
 
 logger = logging.getLogger(__name__)
-BATCH = 200
+BATCH, SMALLEST = 200, 10
 REST = 0.25  # of the time that a batch took, before the next
 _FIRST = UUID(int=0)
+# The number of rows stands in the statement: as a value it would be unknown to the plan, which would read them all.
 _TAKE = (
     f"SELECT {columns(AdoptedSecret, 'a')}, {columns(Credential, 'c')} FROM connectors_adoptedsecret a"  # noqa: S608
     " JOIN connectors_credential c ON c.tenant_id = a.tenant_id AND c.id = a.credential_id"
     " WHERE a.tenant_id = %s AND a.id > %s AND a.kek_id <> %s AND a.unreadable = ''"
-    " ORDER BY a.id LIMIT %s FOR UPDATE OF a SKIP LOCKED"
+    " ORDER BY a.id LIMIT {size:d} FOR UPDATE OF a SKIP LOCKED"
 )
 _MOVE = (
     "UPDATE connectors_adoptedsecret a SET suite = %s, kek_id = %s, payload = n.payload, wrapped_key = n.wrapped_key,"
@@ -56,12 +59,17 @@ class Moved:
 def move_rows(*, until: float, batch: int = BATCH, rest: float = REST) -> bool:
     """Those of the acting tenant, until none is left or the time (of time.monotonic) is over; whether none is left."""
     last: UUID | None = _FIRST
+    size = batch
     while last is not None:
         began = time.monotonic()
         if began >= until:
             return False
-        moved = move_batch(after=last, size=batch)
-        last = moved.last
+        try:
+            last, size = move_batch(after=last, size=size).last, min(size * 2, batch)
+        except DatabaseError:  # the database is busy, and its limits are short: less at once, for a while
+            if size <= SMALLEST:
+                raise
+            size //= 2
         time.sleep(rest * (time.monotonic() - began) if last else 0)
     return True
 
@@ -71,7 +79,7 @@ def move_batch(*, after: UUID = _FIRST, size: int = BATCH) -> Moved:
     with signed_transaction(Context(acting_tenant())) as db:
         # Held: the key cannot be retired while something is wrapped to it.
         key = storage_key(ask_storage_key(db))
-        found = db.ask(_TAKE, acting_tenant(), after, key.id, size).fetchall()
+        found = db.ask(_TAKE.format(size=size), acting_tenant(), after, key.id).fetchall()
         pairs = [split(row, AdoptedSecret, Credential) for row in found]
         moved = Moved(last=pairs[-1][0].id if pairs else None)
         moved.aside = _move(db, pairs, key)

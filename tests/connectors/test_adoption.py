@@ -3,12 +3,16 @@
 Each test is somebody: with the portal's role (injected SQL), or as the administrator of the database.
 """
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 from django.db import connection
 
+from audit.canonical import canonical
+from audit.models import Event
+from audit.services import BODY_LABEL
 from connectors import sealing
 from connectors.adoption import adopt
 from connectors.errors import SecretRefused
@@ -138,18 +142,20 @@ def test_a_record_that_no_process_of_ours_wrote_is_none(connected: ConnectedWorl
 
 
 def _copy_record(world: ConnectedWorld, planted: Credential) -> None:
-    """The true record of version 1 again, as a newer event, its subject changed in the column and in the header."""
-    columns = (
-        "tenant_id, occurred_at, kind, result, actor_kind, actor_id, subject_kind, request_id, instance_id, tool, body,"
-        " writer, boot, n, mac"
-    )
-    with as_role("app"), world.tenant.acting(), connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO audit_event (id, subject_id, header, {columns})"
-            " SELECT %s, %s, convert_to(replace(convert_from(header, 'UTF8'), subject_id::text, %s), 'UTF8'),"
-            f" {columns} FROM audit_event WHERE kind = 'connectors:credential:store'",
-            [uuid7(), planted.id, str(planted.id)],
-        )
+    """The true record of version 1 as a newer event, changed in every place that says what it is about."""
+    with as_role("app"), world.tenant.acting():
+        true = Event.objects.get(kind="connectors:credential:store")
+        kek = intake_key(now()).id
+        body = json.loads(bytes(true.body)) | {"digest": planted.digest, "version": planted.version, "kek": kek}
+        event, raw = uuid7(), canonical(body)
+        header = json.loads(bytes(true.header)) | {
+            "id": str(event),
+            "subject": {"id": str(planted.id), "kind": "credential"},
+            "body_commit": hashlib.sha256(BODY_LABEL + raw).hexdigest(),
+        }
+        true.id, true.subject_id, true.header, true.body = event, planted.id, canonical(header), raw
+        true.n += 1
+        true.save(force_insert=True)
 
 
 def test_the_true_record_does_not_cover_another_blob(connected: ConnectedWorld) -> None:

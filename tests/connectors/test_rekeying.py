@@ -11,17 +11,18 @@ from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from audit.models import Alert, Event
 from connectors.keeping import Whose, opened
 from connectors.keyring import KeyMissing, Purpose, ring
 from connectors.models import AdoptedSecret, ConnectorInstance, Credential, SealedSecret
 from connectors.registry import KeyRow, Mode, Order, State, intake_key, keys
-from connectors.rekeying import move_batch, move_rows
+from connectors.rekeying import Moved, move_batch, move_rows
 from connectors.sealing import seal
 from connectors.upkeep import (
     _adopt_what_is_left,
@@ -215,9 +216,37 @@ def test_rows_that_somebody_is_at_are_skipped_and_found_by_the_next_run(acme: Te
         with as_role("broker"):
             assert move(acme)
             assert [row.rev for row in rows_of(acme)] == [2, 1, 2]
+        cursor.execute("ROLLBACK")
     with as_role("broker"):
         assert move(acme)
     assert [row.rev for row in rows_of(acme)] == [2, 2, 2]
+
+
+def test_a_database_that_is_slow_gets_less_at_once(acme: TenantWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(acme, 60)
+    start_rekey(BECAUSE, now())
+    sizes: list[int] = []
+
+    def slow(*, after: UUID, size: int) -> Moved:
+        sizes.append(size)
+        if size > 20:
+            raise DatabaseError("canceling statement due to statement timeout")
+        return move_batch(after=after, size=size)
+
+    monkeypatch.setattr("connectors.rekeying.move_batch", slow)
+    assert move(acme, batch=80)
+
+    assert sizes[:5] == [80, 40, 20, 40, 20]  # it tries more again
+    assert {row.rev for row in rows_of(acme)} == {2}
+
+
+def test_a_database_that_is_away_ends_the_run(acme: TenantWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(**_: Any) -> Moved:
+        raise DatabaseError
+
+    monkeypatch.setattr("connectors.rekeying.move_batch", away)
+    with pytest.raises(DatabaseError):
+        move(acme)
 
 
 WORKER = """
