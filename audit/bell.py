@@ -22,6 +22,7 @@ RETRY_SECONDS = 1.0
 MARK_BYTES = 6  # of an event's id: the end, which is random
 MOST_NAMED = 900  # 8 letters each, of the 8,000 bytes that a notification may have
 EVERYBODY = "*"
+MOST_HEARD = 4096
 
 
 def names(events: Sequence[UUID]) -> str:
@@ -50,6 +51,7 @@ class Ear:
     hears: bool = False  # a bell has come through; from a pooler, none does
     is_over: bool = False  # the database went away, and nobody waited for it
     _waiting: dict[bytes, threading.Event] = field(default_factory=dict)
+    _heard: dict[bytes, None] = field(default_factory=dict)  # lately, of events that nobody waited for yet
 
     def __post_init__(self) -> None:
         self._asked, self._ask = socket.socketpair()
@@ -63,6 +65,8 @@ class Ear:
         rung, marks = threading.Event(), [_mark(event) for event in events]
         for mark in marks:
             self._waiting[mark] = rung
+        if any(mark in self._heard for mark in marks):  # the sealer was faster
+            rung.set()
         with suppress(OSError):  # it is full, then the sealer is about to be rung for; or nobody reads it any more
             self._ask.send(b"1")
         try:
@@ -96,11 +100,22 @@ class Ear:
                 self._pass_on(said.extra.decode())
 
     def _pass_on(self, said: str) -> None:
+        if said == EVERYBODY:
+            for rung in list(self._waiting.values()):
+                rung.set()
+            return
         with suppress(ValueError):  # somebody else has rung
-            for mark in list(self._waiting) if said == EVERYBODY else _marks(said):
-                rung = self._waiting.get(mark)
-                if rung:
-                    rung.set()
+            for mark in _marks(said):
+                self._note(mark)
+
+    def _note(self, mark: bytes) -> None:
+        """Noted first: who comes to wait in between finds it."""
+        self._heard[mark] = None
+        if len(self._heard) > MOST_HEARD:
+            self._heard.pop(next(iter(self._heard)))
+        rung = self._waiting.get(mark)
+        if rung:
+            rung.set()
 
 
 _ears: dict[str, Ear] = {}

@@ -63,7 +63,7 @@ class KeysOut(serializers.Serializer[Any]):
     replaced_by = serializers.DateTimeField(source="active.not_after", default=None)
     suite = serializers.CharField(source="active.suite", default="")
     reason = serializers.CharField(source="active.reason", default="")
-    change_by = serializers.DateTimeField(source="emergency.deadline", default=None)
+    change_by = serializers.DateTimeField(source="emergency.deadline", default=None, allow_null=True)
     to_change = serializers.SerializerMethodField(help_text="How many are to be changed at their vendors.")
     done = serializers.IntegerField()
     left = serializers.IntegerField()
@@ -164,7 +164,7 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
     def get_paused(self, instance: ConnectorInstance) -> bool:
         return bool(instance.pauses.all())
 
-    @extend_schema_field(PauseOut(many=True))
+    @extend_schema_field(PauseOut(many=True, allow_null=True))
     def get_pauses(self, instance: ConnectorInstance) -> Any:
         return PauseOut(instance.pauses.all(), many=True).data if self.context["manages"] else None
 

@@ -12,6 +12,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this line is what an older Pytho
     )
 
 import contextlib
+import ctypes.util
 import fcntl
 import hashlib
 import json
@@ -43,6 +44,8 @@ COMMANDS = {
     "lock": ((), "pin every requirement again after a change of pyproject.toml; --upgrade for newer versions"),
     "install": (GROUPS, "only prepare .venv"),
 }
+MAKES_PDF = {"run", "test", "smoke", "bench"}
+PANGO = ("pango-1.0", "pangoft2-1.0", "harfbuzz-subset")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -64,6 +67,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def hand_over(command: str, arguments: Sequence[str]) -> None:
+    if command in MAKES_PDF:
+        find_pango()
     if command == "test":
         find_chromium()
         find_poppler()
@@ -199,7 +204,20 @@ def resolve(*what: str | Path) -> None:
     run(UV, "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", *plain, *what)
 
 
-# System packages, for tests only.
+# System packages: Pango sets audit packs as PDF, the others are for tests.
+
+
+def find_pango() -> None:
+    """What is not installed unasked is named; everything but the PDF of audit packs works without."""
+    if all(map(ctypes.util.find_library, PANGO)):
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        say("Installing Pango for the PDF files of audit packs (once)")
+        apt("update", "-qq")
+        packages = ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", "fonts-dejavu-core")
+        apt("install", "-y", "-qq", "--no-install-recommends", *packages)
+    if not all(map(ctypes.util.find_library, PANGO)):
+        say("No Pango here: audit packs wait for it. Their page says what to install.")
 
 
 def find_chromium() -> None:

@@ -7,8 +7,10 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "msplex.settings")
 django.setup()
 
-from msplex.gateway.door import Application  # noqa: E402 - the apps come first
+from msplex.collector import spare_what_stays  # noqa: E402 - the apps come first
+from msplex.gateway.door import Application  # noqa: E402
 from msplex.guard import check_process  # noqa: E402
 
 check_process()
 application = Application()
+spare_what_stays()

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, JsonResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -29,6 +29,7 @@ def _encoded(hashes: Iterable[bytes]) -> list[str]:
     return [base64.b64encode(each).decode() for each in hashes]
 
 
+@extend_schema_serializer(many=False)  # a `list` action that answers with one
 class CheckpointOut(serializers.Serializer[Any]):
     epoch = serializers.IntegerField()
     origin = serializers.CharField(source="head.origin")

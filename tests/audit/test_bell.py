@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from audit import waiting
-from audit.bell import AWAITED, EVERYBODY, MOST_NAMED, SEALED, Ear, names
+from audit.bell import AWAITED, EVERYBODY, MOST_HEARD, MOST_NAMED, SEALED, Ear, names
 from audit.errors import AuditUnavailable
 from audit.waiting import await_seal
 from tenants.isolation.context import Context, acting_for
@@ -39,6 +39,31 @@ def test_who_waits_hears_of_its_event_and_of_no_other(ear, admin):
         while not rung.wait(0.2):  # the ear may not have been there yet
             ring(admin, names([third, mine]))
         assert not not_rung.is_set()
+
+
+def test_a_bell_that_was_rung_before_anybody_listened_is_heard(ear, admin):
+    """The sealer can be faster than the process that has just committed."""
+    mine, later = uuid4(), uuid4()
+    with ear.listening_for([later]) as rung:
+        while not rung.wait(0.2):
+            ring(admin, names([mine, later]))
+
+    with ear.listening_for([mine]) as rung:
+        assert rung.is_set()
+
+
+def test_what_was_heard_is_not_kept_for_ever(ear, admin):
+    first, last = uuid4(), uuid4()
+    with ear.listening_for([last]) as rung:
+        while not rung.wait(0.2):
+            ring(admin, names([first]))
+            for _ in range(MOST_HEARD // MOST_NAMED + 1):
+                ring(admin, names([uuid4() for _ in range(MOST_NAMED)]))
+            ring(admin, names([last]))
+
+    with ear.listening_for([first]) as rung:
+        assert not rung.is_set()
+    assert len(ear._heard) == MOST_HEARD
 
 
 def test_too_many_to_name_are_everybody(ear, admin):

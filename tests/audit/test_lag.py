@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
 from approvals.models import ApprovalPolicy
 from audit.errors import AuditUnavailable
@@ -13,6 +14,7 @@ from audit.models import Event
 from audit.selectors import alerts
 from audit.waiting import await_seal
 from connectors.models import ToolCall
+from connectors.upkeep import ensure_keys
 from identity.roles import Role
 from msplex.gateway import auth
 from msplex.gateway.callers import Waiter
@@ -66,6 +68,8 @@ def test_without_a_backlog_there_is_no_lag(room: Room):
     [(RISKY_STOP_SECONDS - 2, []), (RISKY_STOP_SECONDS + 1, [WRITE]), (ALL_STOP_SECONDS + 1, [READ, WRITE])],
 )
 def test_calls_stop_by_their_risk(room: Room, vendor, seconds: float, refused: list):  # noqa: F811
+    with room.enter("broker"):
+        ensure_keys(timezone.now())  # its own database has none yet
     with room.enter("app"):
         world = connect(vendor)
         door = agent("", world, world.tenant.customers[0])

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from msplex.broker import prepare
+from msplex.collector import spare_what_stays
 from msplex.dispatch.crew import Crew
 from msplex.guard import check_process
 from tenants.process import Process, current_process
@@ -19,6 +20,7 @@ class Command(BaseCommand):
             raise CommandError("MSPLEX_PROCESS must be broker.")
         check_process()
         prepare()
+        spare_what_stays()
         crew = Crew()
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, lambda *_: crew.ending.set())
