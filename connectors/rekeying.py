@@ -33,7 +33,9 @@ _FIRST = UUID(int=0)
 # The number of rows stands in the statement: as a value it would be unknown to the plan, which would read them all.
 _TAKE = (
     f"SELECT {columns(AdoptedSecret, 'a')}, {columns(Credential, 'c')} FROM connectors_adoptedsecret a"  # noqa: S608
-    " JOIN connectors_credential c ON c.tenant_id = a.tenant_id AND c.id = a.credential_id"
+    # LIMIT 1: each is looked up by its key, whatever the statistics make the planner think of the table.
+    " CROSS JOIN LATERAL (SELECT * FROM connectors_credential t"
+    "  WHERE t.tenant_id = a.tenant_id AND t.id = a.credential_id LIMIT 1) c"
     " WHERE a.tenant_id = %s AND a.id > %s AND a.kek_id <> %s AND a.unreadable = ''"
     " ORDER BY a.id LIMIT {size:d} FOR UPDATE OF a SKIP LOCKED"
 )

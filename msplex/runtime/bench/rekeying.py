@@ -45,7 +45,7 @@ def rekey(world: World) -> dict[str, Any]:
         database.execute(_FILL.encode(), {"tenant": tenant, "rows": ROWS})
     _begin(world, "fill", tenant).communicate()
     with psycopg.connect(place.admin_url, dbname=place.database, autocommit=True) as database:
-        database.execute("VACUUM ANALYZE content.connectors_adoptedsecret")
+        database.execute("VACUUM ANALYZE content.connectors_adoptedsecret, content.connectors_credential")
     idle = json.loads(_begin(world, "read", tenant, str(IDLE_SECONDS)).communicate()[0])
     reader = _begin(world, "read", tenant, str(LONGEST_SECONDS))
     moved = json.loads(_begin(world, "move", tenant).communicate()[0])
