@@ -16,7 +16,7 @@ from audit.packs.domains import normal
 from audit.packs.errors import DomainInvalid, PackNotReady
 from audit.services import record
 from audit.tasks import build_pack
-from tenants.errors import Conflict, NotFound
+from tenants.errors import Conflict, Invalid, NotFound
 from tenants.isolation.context import current
 from tenants.models import Customer
 
@@ -34,7 +34,7 @@ def packs() -> QuerySet[Pack]:
 def order_pack(customer_id: UUID, month: str, *, actor_filter: str = "", by: Actor) -> Pack:
     customer = Customer.objects.filter(id=customer_id).first()
     if customer is None:
-        raise NotFound
+        raise Invalid("There is no such customer.", field="customer")
     pack = cutting.request_pack(customer, month, actor_filter=actor_filter, by=by)
     _enqueue(pack)
     return pack

@@ -18,7 +18,7 @@ from audit.packs.errors import CosignatureRefused
 from audit.services import record
 from audit.tlog.checkpoint import Checkpoint, CheckpointInvalid
 from audit.tlog.note import KEY_BYTES, KEY_ID_BYTES, Note, NoteInvalid, Signature
-from tenants.errors import NotFound
+from tenants.errors import Invalid
 from tenants.isolation.context import current
 from tenants.models import Customer
 
@@ -41,7 +41,7 @@ def hand_in(customer_id: UUID, note: str, witness: str, *, by: Actor) -> Cosigna
     CosignatureRefused if it does not fit; a checkpoint that is not this log's is an event that alerts, and refused.
     """
     if not Customer.objects.filter(id=customer_id).exists():
-        raise NotFound
+        raise Invalid("There is no such customer.", field="customer")
     name, public = _key(witness)
     parsed, head = _parsed(note)
     epoch = Epoch.objects.filter(origin=head.origin).first()

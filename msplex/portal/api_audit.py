@@ -95,7 +95,7 @@ class TraceIn(serializers.Serializer[Any]):
     request = Text(required=False, max_length=64)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if len(attrs) != 1:
+        if len(attrs) != 1 or len(self.initial_data) != 1:  # an empty one counts as named
             raise serializers.ValidationError("Name one call, or one request.")
         return attrs
 

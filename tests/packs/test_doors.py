@@ -162,7 +162,7 @@ def test_a_client_asks_for_the_month_so_far(desk):
         form = browser.post(reverse("portal:pack_order"), {"customer": str(desk.customer.pk)})
 
     assert (ordered.status_code, ordered.json()["interim"], ordered.json()["state"]) == (202, True, "queued")
-    assert (other.status_code, early.status_code, early.json()["code"]) == (404, 409, "pack_not_ready")
+    assert (other.status_code, early.status_code, early.json()["code"]) == (400, 409, "pack_not_ready")
     assert 'hx-trigger="every 2s"' in page
     assert form["Location"] == reverse("portal:pack", args=[ordered.json()["id"]])
 

@@ -202,6 +202,8 @@ def test_another_tenants_id_in_a_form_is_like_an_unknown_one(
 
 # (route, field) -> what is to be sent beside it
 BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
+    ("api:audit-cosignature-list", "customer"): {"note": "a note", "witness": "a key"},
+    ("api:audit-pack-list", "customer"): {"month": "2026-04"},
     ("api:connector-instance-mappings", "customer"): {"external_id": "77"},
     ("api:connector-instance-resume", "through"): {"reason": "Looked"},
     ("api:invitation-list", "customer"): PERSON,
