@@ -7,9 +7,11 @@ the same document of the same input: the time is that of the cut, and nothing is
 import asyncio
 import hashlib
 import io
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from asn1crypto import algos, cms, pem, x509
 from pyhanko.pdf_utils.generic import ArrayObject, ByteStringObject
@@ -21,6 +23,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from audit.packs.certificates import LONGEST_SIGNATURE
 
+T = TypeVar("T")
 FIELD = "Signature"
 RESERVED = 2 * 8192  # hexadecimal digits
 DIGEST = "sha256"
@@ -64,7 +67,7 @@ def certificates(chain: str) -> list[x509.Certificate]:
 
 
 def to_sign(pdf: bytes, chain: str, at: datetime) -> Signing:
-    return asyncio.run(_prepare(pdf, chain, at))
+    return _run(_prepare(pdf, chain, at))
 
 
 async def _prepare(pdf: bytes, chain: str, at: datetime) -> Signing:
@@ -86,10 +89,16 @@ async def _prepare(pdf: bytes, chain: str, at: datetime) -> Signing:
 def signed_pdf(signing: Signing, chain: str, signature: bytes) -> bytes:
     """`signature` is ECDSA's, as DER."""
     signer = _signer(chain, signature)
-    container = asyncio.run(signer.async_sign_prescribed_attributes(DIGEST, signing.attributes))
+    container = _run(signer.async_sign_prescribed_attributes(DIGEST, signing.attributes))
     output = io.BytesIO(signing.document)
     signing.digest.fill_with_cms(output, container)
     return output.getvalue()
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Nothing here waits. In a thread of its own, because the caller's may have a loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def _signer(chain: str, signature: bytes | None) -> ExternalSigner:

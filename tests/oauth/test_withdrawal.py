@@ -20,6 +20,8 @@ from identity.roles import Role
 from identity.tokens import AGENT_SECONDS, load_principal, read_access_token
 from msplex.decision import snapshot
 from msplex.gateway import calls
+from msplex.guard import KEYS
+from tenants.process import Process
 from tests.conftest import stack_redis
 from tests.connectors.factories import ConnectedWorld, connect
 from tests.gateway.conftest import ROOT, environment, free_port, gateway, wait_for
@@ -30,7 +32,7 @@ from tests.oauth.flow import McpClient, bob
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 NO_REDIS = "redis://127.0.0.1:1"
-PORTAL_KEYS = ("MSPLEX_SECRET_KEY", "MSPLEX_TOKEN_SIGNING_KEY", "MSPLEX_TOKEN_VERIFY_KEY", "MSPLEX_BROKER_VERIFY_KEY")
+PORTAL_KEYS = tuple(f"MSPLEX_{name}" for name in KEYS[Process.PORTAL])
 
 
 @contextlib.contextmanager
