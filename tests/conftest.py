@@ -228,13 +228,18 @@ def start_sealer(directory: Path, database: str | None = None) -> "subprocess.Po
 
 
 @pytest.fixture(scope="session", autouse=True)
-def sealer(_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The worker's database is sealed, by a process as in a deployment: without it changes stop after a minute."""
-    process = start_sealer(tmp_path_factory.mktemp("sealer"))
-    yield
-    assert process.poll() is None
-    process.terminate()
-    process.wait(10)
+def sealer(_database: None) -> Iterator[None]:
+    """The worker's database is sealed, by a process as in a deployment: without it changes stop after a minute.
+
+    Its memory is in memory: what the servers of the tests write would hold up each sync of a disk, for seconds.
+    """
+    fast = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="msplex-sealer-", dir=fast if fast.is_dir() else None) as directory:
+        process = start_sealer(Path(directory) / "memory")
+        yield
+        assert process.poll() is None
+        process.terminate()
+        process.wait(10)
 
 
 @pytest.fixture(autouse=True)

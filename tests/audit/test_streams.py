@@ -145,10 +145,11 @@ def test_an_earlier_key_is_believed_and_the_last_one_used(settings):
     streams._process.free.clear()
     write(acme)
     with acme.acting():
-        headers = [bytes(event.header) for event in Event.objects.order_by("id")]
-    assert all(map(fits, marks(acme), headers))
+        headers = [bytes(event.header) for event in Event.objects.order_by("id")[:2]]
+    ours = marks(acme)[:2]  # the sealer, which has not got the new key, may say so in a third event
+    assert all(map(fits, ours, headers))
     settings.RECORD_KEY = (new,)
-    assert [fits(*each) for each in zip(marks(acme), headers, strict=True)] == [False, True]
+    assert [fits(*each) for each in zip(ours, headers, strict=True)] == [False, True]
 
 
 def test_without_its_key_a_process_records_nothing(settings):
