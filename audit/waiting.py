@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
+from django.conf import settings
 from django.db import DatabaseError, connections
 
 from audit.bell import ear
@@ -11,7 +12,6 @@ from audit.errors import AuditUnavailable
 from tenants.isolation.context import current
 from tenants.isolation.statements import one, parameters_of, signed_transaction
 
-SEAL_SECONDS = 1.5  # with the limits of statements, every answer comes within two seconds
 LOOK_SECONDS = 0.01  # without bells
 TRUST_SECONDS = 0.1  # with them: one could be missed
 _SEALED = "SELECT border.audit_sealed(%s::uuid[])"
@@ -20,7 +20,7 @@ _SEALED = "SELECT border.audit_sealed(%s::uuid[])"
 def await_seal(events: Sequence[UUID], timeout: float | None = None) -> None:
     """Returns when these committed events of the acting tenant are in a signed checkpoint.
 
-    AuditUnavailable after SEAL_SECONDS, or the time that is given. Not inside a transaction: nothing waits in one.
+    AuditUnavailable after settings.SEAL_SECONDS, or the time that is given. Not inside a transaction.
     """
     context = current()
     if context is None:
@@ -28,7 +28,7 @@ def await_seal(events: Sequence[UUID], timeout: float | None = None) -> None:
     connection = connections[context.alias]
     if connection.in_atomic_block:
         raise RuntimeError("The seal is never awaited while a transaction is open.")
-    deadline = time.monotonic() + (SEAL_SECONDS if timeout is None else timeout)
+    deadline = time.monotonic() + (settings.SEAL_SECONDS if timeout is None else timeout)
     listening = ear(parameters_of(connection))
     with listening.listening_for(events) as rung:
         while True:

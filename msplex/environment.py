@@ -69,6 +69,8 @@ class Environment(BaseSettings):
     msplex_pdf_signing_key: str = Field(default="", repr=False)
     msplex_pdf_certificates: str = ""
     msplex_sealer_dir: str = ""
+    # With the limits of statements, every answer comes within two seconds.
+    msplex_seal_seconds: float = Field(default=1.5, gt=0, le=30)
     msplex_webauthn_rp_id: str = ""
 
 

@@ -35,6 +35,7 @@ LOG_SIGNING_KEY = env.msplex_log_signing_key
 PDF_SIGNING_KEY = env.msplex_pdf_signing_key
 PDF_CERTIFICATES = env.msplex_pdf_certificates
 SEALER_DIR = env.msplex_sealer_dir
+SEAL_SECONDS = env.msplex_seal_seconds
 
 PUBLIC_URL = env.msplex_public_url.rstrip("/")
 GATEWAY_RESOURCE = env.msplex_gateway_url

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 
-from audit import waiting
 from audit.bell import AWAITED, EVERYBODY, MOST_HEARD, MOST_NAMED, SEALED, Ear, names
 from audit.errors import AuditUnavailable
 from audit.waiting import await_seal
@@ -95,7 +95,7 @@ def test_a_false_bell_is_not_believed(admin, monkeypatch):
     """The event is not sealed, and never will be; SQL that was injected somewhere rings for it."""
     world, event, ended = make_tenant(), uuid4(), threading.Event()
     admin.execute("INSERT INTO border.audit_pending VALUES (%s, %s, now(), 'a test')", [world.id, event])
-    monkeypatch.setattr(waiting, "SEAL_SECONDS", 0.5)
+    monkeypatch.setattr(settings, "SEAL_SECONDS", 0.5)
 
     def lie() -> None:
         while not ended.wait(0.05):
