@@ -12,14 +12,15 @@ from django.db.models import QuerySet
 
 from audit.actors import Actor
 from audit.kinds import EventKind
+from audit.log_keys import log_keys
 from audit.models import Checkpoint as Row
 from audit.models import Cosignature, Epoch
 from audit.packs.errors import CosignatureRefused
 from audit.services import record
 from audit.tlog.checkpoint import Checkpoint, CheckpointInvalid
-from audit.tlog.note import KEY_BYTES, KEY_ID_BYTES, Note, NoteInvalid, Signature
+from audit.tlog.note import KEY_BYTES, KEY_ID_BYTES, Note, NoteInvalid, Signature, VerifierKey, verified_by
 from tenants.errors import Invalid
-from tenants.isolation.context import current
+from tenants.isolation.context import acting_tenant, current
 from tenants.models import Customer
 
 KIND = b"\x04"  # a timestamped Ed25519 cosignature (c2sp.org/tlog-cosignature)
@@ -38,7 +39,8 @@ def cosignatures() -> QuerySet[Cosignature]:
 def hand_in(customer_id: UUID, note: str, witness: str, *, by: Actor) -> Cosignature:
     """Keep a witness's word. `note`: the cosigned checkpoint; `witness`: its verifier key, name+id+key.
 
-    CosignatureRefused if it does not fit; a checkpoint that is not this log's is an event that alerts, and refused.
+    CosignatureRefused if it does not fit. Disputed if this log has signed the checkpoint and does not have it: that is
+    an event that alerts. What the log's key has not signed is only refused, or anybody could raise that alert.
     """
     if not Customer.objects.filter(id=customer_id).exists():
         raise Invalid("There is no such customer.", field="customer")
@@ -47,6 +49,7 @@ def hand_in(customer_id: UUID, note: str, witness: str, *, by: Actor) -> Cosigna
     epoch = Epoch.objects.filter(origin=head.origin).first()
     row = Row.objects.filter(epoch=epoch.number, size=head.size).first() if epoch else None
     if epoch is None or row is None or bytes(row.root) != head.root:
+        _check_signed_here(parsed, head)
         raise Disputed(head)
     line, stamp = _cosigned(parsed, name, public)
     made, is_new = Cosignature.objects.get_or_create(
@@ -60,11 +63,11 @@ def hand_in(customer_id: UUID, note: str, witness: str, *, by: Actor) -> Cosigna
 
 
 class Disputed(CosignatureRefused):
-    """A witness has seen a checkpoint that this log does not have. `dispute` says so, in a transaction that stays."""
+    """A witness has what was signed here and is not here any more. `dispute` says so, in a transaction that stays."""
 
     def __init__(self, head: Checkpoint) -> None:
         super().__init__(
-            "This checkpoint is not one of this log. If it was signed here once, keep it: it is evidence.", field="note"
+            "This checkpoint was signed here, and is not in the log any more. Keep it: it is evidence.", field="note"
         )
         self.head = head
 
@@ -83,6 +86,16 @@ def _parsed(note: str) -> tuple[Note, Checkpoint]:
         return parsed, Checkpoint.parse(parsed.text)
     except (NoteInvalid, CheckpointInvalid, UnicodeEncodeError) as error:
         raise CosignatureRefused(f"This is no cosigned checkpoint: {error}", field="note") from None
+
+
+def _check_signed_here(note: Note, head: Checkpoint) -> None:
+    """By a key of the log, for a tree of the acting tenant."""
+    is_ours = f"/audit/{acting_tenant()}/e" in head.origin
+    keys = [VerifierKey(head.origin, key.public) for key in log_keys()] if is_ours else []
+    try:
+        verified_by(note, keys)
+    except NoteInvalid as error:
+        raise CosignatureRefused(f"This log has not signed this checkpoint. {error}", field="note") from None
 
 
 def _key(vkey: str) -> tuple[str, bytes]:

@@ -11,10 +11,12 @@ from django.urls import reverse
 
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
+from audit.log_keys import private_keys
 from audit.models import Cosignature, Event, HandoverDomain, Pack
 from audit.packs import document, files, services, work
 from audit.packs import format as fmt
 from audit.packs.errors import DomainInvalid
+from audit.tlog.note import Note, sign
 from audit.verifier import msplex_verify as verifier
 from identity.oauth.errors import DocumentRefused
 from identity.roles import Role
@@ -265,6 +267,10 @@ def cosigned(note: bytes, name: str = "acme.example") -> tuple[str, str]:
     return note.decode() + key.cosignature(parsed, 1_780_000_000), key.vkey
 
 
+def signed_by_the_log(text: str, origin: str) -> bytes:
+    return str(Note(text, (sign(text, private_keys()[-1], origin),))).encode()
+
+
 def test_a_cosignature_is_kept_beside_its_checkpoint(desk, ready):
     note, witness = cosigned(desk.files(ready)["checkpoint"])
     terms = {"customer": str(desk.customer.pk), "note": note, "witness": witness}
@@ -319,11 +325,10 @@ def test_a_cosignature_that_does_not_fit_is_refused(desk, ready, what):
 
 
 def test_a_checkpoint_that_this_log_never_had_alerts(desk, ready):
-    """The witness saw something that is not here: either a forgery, or we have been rewritten."""
-    checkpoint = desk.files(ready)["checkpoint"].decode()
-    origin, size, _, *rest = checkpoint.split("\n")
-    forged = "\n".join([origin, size, base64.b64encode(bytes(32)).decode(), *rest])
-    note, witness = cosigned(forged.encode())
+    """The witness has something that our key has signed and that is not here: we have been rewritten."""
+    origin, size, *_ = desk.files(ready)["checkpoint"].decode().split("\n")
+    text = "\n".join([origin, size, base64.b64encode(bytes(32)).decode(), ""])
+    note, witness = cosigned(signed_by_the_log(text, origin))
     with desk.room.enter("app"):
         machine = make_machine(desk.world, Role.CUSTOMER_VIEWER, customers=(desk.customer,)).api()
         terms = {"customer": str(desk.customer.pk), "note": note, "witness": witness}
@@ -331,6 +336,23 @@ def test_a_checkpoint_that_this_log_never_had_alerts(desk, ready):
 
     assert (answer.status_code, answer.json()["code"]) == (409, "checkpoint_disputed")
     assert [each["alert"] for each in events_of(desk, EventKind.AUDIT_CHECKPOINT_DISPUTED)] == [True]
+
+
+@pytest.mark.parametrize("forged", ["root", "tenant"])
+def test_a_checkpoint_that_this_log_has_not_signed_is_refused_and_alerts_nobody(desk, ready, forged):
+    origin, size, root, *rest = desk.files(ready)["checkpoint"].decode().split("\n")
+    if forged == "root":  # signed, but not this
+        note, witness = cosigned("\n".join([origin, size, base64.b64encode(bytes(32)).decode(), *rest]).encode())
+    else:  # signed here, for somebody else
+        other = origin.replace(str(desk.world.id), str(uuid4()))
+        note, witness = cosigned(signed_by_the_log(f"{other}\n{size}\n{root}\n", other))
+    with desk.room.enter("app"):
+        machine = make_machine(desk.world, Role.CUSTOMER_VIEWER, customers=(desk.customer,)).api()
+        terms = {"customer": str(desk.customer.pk), "note": note, "witness": witness}
+        answer = machine.post("/api/v1/audit-cosignatures/", terms, content_type="application/json")
+
+    assert (answer.status_code, [*answer.json()["fields"]]) == (400, ["note"])
+    assert events_of(desk, EventKind.AUDIT_CHECKPOINT_DISPUTED) == []
 
 
 def test_what_a_stranger_needs_is_public(client):
