@@ -1,8 +1,10 @@
 """What people see of credentials and keys: their own tenant's, derived from rows, and nothing of the ciphertext."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.urls import reverse
 
 from connectors.custody import Kept, credentials, key_state, number_to_change, standing
@@ -16,6 +18,14 @@ from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.factories import ALICE, ConnectedWorld, now, open_as_broker
 from tests.connectors.test_api import api, session
+
+
+@pytest.fixture(autouse=True)
+def _it_is_over() -> Iterator[None]:
+    """Keys are the whole installation's, and what an unfinished emergency asks for goes on with the next key."""
+    yield
+    with as_role("broker"):
+        make_key(Purpose.STORAGE, now())
 
 
 def emergency(days: float = 3) -> KeyRow:
