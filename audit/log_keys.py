@@ -1,7 +1,6 @@
 """The keys that sign checkpoints. Private halves: the sealer's alone, as PEM after PEM, the newest last."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
@@ -10,15 +9,13 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
 from django.conf import settings
 from django.db import connection
 
-_PEM = re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL)
+from tenants.key_files import split_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +43,11 @@ class KeyUnusable(ValueError):
 
 def private_keys(text: str | None = None) -> list[Ed25519PrivateKey]:
     """Oldest first. Of the setting, unless a text is given."""
-    found = [load_pem_private_key(pem.encode(), None) for pem in _PEM.findall(text or settings.LOG_SIGNING_KEY)]
+    found = [load_pem_private_key(pem.encode(), None) for pem in split_keys(text or settings.LOG_SIGNING_KEY)]
     keys = [key for key in found if isinstance(key, Ed25519PrivateKey)]
     if not keys or len(keys) != len(found):
         raise KeyUnusable("MSPLEX_LOG_SIGNING_KEY must hold Ed25519 keys (PKCS#8, PEM).")
     return keys
-
-
-def split_keys(text: str) -> list[str]:
-    return [f"{pem}\n" for pem in _PEM.findall(text)]
-
-
-def new_key() -> str:
-    key = Ed25519PrivateKey.generate()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def public_of(key: Ed25519PrivateKey) -> bytes:

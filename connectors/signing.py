@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from connectors.sealing import context
-from identity.token_keys import split_keys
+from tenants.key_files import split_keys
 
 
 def sign(label: str, *parts: bytes) -> bytes:

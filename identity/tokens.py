@@ -22,7 +22,7 @@ from joserfc.registry import Header
 from identity.errors import PrincipalRefused, TokenRefused
 from identity.principals import ActingPrincipal, PrincipalKind
 from identity.selectors import known_agent, known_principal
-from identity.token_keys import split_keys
+from tenants.key_files import split_keys
 
 if TYPE_CHECKING:
     from joserfc._rfc7515.model import JWSAlgModel

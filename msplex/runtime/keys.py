@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from audit.packs.certificates import CURVE, chain_of
-from identity.token_keys import new_key, public_halves, split_keys
+from identity.token_keys import public_halves
 from msplex.runtime.home import write_private
+from tenants.key_files import new_key, split_keys
 
 
 @dataclass(frozen=True)

@@ -302,7 +302,7 @@ def test_there_is_one_sealer(room: Room):
 
 
 def test_a_new_key_takes_over_when_both_have_signed(room: Room):
-    from audit.log_keys import new_key  # noqa: PLC0415
+    from tenants.key_files import new_key  # noqa: PLC0415
 
     world = room.tenant()
     room.write(world)
@@ -329,8 +329,8 @@ def test_a_new_key_takes_over_when_both_have_signed(room: Room):
 
 
 def test_a_key_that_does_not_follow_signs_nothing(room: Room):
-    from audit.log_keys import new_key  # noqa: PLC0415
     from audit.sealing.handover import HandOverRefused  # noqa: PLC0415
+    from tenants.key_files import new_key  # noqa: PLC0415
 
     world = room.tenant()
     room.write(world)

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from audit.log_keys import KeyUnusable, new_key, private_keys, split_keys
+from audit.log_keys import KeyUnusable, private_keys
+from tenants.key_files import new_key, replace_file, split_keys
 
 VARIABLE = "MSPLEX_LOG_SIGNING_KEY_FILE"
 
@@ -29,16 +30,5 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         keys = split_keys(path.read_text())
         keys = keys[-1:] if options["retire"] else [*keys, new_key()]
-        _replace(path, "".join(keys))
+        replace_file(path, "".join(keys))
         self.stdout.write(f"{len(keys)} keys, the newest signs. Restart the sealer: both sign the newest checkpoints.")
-
-
-def _replace(path: Path, content: str) -> None:
-    """Readable by its owner only, complete or as before."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from identity.token_keys import new_key, public_halves, split_keys
+from identity.token_keys import public_halves
+from tenants.key_files import new_key, replace_file, split_keys
 
 SIGNING, VERIFY = "MSPLEX_TOKEN_SIGNING_KEY_FILE", "MSPLEX_TOKEN_VERIFY_KEY_FILE"
 
@@ -28,16 +29,5 @@ class Command(BaseCommand):
         keys = keys[-1:] if options["retire"] else [*keys, new_key()]
         # First what is believed, then what is signed with: no moment signs with a key that is not believed.
         for path, content in ((verify, public_halves(keys)), (signing, "".join(keys))):
-            _replace(Path(path), content)
+            replace_file(Path(path), content)
         self.stdout.write(f"{len(keys)} keys, the newest signs. Restart the gateway, then the portal.")
-
-
-def _replace(path: Path, content: str) -> None:
-    """Readable by its owner only, complete or as before."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
