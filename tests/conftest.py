@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from psycopg import sql
 
+pytest_plugins = ["tests.processes"]
+
 # Workers of one run share a password, so that they share the roles of the server.
 RUN = os.environ.setdefault("MSPLEX_TEST_RUN", f"{os.getpid()}")
 PASSWORD = os.environ.setdefault("MSPLEX_TEST_PASSWORD", "tests")

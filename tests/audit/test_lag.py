@@ -22,7 +22,6 @@ from msplex.gateway.calls import begin_call, list_tools
 from msplex.tasks import watch_lag
 from tenants.isolation.context import Context, acting_for
 from tests.audit.sealed import Room
-from tests.connectors.conftest import stub_process, vendor  # noqa: F401 - fixtures
 from tests.connectors.factories import connect
 from tests.factories import TenantWorld
 from tests.gateway.door import agent
@@ -67,7 +66,7 @@ def test_without_a_backlog_there_is_no_lag(room: Room):
     ("seconds", "refused"),
     [(RISKY_STOP_SECONDS - 2, []), (RISKY_STOP_SECONDS + 1, [WRITE]), (ALL_STOP_SECONDS + 1, [READ, WRITE])],
 )
-def test_calls_stop_by_their_risk(room: Room, vendor, seconds: float, refused: list):  # noqa: F811
+def test_calls_stop_by_their_risk(room: Room, vendor, seconds: float, refused: list):
     with room.enter("broker"):
         ensure_keys(timezone.now())  # its own database has none yet
     with room.enter("app"):

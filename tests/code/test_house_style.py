@@ -92,3 +92,25 @@ def test_every_refusal_is_documented() -> None:
     document = (ROOT / "docs" / "gateway.md").read_text()
 
     assert [code.value for code in Code if f"| `{code.value}` |" not in document] == []
+
+
+def shared_by_a_session(path: Path) -> Iterator[str]:
+    for node in functions(path):
+        decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+        if any("pytest.fixture" in text and "session" in text for text in decorators):
+            yield node.name
+
+
+def imported_from_tests(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("tests"):
+            yield from (alias.name for alias in node.names)
+
+
+def test_what_a_session_shares_is_there_once() -> None:
+    """An imported fixture is one more of it: a second broker at the queue of the first one took its calls."""
+    tests = sorted((ROOT / "tests").rglob("*.py"))
+    shared = {name for path in tests for name in shared_by_a_session(path)}
+
+    assert shared
+    assert {name_of(path): names for path in tests if (names := shared & set(imported_from_tests(path)))} == {}

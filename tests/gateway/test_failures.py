@@ -21,8 +21,8 @@ from msplex.gateway.callers import Waiter, see
 from msplex.gateway.calls import NO_QUEUE, _not_sent, begin_call
 from tests.conftest import as_owner, as_role, stack_redis
 from tests.connectors.factories import connect
-from tests.gateway.conftest import Broker, gateway
 from tests.gateway.door import Door, agent, refusal
+from tests.processes import Broker, gateway
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 LIST = "halopsa_list_tickets"

@@ -25,7 +25,6 @@ from tenants.isolation.context import Context, acting_for
 from tenants.isolation.statements import one, signed_transaction
 from tenants.models import Entitlement
 from tests.conftest import as_role
-from tests.connectors.conftest import broker, connected, stub_process, vendor  # noqa: F401 - fixtures
 from tests.connectors.factories import ALICE
 
 KEY = X25519PrivateKey.generate()
@@ -91,7 +90,7 @@ def kinds(world: Any, call_id: UUID) -> list[str]:
         return list(Event.objects.filter(subject_id=call_id).order_by("id").values_list("kind", flat=True))
 
 
-def test_a_call_whose_mapping_went_away_was_not_sent_and_says_so(connected, vendor, broker):  # noqa: F811
+def test_a_call_whose_mapping_went_away_was_not_sent_and_says_so(connected, vendor, broker):
     call = queued(connected)
     with as_role("app"), connected.tenant.acting():
         unmap_customer(connected.mappings[0], by=ALICE)
@@ -105,7 +104,7 @@ def test_a_call_whose_mapping_went_away_was_not_sent_and_says_so(connected, vend
     assert vendor.seen()["total"] == 0
 
 
-def test_what_was_said_to_be_lost_is_not_delivered(connected, vendor, broker):  # noqa: F811
+def test_what_was_said_to_be_lost_is_not_delivered(connected, vendor, broker):
     """The message comes again while the first run still waits for the vendor."""
     call = queued(connected)
     vendor.reset()
@@ -130,7 +129,7 @@ def test_what_was_said_to_be_lost_is_not_delivered(connected, vendor, broker):  
     assert vendor.seen()["by_path"]["/api/Tickets"] == 1
 
 
-def test_a_message_that_comes_again_after_the_end_changes_nothing(connected, vendor, broker):  # noqa: F811
+def test_a_message_that_comes_again_after_the_end_changes_nothing(connected, vendor, broker):
     call = queued(connected)
     with as_the_message(connected, call):
         run(call.id)
@@ -147,7 +146,7 @@ def test_a_message_that_comes_again_after_the_end_changes_nothing(connected, ven
         (ToolCall.State.RUNNING, ("unknown", "outcome_unknown", 0, 0), EventKind.CALL_UNKNOWN),
     ],
 )
-def test_the_sweep_ends_what_nobody_will(connected, state, expected, kind):  # noqa: F811
+def test_the_sweep_ends_what_nobody_will(connected, state, expected, kind):
     call, young = queued(connected), queued(connected)
     with as_role("worker"), connected.tenant.acting():
         QuotaCounter.objects.update(used=1)

@@ -19,7 +19,6 @@ from tenants.errors import Conflict, Invalid
 from tenants.isolation.context import Context, acting_for
 from tenants.selectors import revision
 from tests.conftest import as_role
-from tests.connectors.conftest import broker, connected, stub_process, vendor  # noqa: F401 - fixtures
 from tests.connectors.factories import ALICE
 from tests.gateway.test_outcomes import answers, as_the_message, queued, run
 from tests.identity.factories import make_machine, make_person
@@ -42,7 +41,7 @@ def paused(world: Any) -> bool:
         return world.instance.pk in snapshot().paused
 
 
-def test_a_lost_call_is_said_to_be_unknown_alerts_and_pauses_in_one_transaction(connected, broker):  # noqa: F811
+def test_a_lost_call_is_said_to_be_unknown_alerts_and_pauses_in_one_transaction(connected, broker):
     with as_role("app"), connected.tenant.acting():
         before = revision()
     call = lose(connected)
@@ -55,7 +54,7 @@ def test_a_lost_call_is_said_to_be_unknown_alerts_and_pauses_in_one_transaction(
         assert revision() > before  # so that every process decides anew
 
 
-def test_the_sweep_pauses_as_well(connected, broker):  # noqa: F811
+def test_the_sweep_pauses_as_well(connected, broker):
     call = queued(connected)
     with as_role("broker"), connected.tenant.acting():
         ToolCall.objects.filter(id=call.id).update(state=ToolCall.State.RUNNING)
@@ -65,7 +64,7 @@ def test_the_sweep_pauses_as_well(connected, broker):  # noqa: F811
     assert paused(connected)
 
 
-def test_a_risky_call_that_was_queued_before_does_not_run_and_a_read_does(connected, vendor, broker):  # noqa: F811
+def test_a_risky_call_that_was_queued_before_does_not_run_and_a_read_does(connected, vendor, broker):
     risky, reading = queued(connected), queued(connected)
     with as_role("migrator"), connected.tenant.acting(), connection.cursor() as cursor:
         cursor.execute("SET ROLE msplex_owner")
@@ -81,7 +80,7 @@ def test_a_risky_call_that_was_queued_before_does_not_run_and_a_read_does(connec
     assert [answer["ok"] for answer in answers(reading)] == [True]
 
 
-def test_whoever_resumes_lifts_what_they_saw_and_no_more(connected, broker):  # noqa: F811
+def test_whoever_resumes_lifts_what_they_saw_and_no_more(connected, broker):
     lose(connected)
     with as_role("app"), connected.tenant.acting():
         seen = open_pauses(connected.instance).first()
@@ -102,13 +101,13 @@ def test_whoever_resumes_lifts_what_they_saw_and_no_more(connected, broker):  # 
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 1001])
-def test_nobody_resumes_without_saying_why(connected, broker, reason: str):  # noqa: F811
+def test_nobody_resumes_without_saying_why(connected, broker, reason: str):
     lose(connected)
     with as_role("app"), connected.tenant.acting(), pytest.raises(Invalid):
         resume_risky_tools(connected.instance, through=open_pauses(connected.instance)[0].pk, reason=reason, by=ALICE)
 
 
-def test_the_portal_shows_it_and_resumes_it_with_a_second_factor(connected, broker):  # noqa: F811
+def test_the_portal_shows_it_and_resumes_it_with_a_second_factor(connected, broker):
     lose(connected)
     with as_role("app"):
         bob = make_person(connected.tenant, Role.OPERATOR, name="bob")
@@ -135,7 +134,7 @@ def test_the_portal_shows_it_and_resumes_it_with_a_second_factor(connected, brok
     assert not paused(connected)
 
 
-def test_the_api_tells_of_it_and_resumes_it(connected, broker):  # noqa: F811
+def test_the_api_tells_of_it_and_resumes_it(connected, broker):
     lose(connected)
     with as_role("app"):
         alice = make_person(connected.tenant, Role.ADMIN)

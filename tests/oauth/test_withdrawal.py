@@ -24,11 +24,11 @@ from msplex.guard import KEYS
 from tenants.process import Process
 from tests.conftest import stack_redis
 from tests.connectors.factories import ConnectedWorld, connect
-from tests.gateway.conftest import ROOT, environment, free_port, gateway, wait_for
 from tests.gateway.door import Door
 from tests.identity.factories import SETUP, Machine, Person, make_machine
 from tests.identity.signing import Signer, present
 from tests.oauth.flow import McpClient, bob
+from tests.processes import ROOT, environment, free_port, gateway, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 NO_REDIS = "redis://127.0.0.1:1"

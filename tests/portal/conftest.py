@@ -12,8 +12,6 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.connectors.conftest import stub_process, vendor  # noqa: F401 -- fixtures
-from tests.gateway.conftest import broker_process  # noqa: F401 -- a fixture
 from tests.portal.watch import Watched, watch
 
 CHROMIUM = os.environ.get("MSPLEX_CHROMIUM", "/usr/bin/chromium")

@@ -19,9 +19,9 @@ from playwright.sync_api import Page, expect
 from identity.models import AgentSession
 from tests.conftest import stack_redis
 from tests.connectors.factories import connect
-from tests.gateway.conftest import free_port, gateway
 from tests.identity.factories import PASSWORD, Person, fresh_step
 from tests.oauth.flow import bob
+from tests.processes import free_port, gateway
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("stack")]
 LIST = "halopsa_list_tickets"

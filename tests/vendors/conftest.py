@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.connectors.conftest import broker, stub_of
 from tests.connectors.vendor import StubVendor
+from tests.processes import stub_of
 
 if TYPE_CHECKING:
     from tests.vendors.case import Case
-
-__all__ = ["broker", "stub"]
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,10 @@
-"""The real thing: gateway and broker in processes of their own, the stub vendor, PostgreSQL and Valkey between them."""
+"""The real thing: gateway, broker and the stub vendor in processes of their own, PostgreSQL and Valkey between them.
 
+A plugin, so that there is one of each for a worker: two brokers at one queue would take each other's calls. It is read
+before Django is set up, so what needs models is imported inside.
+"""
+
+import json
 import os
 import socket
 import subprocess
@@ -12,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import role_url, stack_redis
-from tests.connectors.conftest import stub_process, vendor  # noqa: F401 - fixtures
+from tests.conftest import as_role, role_url, stack_redis
+from tests.connectors.vendor import StubVendor
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 COMMON = ("PATH", "MSPLEX_CONTEXT_KEY", "MSPLEX_RECORD_KEY", "MSPLEX_VENDOR_NETWORKS", "LANG")
 WAIT = 120
 
@@ -100,3 +105,65 @@ def gateway(redis_url: str, *, port: int = 0, **more: str) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}/mcp"
     process.terminate()
     process.wait(20)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stub/requests", timeout=1) as reply:
+            return bool(json.load(reply))
+    except OSError:
+        return False
+
+
+@contextmanager
+def stub_of(module: str) -> Iterator[str]:
+    """A vendor's stand-in in its own process; its address."""
+    port = free_port()
+    command = [sys.executable, "-m", module, "--port", str(port)]
+    # Nothing of Django in its environment: it has to run without.
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        deadline = time.monotonic() + 20
+        while not _answers(port):
+            assert process.poll() is None, "the stub ended"
+            assert time.monotonic() < deadline, "the stub does not answer"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def stub_process() -> Iterator[str]:
+    with stub_of("connectors.vendors.halopsa.stub") as url:
+        yield url
+
+
+@pytest.fixture
+def vendor(stub_process: str) -> Iterator[StubVendor]:
+    from connectors.access_tokens import TOKENS  # noqa: PLC0415
+
+    TOKENS.clear()
+    stub = StubVendor(stub_process)
+    stub.behave("honest")
+    stub.reset()
+    yield stub
+    stub.behave("honest")
+
+
+@pytest.fixture
+def broker(settings: object, sealer: None) -> Iterator[None]:
+    """This process is the broker: its name, its database role, its key; and what it records is sealed."""
+    settings.MSPLEX_PROCESS = "broker"  # type: ignore[attr-defined]
+    with as_role("broker"):
+        yield
+
+
+@pytest.fixture
+def connected(vendor: StubVendor) -> object:
+    from tests.connectors.factories import connect  # noqa: PLC0415
+
+    with as_role("app"):
+        return connect(vendor)
