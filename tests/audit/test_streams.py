@@ -24,7 +24,13 @@ ACTOR = system("tests")
 
 @pytest.fixture(autouse=True)
 def fresh_stream():
-    """A new one for each test; other tests of this process have written into the thread's."""
+    """A new one for each test, and for what comes after: a stream keeps the key that it began with."""
+    forget_streams()
+    yield
+    forget_streams()
+
+
+def forget_streams() -> None:
     with contextlib.suppress(AttributeError):
         del streams._mine.held
     streams._process.free.clear()
@@ -141,8 +147,7 @@ def test_an_earlier_key_is_believed_and_the_last_one_used(settings):
     write(acme)
     old, new = settings.RECORD_KEY[-1], bytes(32)
     settings.RECORD_KEY = (old, new)
-    del streams._mine.held
-    streams._process.free.clear()
+    forget_streams()
     write(acme)
     with acme.acting():
         headers = [bytes(event.header) for event in Event.objects.order_by("id")[:2]]
