@@ -1,6 +1,7 @@
 """The health check of an instance: one authenticated request, in the broker process."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 
@@ -20,11 +21,12 @@ CHECKER = system("connector health check")
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """`code` is empty when all is well."""
+    """`code` is empty when all is well. `milliseconds`: how long it took, the opening of the credential with it."""
 
     code: str
     detail: str
     permanent: bool = False
+    milliseconds: int = 0
 
     @property
     def ok(self) -> bool:
@@ -32,6 +34,12 @@ class Checkup:
 
 
 def examine(instance: ConnectorInstance) -> Checkup:
+    began = time.monotonic()
+    seen = _examined(instance)
+    return replace(seen, milliseconds=round((time.monotonic() - began) * 1000))
+
+
+def _examined(instance: ConnectorInstance) -> Checkup:
     connector = find(instance.connector)
     if connector is None:
         return Checkup("connector_fault", "This release does not have the connector.", permanent=True)

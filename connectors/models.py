@@ -51,6 +51,21 @@ class ConnectorInstance(TenantModel):
         return asked is not None and (checked is None or checked < asked)
 
 
+class HealthCheck(TenantModel):
+    """How one check of a connection went. `code`: what was wrong; empty when all was well."""
+
+    instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="checks")
+    created_at = models.DateTimeField(auto_now_add=True)
+    milliseconds = models.PositiveIntegerField()
+    code = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant_id", "instance", "created_at"], name="connectors_check_instance")]
+
+    def __str__(self) -> str:
+        return self.code or f"{self.milliseconds} ms"
+
+
 class CustomerMapping(TenantModel):
     """Which client of the vendor's system a customer is. Without one, nothing is fetched for that customer."""
 

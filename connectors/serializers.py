@@ -4,6 +4,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from connectors.breaker import Breaker
+from connectors.checks import history
 from connectors.contract import Connector
 from connectors.custody import Keys, Standing, number_to_change, standing
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, ToolCall
@@ -118,6 +119,23 @@ class ReadinessOut(serializers.Serializer[Readiness]):
     missing = serializers.ListField(child=serializers.CharField())
 
 
+class SliceOut(serializers.Serializer[Any]):
+    began = serializers.DateTimeField()
+    checks = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    milliseconds = serializers.IntegerField(help_text="The longest check of it.")
+
+
+class HistoryOut(serializers.Serializer[Any]):
+    """Of the last day."""
+
+    checks = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    median_milliseconds = serializers.IntegerField(allow_null=True)
+    longest_milliseconds = serializers.IntegerField(allow_null=True)
+    slices = SliceOut(many=True, help_text="Of the same length, oldest first.")
+
+
 class PauseOut(serializers.ModelSerializer[Pause]):
     call = serializers.UUIDField(source="call_id")
 
@@ -143,12 +161,13 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
     held_back_seconds = serializers.SerializerMethodField(
         help_text="How long calls are held back after failures of the vendor in a row. Null in lists."
     )
+    checks = serializers.SerializerMethodField(help_text="How its health checks went lately. Null in lists.")
 
     class Meta:
         model = ConnectorInstance
         fields = (
             "id", "connector", "slug", "name", "state", "settings", "credential", "readiness", "paused", "pauses",
-            "held_back_seconds",
+            "held_back_seconds", "checks",
             "configured_at", "activated_at", "health", "health_detail", "health_checked_at", "check_asked_at",
         )  # fmt: skip
 
@@ -160,6 +179,12 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
             return None
         newest = max(instance.credentials.all(), key=lambda held: held.version, default=None)
         return Breaker(str(newest.id)).seconds_left() if newest else 0
+
+    @extend_schema_field(HistoryOut(allow_null=True))
+    def get_checks(self, instance: ConnectorInstance) -> Any:
+        if getattr(self, "parent", None):
+            return None
+        return HistoryOut(history(instance, self.context["now"])).data
 
     def get_paused(self, instance: ConnectorInstance) -> bool:
         return bool(instance.pauses.all())

@@ -16,9 +16,10 @@ from audit.kinds import EventKind
 from audit.services import record
 from connectors import sealing
 from connectors.catalogue import connector as catalogue_entry
+from connectors.checks import forget_old_checks
 from connectors.contract import Connector
 from connectors.health import CHECKER, Checkup, examine
-from connectors.models import ConnectorInstance, Credential, CustomerMapping, SealedSecret
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, HealthCheck, SealedSecret
 from connectors.narrowing import normalised
 from connectors.readiness import is_entitled, readiness
 from connectors.registry import intake_key
@@ -153,6 +154,7 @@ def check_health(instance_id: UUID) -> None:
         instance = instances().filter(id=instance_id, configured_at__isnull=False).first()
     if instance is not None:
         record_health(instance, examine(instance))
+        forget_old_checks(instance, timezone.now())
 
 
 def enqueue_due_checks(now: datetime) -> int:
@@ -176,6 +178,7 @@ def record_health(instance: ConnectorInstance, seen: Checkup) -> ConnectorInstan
     instance.health_detail = seen.detail
     columns = ["health", "health_checked_at", "health_ok_at", "health_failures", "health_detail"]
     instance.save(update_fields=columns)
+    HealthCheck.objects.create(instance=instance, milliseconds=seen.milliseconds, code=seen.code)
     if instance.health != before:
         body = {"before": before, "after": str(instance.health), "code": seen.code}
         result = "ok" if seen.ok else "failed"

@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 from audit.saving import save_filter
 from connectors.health import Checkup
-from connectors.models import ConnectorInstance, Pause, ToolCall
+from connectors.models import ConnectorInstance, HealthCheck, Pause, ToolCall
 from connectors.pauses import resume_risky_tools
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
 from identity.models import Invitation, Passkey, Session
@@ -35,6 +35,7 @@ from tests.portal.factories import PASSED, Furnished, make_call, refused_at
 from tests.portal.pages import every_page
 from tests.portal.test_audit import MACHINE, a_call
 from tests.portal.watch import Watched
+from tests.tenants.furnishing import as_administrator
 
 FOLDER = os.environ.get("MSPLEX_PICTURES", "")
 LOOKS = {"light": ("light", 1280), "dark": ("dark", 1280), "narrow": ("light", 360)}
@@ -198,6 +199,11 @@ def test_pictures_of_every_page(page: Page, northwind: Furnished, as_person, loo
 def test_pictures_of_what_the_log_tells(page: Page, northwind: Furnished, as_person, look: str) -> None:
     with as_role("worker"), northwind.world.acting():
         pause = Pause.objects.create(instance_id=northwind.instance.pk, call_id=northwind.call.pk, tool="close_ticket")
+    with as_administrator(), northwind.world.acting():
+        for hours in range(23):
+            code, milliseconds = ("vendor_timeout", 9_000) if hours == 7 else ("", 200 + 90 * (hours % 5))
+            one = HealthCheck.objects.create(instance_id=northwind.instance.pk, milliseconds=milliseconds, code=code)
+            HealthCheck.objects.filter(id=one.id).update(created_at=timezone.now() - timedelta(hours=hours))
     with northwind.world.acting():
         save_filter(f"Failed, {look}", "result=failed", shared=True, by=northwind.owner.actor)
     call = a_call(northwind.world, MACHINE, "token")

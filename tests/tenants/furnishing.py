@@ -37,6 +37,7 @@ from connectors.models import (
     ConnectorInstance,
     Credential,
     CustomerMapping,
+    HealthCheck,
     Pause,
     SealedSecret,
     ToolCall,
@@ -129,6 +130,7 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     QuotaCounter.objects.create(connector=world.workspace, month=NOW.date().replace(day=1))
     instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
+    HealthCheck.objects.create(instance=instance, milliseconds=1)
     credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
     SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")
     AdoptedSecret.objects.create(

@@ -90,6 +90,7 @@ KINDS: dict[str, Kind] = {
     "connectors_connectorinstance": SHARED,
     "connectors_credential": SHARED,
     "connectors_customermapping": of_customer("customer_id"),
+    "connectors_healthcheck": SHARED,
     "connectors_pause": NOTED,
     "connectors_sealedsecret": SHARED,
     "connectors_toolcall": log("customer_id"),

@@ -13,6 +13,7 @@ from connectors import services
 from connectors.breaker import Breaker
 from connectors.catalogue import all_connectors
 from connectors.catalogue import connector as catalogue_entry
+from connectors.checks import history
 from connectors.contract import Connector
 from connectors.custody import credentials, key_state, number_to_change, standing
 from connectors.models import ConnectorInstance
@@ -24,6 +25,7 @@ from identity.web import requires
 from msplex.portal import selectors, setup
 from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
 from msplex.portal.forms import InstanceForm, MappingForm, ResumeForm
+from msplex.portal.plots import bars
 from msplex.portal.requests import PortalRequest
 
 SECRET_FIELDS = frozenset(name for entry in all_connectors() for name in entry.secret_fields)
@@ -157,7 +159,10 @@ def _about(
     mapping_form: MappingForm | None = None,
 ) -> dict[str, object]:
     """All of the page. What only managers see is not read for others."""
+    checks = history(instance, timezone.now())
     context = _state(request, instance) | {
+        "bars": bars(checks),
+        "checks": checks,
         "page": page_of(request, mappings(instance)),
     }
     if context["may_manage"]:

@@ -1,0 +1,32 @@
+"""Figures over time as bars: plain SVG, without script or style, and in words for whoever does not see it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from connectors.checks import History, Slice
+
+STEP, WIDTH, HEIGHT = 10, 8, 60
+LEAST = 3  # what was measured is seen, however small it is beside the others
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """In units of the drawing, from its upper left corner."""
+
+    x: int
+    y: int
+    height: int
+    failed: bool
+    slice: Slice
+
+
+def bars(history: History) -> list[Bar]:
+    """One for each part of the time that had a check; as high as its longest check is long."""
+    return list(_drawn(history.slices, history.longest_milliseconds or 1))
+
+
+def _drawn(slices: Iterable[Slice], longest: int) -> Iterable[Bar]:
+    for number, each in enumerate(slices):
+        if each.checks:
+            height = max(round(each.milliseconds / max(longest, 1) * HEIGHT), LEAST)
+            yield Bar(number * STEP, HEIGHT - height, height, bool(each.failed), each)
