@@ -54,6 +54,7 @@ def calls(monkeypatch):
     monkeypatch.setattr(execution, "run", calls.run)
     monkeypatch.setattr(crews, "WAIT_SECONDS", 0.05)
     monkeypatch.setattr(crews, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(crews, "MOST_MEMORY", sys.maxsize)  # that of a broker, which a process of tests outgrows
     return calls
 
 
@@ -82,6 +83,17 @@ def wait_until(true) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_process_that_has_grown_ends_when_its_calls_have(crew, calls, client, monkeypatch):
+    call = send()
+    assert calls.begun.wait(30)
+    monkeypatch.setattr(crews, "MOST_MEMORY", 1)
+    wait_until(crew.ending.is_set)
+    calls.go_on.set()
+    wait_until(lambda: not client.exists(line.ALIVE + "crew"))
+
+    assert client.lrange(f"reply-{call}", 0, -1) == [b"sealed"]
 
 
 def test_told_to_end_it_ends_what_it_has_begun_and_begins_nothing_more(crew, calls, client):

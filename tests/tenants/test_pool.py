@@ -147,7 +147,7 @@ def no_row_security(acme: TenantWorld) -> None:
 
 def a_cursor_with_rows(acme: TenantWorld) -> None:
     with acme.acting():
-        rows("DECLARE loot CURSOR WITH HOLD FOR SELECT name FROM tenants_customer")
+        rows("DECLARE loot SCROLL CURSOR WITH HOLD FOR SELECT name FROM tenants_customer")
     assert len(rows("FETCH ALL FROM loot")) == len(acme.customers)  # it outlives its transaction and its context
     rows("MOVE ABSOLUTE 0 IN loot")
 
