@@ -40,11 +40,12 @@ class BindingViewSet(ListModelMixin, TenantViewSet):
     required_permissions = {"list": Permission.IDENTITY_MEMBER_READ}
 
     def get_queryset(self) -> QuerySet[RoleBinding]:
-        narrowing = _Narrowing(data=self.request.query_params.dict())
+        given = {name: value for name, value in self.request.query_params.items() if value}
+        narrowing = _Narrowing(data=given)
         narrowing.is_valid(raise_exception=True)
-        given = dict(narrowing.validated_data)
-        when = given.pop("ends", "")
-        rows = role_bindings().filter(**given)
+        wanted = dict(narrowing.validated_data)
+        when = wanted.pop("ends", "")
+        rows = role_bindings().filter(**wanted)
         return ending(rows, when) if when else rows
 
     @extend_schema(

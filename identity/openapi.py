@@ -70,8 +70,17 @@ def _mend(parameter: dict[str, Any]) -> None:
     """What drf-spectacular cannot know."""
     if parameter["in"] == "path" and "pattern" in parameter["schema"]:  # an id below another one
         parameter["schema"] = {"type": "string", "format": "uuid"}
-    if parameter["in"] == "query" and "enum" in parameter["schema"]:  # a filter that is left empty narrows nothing
-        parameter["schema"]["enum"].append("")
+    if parameter["in"] == "query" and not parameter.get("required"):  # a filter that is left empty narrows nothing
+        parameter["schema"] = _or_empty(parameter["schema"])
+
+
+def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
+    """Of what is given as text anyway only what it may be is narrower than any text."""
+    if "enum" in schema:
+        return {**schema, "enum": [*schema["enum"], ""]}
+    if "format" in schema or schema.get("type") == "boolean":
+        return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
+    return schema
 
 
 def _refusals(method: str, operation: dict[str, Any]) -> set[str]:
