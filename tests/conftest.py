@@ -93,6 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
         DATABASE_URL=role_url("msplex_app", f"msplex_test_{RUN}_{worker}"),
         MSPLEX_PROVIDER_DATABASE_URL=role_url("msplex_provider", f"msplex_test_{RUN}_{worker}"),
         MSPLEX_VENDOR_NETWORKS="127.0.0.0/8",
+        MSPLEX_SEAL_SECONDS="10",  # a machine that is busy with tests is no reason to refuse
         DJANGO_SETTINGS_MODULE="msplex.settings",
     )
     if worker == "main":
