@@ -21,12 +21,17 @@ class Bar:
 
 
 def bars(history: History) -> list[Bar]:
-    """One for each part of the time that had a check; as high as its longest check is long."""
-    return list(_drawn(history.slices, history.longest_milliseconds or 1))
+    """One for each part of the time that had a check; as high as its longest check is long.
+
+    The scale is that of parts without a failure, if there is one: a vendor that let one check wait for its whole time
+    would make all others look alike. What is longer is as high as the drawing.
+    """
+    longest = max((each.milliseconds for each in history.slices if each.checks and not each.failed), default=0)
+    return list(_drawn(history.slices, longest or history.longest_milliseconds or 1))
 
 
 def _drawn(slices: Iterable[Slice], longest: int) -> Iterable[Bar]:
     for number, each in enumerate(slices):
         if each.checks:
-            height = max(round(each.milliseconds / max(longest, 1) * HEIGHT), LEAST)
+            height = min(max(round(each.milliseconds / longest * HEIGHT), LEAST), HEIGHT)
             yield Bar(number * STEP, HEIGHT - height, height, bool(each.failed), each)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from django.urls import reverse
 from django.utils import timezone
 
@@ -118,8 +119,19 @@ def test_a_bar_is_as_high_as_its_longest_check_is_long() -> None:
     ]
 
 
-def test_checks_that_took_no_time_are_drawn() -> None:
-    assert [bar.height for bar in bars(History((Slice(NOW, 1, 0, 0),), 1, 0, 0, 0))] == [LEAST]
+@pytest.mark.parametrize(
+    ("parts", "heights"),
+    [
+        ([(0, 0)], [LEAST]),
+        ([(100, 0), (50, 0), (9000, 1)], [HEIGHT, HEIGHT // 2, HEIGHT]),  # one that failed does not set the scale
+        ([(9000, 1), (4500, 1)], [HEIGHT, HEIGHT // 2]),  # unless all did
+    ],
+)
+def test_the_scale_is_that_of_what_went_well(parts: list[tuple[int, int]], heights: list[int]) -> None:
+    slices = tuple(Slice(NOW, 1, failed, milliseconds) for milliseconds, failed in parts)
+    seen = History(slices, len(parts), 0, 0, max(milliseconds for milliseconds, _ in parts))
+
+    assert [bar.height for bar in bars(seen)] == heights
 
 
 def test_the_api_tells_it_of_one_connection_and_not_of_each_in_a_list(connected: ConnectedWorld) -> None:
