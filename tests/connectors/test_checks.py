@@ -11,7 +11,7 @@ from connectors.checks import KEPT, SLICE, SLICES, SPAN, History, Slice, history
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance, HealthCheck
 from connectors.services import check_health, record_health
-from msplex.portal.plots import HEIGHT, LEAST, STEP, bars
+from msplex.portal.plots import HEIGHT, LEAST, STEP, plot
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.factories import FINE, HICCUP, ConnectedWorld, configured, draft
@@ -63,7 +63,7 @@ def test_of_no_checks_there_are_no_figures() -> None:
         seen = history(draft(world), NOW)
 
     assert (seen.checks, seen.failed, seen.median_milliseconds, seen.longest_milliseconds) == (0, 0, None, None)
-    assert bars(seen) == []
+    assert (plot(seen).bars, plot(seen).width) == ([], SLICES * STEP)
 
 
 def test_each_check_is_kept_with_how_long_it_took(connected: ConnectedWorld, vendor: StubVendor, broker: None) -> None:
@@ -110,7 +110,7 @@ def test_a_week_is_kept(connected: ConnectedWorld, vendor: StubVendor, broker: N
 
 def test_a_bar_is_as_high_as_its_longest_check_is_long() -> None:
     parts = [Slice(NOW, 0, 0, 0), Slice(NOW, 2, 0, 1), Slice(NOW, 1, 1, 500), Slice(NOW, 3, 0, 1000)]
-    drawn = bars(History(tuple(parts), 6, 1, 250, 1000))
+    drawn = plot(History(tuple(parts), 6, 1, 250, 1000)).bars
 
     assert [(bar.x, bar.height, bar.y, bar.failed) for bar in drawn] == [
         (STEP, LEAST, HEIGHT - LEAST, False),
@@ -131,7 +131,7 @@ def test_the_scale_is_that_of_what_went_well(parts: list[tuple[int, int]], heigh
     slices = tuple(Slice(NOW, 1, failed, milliseconds) for milliseconds, failed in parts)
     seen = History(slices, len(parts), 0, 0, max(milliseconds for milliseconds, _ in parts))
 
-    assert [bar.height for bar in bars(seen)] == heights
+    assert [bar.height for bar in plot(seen).bars] == heights
 
 
 def test_the_api_tells_it_of_one_connection_and_not_of_each_in_a_list(connected: ConnectedWorld) -> None:

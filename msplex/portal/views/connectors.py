@@ -25,7 +25,7 @@ from identity.web import requires
 from msplex.portal import selectors, setup
 from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
 from msplex.portal.forms import InstanceForm, MappingForm, ResumeForm
-from msplex.portal.plots import bars
+from msplex.portal.plots import plot
 from msplex.portal.requests import PortalRequest
 
 SECRET_FIELDS = frozenset(name for entry in all_connectors() for name in entry.secret_fields)
@@ -161,8 +161,8 @@ def _about(
     """All of the page. What only managers see is not read for others."""
     checks = history(instance, timezone.now())
     context = _state(request, instance) | {
-        "bars": bars(checks),
         "checks": checks,
+        "plot": plot(checks),
         "page": page_of(request, mappings(instance)),
     }
     if context["may_manage"]:
