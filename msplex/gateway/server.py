@@ -9,6 +9,7 @@ from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, Pa
 
 from connectors import catalogue
 from msplex.gateway import answers
+from msplex.gateway.approving import told_in
 from msplex.gateway.callers import Caller
 from msplex.gateway.handlers import Handlers
 
@@ -43,7 +44,8 @@ def make_server(handlers: Handlers) -> Server[Any]:
         return ListToolsResult.model_validate(answers.listed(await handlers.tools(_caller(context))))
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
-        result = await handlers.call(_caller(context), params.name, params.arguments or {})
+        told = told_in(params.meta)
+        result = await handlers.call(_caller(context), params.name, params.arguments or {}, told)
         return CallToolResult.model_validate(result)
 
     return Server(

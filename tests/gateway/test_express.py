@@ -61,7 +61,7 @@ class Answering:
         instance = ConnectorInstance(tenant_id=UUID(int=1), slug="halopsa", name="Halo", connector="halopsa")
         return [OfferedTool(f"halopsa_{tool.name}", instance, HALOPSA, tool) for tool in HALOPSA.tools]
 
-    async def call(self, caller: Caller, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def call(self, caller: Caller, name: str, arguments: dict[str, Any], *_: object) -> dict[str, Any]:
         assert caller is CALLER
         self.asked.append((name, arguments))
         answer = ANSWERS.get(name, ANSWERS["halopsa_none"])
