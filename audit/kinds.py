@@ -98,3 +98,4 @@ class EventKind(StrEnum):
     TENANT_CREATED = "identity:tenant:create"
     TOKEN_ISSUED = "identity:token:issue"  # noqa: S105 - not a password
     TOKEN_REFUSED = "identity:token:refuse"  # noqa: S105
+    TOOL_SUSPENDED = "connectors:tool:suspend"
