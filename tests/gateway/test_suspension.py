@@ -1,4 +1,4 @@
-"""A vendor that answers a tool with rows of others, again and again: the tool is taken away until a person has looked."""
+"""A vendor answers a tool with rows of others, again and again: the tool is gone until a person has looked."""
 
 import dataclasses
 import threading
