@@ -102,3 +102,4 @@ class EventKind(StrEnum):
     TOOL_RULE_CHANGED = "approvals:rule:change"
     TOOL_RULE_MOVED = "approvals:rule:move"
     TOOL_RULE_REMOVED = "approvals:rule:remove"
+    TOOL_SUSPENDED = "connectors:tool:suspend"

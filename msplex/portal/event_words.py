@@ -51,7 +51,7 @@ WORDS: dict[str, str] = {
     EventKind.INSTANCE_CREATED: "Connection begun",
     EventKind.INSTANCE_DEACTIVATED: "Connection deactivated",
     EventKind.INSTANCE_HEALTH_CHANGED: "Connection's health changed",
-    EventKind.INSTANCE_RESUMED: "Connection's risky tools resumed",
+    EventKind.INSTANCE_RESUMED: "Connection's paused tools resumed",
     EventKind.INVITATION_ACCEPTED: "Invitation accepted",
     EventKind.INVITATION_CREATED: "Invitation sent",
     EventKind.INVITATION_RESENT: "Invitation sent again",
@@ -99,6 +99,7 @@ WORDS: dict[str, str] = {
     EventKind.TOOL_RULE_CHANGED: "Rule of the tool policy changed",
     EventKind.TOOL_RULE_MOVED: "Rule of the tool policy moved",
     EventKind.TOOL_RULE_REMOVED: "Rule of the tool policy removed",
+    EventKind.TOOL_SUSPENDED: "Tool suspended for rows of other customers",
 }
 
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "smoke": ("msplex.runtime.smoke", "smoke"),
     "manage": ("msplex.runtime.manage", "manage"),
     "bench": ("msplex.runtime.bench", "bench"),
+    "conformance": ("msplex.runtime.conformance", "conformance"),
 }
 TAKE_ARGUMENTS = {"test", "bench", "manage"}
 

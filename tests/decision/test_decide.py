@@ -193,6 +193,18 @@ def test_the_gates_stand_in_the_order_of_their_names():
 RISKY = next(tool.name for tool in HALOPSA.tools if tool.risk is Risk.WRITE)
 
 
+def test_a_suspended_tool_is_neither_listed_nor_run_and_the_others_are():
+    instance, tool = INSTANCES[0], "list_tickets"
+    snapshot = dataclasses.replace(make_snapshot(), suspended=frozenset({(instance, tool)}))
+    owner = make_principal(Grant(Role.OPERATOR, CUSTOMERS[0]))
+
+    after = {offered.name for offered in listed(snapshot, owner, now=NOW)}
+    refused = decide(snapshot, owner, Request(f"halopsa_{tool}", {}), now=NOW)
+
+    assert set(snapshot.tools) - after == {f"halopsa_{tool}"}
+    assert (refused.gate, refused.refusal.code) == (Gate.VERIFY_INSTANCE_READINESS, Code.TOOL_SUSPENDED)
+
+
 def test_a_pause_takes_what_changes_something_off_the_list_and_refuses_it_and_leaves_what_reads():
     owner = make_principal(Grant(Role.OPERATOR, CUSTOMERS[0]))
     paused = dataclasses.replace(make_snapshot(), paused=frozenset(INSTANCES))
