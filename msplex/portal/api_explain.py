@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from identity.api_fields import Text
+from identity.models import Principal
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
 from msplex.decision.verdicts import Gate
@@ -60,8 +61,8 @@ class ExplanationViewSet(TenantViewSet):
         asked = ExplanationIn(data=request.data)
         asked.is_valid(raise_exception=True)
         terms = asked.validated_data
-        if "\0" in terms["tool"]:
-            raise Invalid("A tool has no such name.", field="tool")
+        if not Principal.objects.filter(pk=terms["principal"]).exists():
+            raise Invalid("There is no such person or service account.", field="principal")
         answer = ask(
             terms["principal"], terms["tool"], terms["arguments"], customer=terms["customer"],
             now=terms["at"] or timezone.now(),

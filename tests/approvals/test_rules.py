@@ -1,5 +1,6 @@
 """The policy's editor: every change is checked, in order, recorded, and decides the next call."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import time
 from typing import Any
@@ -59,12 +60,8 @@ def test_each_change_is_on_the_record_and_none_of_what_did_not_change(acme):
         move_rule(rule, to=1, by=SETUP)
         move_rule(rule, to=2, by=SETUP)
         remove_rule(rule, by=SETUP)
-        seen = [
-            (event.kind, event.body)
-            for event in Event.objects.filter(kind__startswith="approvals:rule:", subject_id=str(rule.pk)).order_by(
-                "id"
-            )
-        ]
+        events = Event.objects.filter(kind__startswith="approvals:rule:", subject_id=str(rule.pk)).order_by("id")
+        seen = [(event.kind, said_in(event)) for event in events]
 
     said = {"name": "a", "enabled": True, "starts": "08:00", "ends": "18:00", "days": [0, 1]}
     refuse, ask = said | {"effect": "refuse"}, said | {"effect": "approval", "approvers": 2}
@@ -74,6 +71,10 @@ def test_each_change_is_on_the_record_and_none_of_what_did_not_change(acme):
         (EventKind.TOOL_RULE_MOVED, {"before": 1, "after": 2}),
         (EventKind.TOOL_RULE_REMOVED, {"before": ask}),
     ]
+
+
+def said_in(event: Event) -> dict[str, Any]:
+    return {key: said for key, said in json.loads(event.body).items() if key in {"before", "after"}}
 
 
 WRONG = [
