@@ -69,6 +69,7 @@ ROLES: dict[Role, RoleDefinition] = {
         "Daily operations: sets up connectors and runs tools that read or write, not those that destroy.",
         frozenset(
             {
+                Permission.APPROVALS_RULE_READ,
                 Permission.AUDIT_ALERT_MANAGE,
                 Permission.AUDIT_ALERT_READ,
                 Permission.CONNECTORS_CATALOGUE_READ,
@@ -85,7 +86,7 @@ ROLES: dict[Role, RoleDefinition] = {
     Role.VIEWER: RoleDefinition(
         "Viewer",
         "Reads, changes nothing: dashboard, connectors, calls, usage, audit, alerts, and tools that only read.",
-        _READING | {Permission.AUDIT_ALERT_READ, Permission.GATEWAY_TOOL_READ},
+        _READING | {Permission.APPROVALS_RULE_READ, Permission.AUDIT_ALERT_READ, Permission.GATEWAY_TOOL_READ},
     ),
     Role.CUSTOMER_MANAGER: RoleDefinition(
         "Customer manager",

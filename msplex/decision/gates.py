@@ -69,7 +69,7 @@ class Attempt:
         tool = offered.tool
         subject = Subject(
             offered.name, offered.connector.key, tool.risk.value, tool.tier.value, customer.id,
-            self.roles, self.caller_kind, self.now, self.request.arguments,
+            self.roles, self.caller_kind, self.now, self.request.arguments, offered.taken,
         )  # fmt: skip
         return ruling(self.snapshot.rules, subject)
 

@@ -31,6 +31,12 @@ class OfferedTool:
     connector: Connector
     tool: Tool
 
+    @property
+    def taken(self) -> dict[str, bool]:
+        """Its arguments, and whether they are required."""
+        required = self.tool.input_schema.get("required", ())
+        return {name: name in required for name in self.tool.input_schema.get("properties", {})}
+
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:

@@ -95,6 +95,10 @@ WORDS: dict[str, str] = {
     EventKind.TENANT_CREATED: "Workspace made",
     EventKind.TOKEN_ISSUED: "Access token issued",
     EventKind.TOKEN_REFUSED: "Access token refused",
+    EventKind.TOOL_RULE_ADDED: "Rule of the tool policy added",
+    EventKind.TOOL_RULE_CHANGED: "Rule of the tool policy changed",
+    EventKind.TOOL_RULE_MOVED: "Rule of the tool policy moved",
+    EventKind.TOOL_RULE_REMOVED: "Rule of the tool policy removed",
     EventKind.TOOL_SUSPENDED: "Tool suspended for rows of other customers",
 }
 
