@@ -23,6 +23,7 @@ class AlertKind(StrEnum):
     AUDIT_LAG = "audit_lag"
     AUDIT_VERIFICATION = "audit_verification"
     CREDENTIALS_EXPOSED = "credentials_exposed"
+    FOREIGN_ROWS = "foreign_rows"
     OUTCOME_UNKNOWN = "outcome_unknown"
     REPEATED_DENIALS = "repeated_denials"
     SECRET_REFUSED = "secret_refused"  # noqa: S105 -- the name of an alert
@@ -60,7 +61,7 @@ class Rule:
 # Refusals that tell a well-behaved caller to wait, to ask a person, or to say more precisely what it wants.
 _NO_DENIAL = frozenset({
     "approval_required", "audit_unavailable", "busy", "customer_required", "invalid_arguments", "rate_limited",
-    "risky_tools_paused", "unavailable",
+    "risky_tools_paused", "tool_suspended", "unavailable",
 })  # fmt: skip
 
 
@@ -97,6 +98,7 @@ RULES: dict[EventKind, Rule] = {
     EventKind.SERVICE_ACCOUNT_LOCKED: Rule(AlertKind.SERVICE_ACCOUNT_LOCKED, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.SIGN_IN_FAILED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
     EventKind.TOKEN_REFUSED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
+    EventKind.TOOL_SUSPENDED: Rule(AlertKind.FOREIGN_ROWS, Severity.HIGH, (Per.INSTANCE, Per.TOOL)),
 }
 
 
@@ -116,6 +118,7 @@ HEADLINES = {
     AlertKind.AUDIT_LAG: "The audit log is not sealed in time",
     AlertKind.AUDIT_VERIFICATION: "The audit log does not verify",
     AlertKind.CREDENTIALS_EXPOSED: "Credentials have to be changed at their vendors",
+    AlertKind.FOREIGN_ROWS: "A vendor mixes customers in its answers",
     AlertKind.OUTCOME_UNKNOWN: "The outcome of a call is unknown",
     AlertKind.REPEATED_DENIALS: "Calls are refused again and again",
     AlertKind.SECRET_REFUSED: "The opening of a credential was refused",
@@ -132,6 +135,8 @@ REMEDIES = {
     " is, run the check of the log, and ask whoever has access to the database.",
     AlertKind.CREDENTIALS_EXPOSED: "The deployment's operators say that a key may have leaked. Make new credentials at"
     " each vendor and enter them; the list of them has the deadline.",
+    AlertKind.FOREIGN_ROWS: "None of it was given out, and the tool is suspended. Look at the vendor why it does not"
+    " keep to the customer it was asked for, then resume the tool on the connection's page.",
     AlertKind.OUTCOME_UNKNOWN: "It may or may not have reached the vendor. Look there, then resume the connection's"
     " risky tools.",
     AlertKind.REPEATED_DENIALS: "An agent is set up wrongly, or tries what it may not. The refusals name the gate.",

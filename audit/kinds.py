@@ -106,3 +106,8 @@ class EventKind(StrEnum):
     TENANT_CREATED = "identity:tenant:create"
     TOKEN_ISSUED = "identity:token:issue"  # noqa: S105 - not a password
     TOKEN_REFUSED = "identity:token:refuse"  # noqa: S105
+    TOOL_RULE_ADDED = "approvals:rule:create"
+    TOOL_RULE_CHANGED = "approvals:rule:change"
+    TOOL_RULE_MOVED = "approvals:rule:move"
+    TOOL_RULE_REMOVED = "approvals:rule:remove"
+    TOOL_SUSPENDED = "connectors:tool:suspend"

@@ -57,12 +57,17 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Raw vendor rows. They are narrowed by the caller again, whatever the tool did."""
+    """Raw vendor rows. They are narrowed by the caller again, whatever the tool did.
+
+    `foreign`: rows of others that the vendor sent although it was asked for one customer. Of lists that are everybody's
+    by design there are none.
+    """
 
     rows: Sequence[Any]
     has_more: bool = False
     dropped: int = 0
     unreadable: int = 0
+    foreign: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,12 +192,18 @@ class ToolCall(TenantModel):
     finished_at = models.DateTimeField(null=True)
     rows_returned = models.PositiveIntegerField(null=True)
     rows_dropped = models.PositiveIntegerField(null=True)
+    rows_foreign = models.PositiveIntegerField(default=0)
     vendor_requests = models.PositiveIntegerField(default=0)
 
     class Meta:
         indexes = [
             models.Index(fields=["tenant_id", "state", "id"], name="connectors_call_state"),
             models.Index(fields=["tenant_id", "principal_id", "id"], name="connectors_call_principal"),
+            models.Index(
+                fields=["tenant_id", "instance", "tool", "finished_at"],
+                name="connectors_call_foreign",
+                condition=Q(rows_foreign__gt=0),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -220,12 +226,19 @@ class ToolCall(TenantModel):
 
 
 class Pause(TenantModel):
-    """A call of this connection has an unknown outcome: until a person has looked, its risky tools do not run.
+    """Why tools of this connection do not run until a person has looked.
 
-    One for each such call, so that whoever resumes lifts those they saw, and no other.
+    `outcome_unknown`: nobody knows what became of a call, so what changes something waits. One for each such call, so
+    that whoever resumes lifts those they saw, and no other. `foreign_rows`: the vendor answered this one tool with rows
+    of others again and again, so the tool itself waits, whatever it does. One at a time for each tool.
     """
 
+    class Why(models.TextChoices):
+        OUTCOME_UNKNOWN = "outcome_unknown", "Outcome of a call unknown"
+        FOREIGN_ROWS = "foreign_rows", "Rows of other customers"
+
     instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="pauses")
+    why = models.CharField(max_length=16, choices=Why, default=Why.OUTCOME_UNKNOWN)
     call_id = models.UUIDField()
     tool = models.CharField(max_length=128)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -237,6 +250,13 @@ class Pause(TenantModel):
         indexes = [
             models.Index(
                 fields=["tenant_id", "instance", "id"], name="connectors_pause_open", condition=Q(lifted_at=None)
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "instance", "tool"],
+                name="connectors_pause_tool",
+                condition=Q(lifted_at=None, why="foreign_rows"),
             )
         ]
 

@@ -45,6 +45,7 @@ class CallToRun:
     instance: ConnectorInstance
     mapping: CustomerMapping
     paused: bool = False  # its risky tools (connectors.pauses)
+    suspended: bool = False  # this tool
 
 
 def catalogue(now: datetime) -> list[Offer]:
@@ -141,7 +142,8 @@ def tool_calls() -> QuerySet[ToolCall]:
 
 
 _NEEDED = (
-    f"SELECT {columns(ConnectorInstance, 'i')}, {columns(CustomerMapping, 'm')}, EXISTS (SELECT FROM connectors_pause p"  # noqa: S608
+    f"SELECT {columns(ConnectorInstance, 'i')}, {columns(CustomerMapping, 'm')}, ARRAY(SELECT"  # noqa: S608
+    " CASE p.why WHEN 'foreign_rows' THEN p.tool ELSE '' END FROM connectors_pause p"
     " WHERE p.tenant_id = c.tenant_id AND p.instance_id = c.instance_id AND p.lifted_at IS NULL)"
     " FROM connectors_toolcall c"
     " JOIN connectors_connectorinstance i ON i.tenant_id = c.tenant_id AND i.id = c.instance_id"
@@ -159,4 +161,7 @@ def ask_what_is_needed(db: Signed, call_id: UUID) -> Any:
 def call_to_run(call: ToolCall, needed: Any) -> CallToRun | None:
     """A call with all that running it needs; None if any of it is missing or out of scope."""
     row = one(needed)
-    return CallToRun(call, *split(row[:-1], ConnectorInstance, CustomerMapping), bool(row[-1])) if row else None
+    if row is None:
+        return None
+    waiting = row[-1]  # tools; an empty name stands for all risky ones
+    return CallToRun(call, *split(row[:-1], ConnectorInstance, CustomerMapping), "" in waiting, call.tool in waiting)

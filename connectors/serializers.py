@@ -141,7 +141,7 @@ class PauseOut(serializers.ModelSerializer[Pause]):
 
     class Meta:
         model = Pause
-        fields = ("id", "call", "tool", "created_at")
+        fields = ("id", "why", "call", "tool", "created_at")
 
 
 class ResumeIn(serializers.Serializer[Any]):
@@ -155,7 +155,8 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
     readiness = serializers.SerializerMethodField()
     paused = serializers.SerializerMethodField(help_text="Its risky tools wait until a person has looked.")
     pauses = serializers.SerializerMethodField(
-        help_text="Newest first, one for each call whose outcome is unknown. Null for those who may not manage it."
+        help_text="Newest first: one for each call whose outcome is unknown, and one for each tool that is suspended,"
+        " because the vendor mixed customers in its answers. Null for those who may not manage it."
     )
 
     held_back_seconds = serializers.SerializerMethodField(
@@ -187,7 +188,7 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
         return HistoryOut(history(instance, self.context["now"])).data
 
     def get_paused(self, instance: ConnectorInstance) -> bool:
-        return bool(instance.pauses.all())
+        return any(pause.why == Pause.Why.OUTCOME_UNKNOWN for pause in instance.pauses.all())
 
     @extend_schema_field(PauseOut(many=True, allow_null=True))
     def get_pauses(self, instance: ConnectorInstance) -> Any:

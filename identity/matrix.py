@@ -114,6 +114,19 @@ SURFACES = (
         reads=("calls", "call", "tool-call.list", "tool-call.retrieve"),
     ),
     Surface(
+        "Tool calls", "See the tool policy, and try a call against it", ADMINS | {OPERATOR, VIEWER},
+        reads=("policy", "policy_try", "tool-rule.list", "tool-rule.retrieve"), changes=("explanation.create",),
+        why_unconfirmed="It is a question: nothing is sent, counted or changed.",
+    ),
+    Surface(
+        "Tool calls", "Edit the tool policy", ADMINS,
+        reads=("policy_rule_new", "policy_rule"),
+        confirmed=(
+            "policy_rule_new", "policy_rule", "policy_rule_move", "policy_rule_remove", "tool-rule.create",
+            "tool-rule.partial_update", "tool-rule.destroy", "tool-rule.move",
+        ),
+    ),
+    Surface(
         "Audit", "Search the log, and trace calls through it", READS_EVENTS,
         reads=(
             "audit", "audit_event", "audit_trace",

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 class Permission(StrEnum):
     APPROVALS_REQUEST_DECIDE = "approvals:request:decide"
+    APPROVALS_RULE_MANAGE = "approvals:rule:manage"
+    APPROVALS_RULE_READ = "approvals:rule:read"
     AUDIT_ALERT_MANAGE = "audit:alert:manage"
     AUDIT_ALERT_READ = "audit:alert:read"
     AUDIT_EVENT_READ = "audit:event:read"

@@ -71,6 +71,7 @@ ROLES: dict[Role, RoleDefinition] = {
         frozenset(
             {
                 Permission.APPROVALS_REQUEST_DECIDE,
+                Permission.APPROVALS_RULE_READ,
                 Permission.AUDIT_ALERT_MANAGE,
                 Permission.AUDIT_ALERT_READ,
                 Permission.CONNECTORS_CATALOGUE_READ,
@@ -87,7 +88,7 @@ ROLES: dict[Role, RoleDefinition] = {
     Role.VIEWER: RoleDefinition(
         "Viewer",
         "Reads, changes nothing: dashboard, connectors, calls, usage, audit, alerts, and tools that only read.",
-        _READING | {Permission.AUDIT_ALERT_READ, Permission.GATEWAY_TOOL_READ},
+        _READING | {Permission.APPROVALS_RULE_READ, Permission.AUDIT_ALERT_READ, Permission.GATEWAY_TOOL_READ},
     ),
     Role.CUSTOMER_MANAGER: RoleDefinition(
         "Customer manager",

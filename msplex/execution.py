@@ -25,7 +25,7 @@ from connectors.errors import MESSAGES, ExecutionError
 from connectors.exchanges import Exchange, as_facts
 from connectors.execution import execute
 from connectors.models import ConnectorInstance, ToolCall
-from connectors.pauses import is_risky, pause_for
+from connectors.pauses import is_risky, pause_for, suspend_if_foreign
 from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
 from msplex import rechecking, replies
 from msplex.decision.verdicts import Code, Gate, Verdict
@@ -39,6 +39,7 @@ LOST_AFTER = timedelta(minutes=5)  # longer than a broker lets any call take
 MESSAGE_UNKNOWN = "The call may or may not have reached the vendor. Look there before you try again."
 MESSAGE_EXPIRED = "The call waited too long for the broker and was not sent. Try again in a moment."
 MESSAGE_PAUSED = "The outcome of another call became unknown, so nothing was sent. A person has to look first."
+MESSAGE_SUSPENDED = "The tool is suspended, because its vendor mixed customers, so nothing was sent."
 MESSAGE_UNCHECKED = "Whether the call may run could not be checked, so nothing was sent. Try again."
 MESSAGE_VOID = "So the approval does not hold, and nothing was sent. Call again to ask anew."
 MESSAGE_NOT_READY = "The connector instance is not active any more, so nothing was sent."
@@ -56,6 +57,7 @@ class Outcome:
     structured: dict[str, Any] | None = None
     rows_returned: int | None = None
     rows_dropped: int | None = None
+    rows_foreign: int = 0
     vendor_requests: int = 0
     exchanges: tuple[Exchange, ...] = ()
     answered: bool = False
@@ -68,7 +70,7 @@ _CLAIM = f"{_CLAIMED}{_WHICH} NULL {_ROW}"
 _CLAIM_APPROVED = f"{_CLAIMED}{_WHICH} NOT NULL {_ROW}"
 _FINISH = (
     "UPDATE connectors_toolcall SET state = %s, code = %s, gate = %s, finished_at = %s, rows_returned = %s,"
-    " rows_dropped = %s, vendor_requests = %s, verdicts = %s"
+    " rows_dropped = %s, rows_foreign = %s, vendor_requests = %s, verdicts = %s"
     " WHERE tenant_id = %s AND id = %s AND state = %s RETURNING true"
 )
 LOST = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
@@ -134,6 +136,8 @@ def _cannot_run(call: ToolCall, job: CallToRun | None) -> Outcome | None:
         return Outcome(ToolCall.State.FAILED, Code.INSTANCE_NOT_READY, MESSAGE_NOT_READY)
     if job.paused and is_risky(call.connector, call.tool):
         return Outcome(ToolCall.State.FAILED, Code.RISKY_TOOLS_PAUSED, MESSAGE_PAUSED, retryable=True)
+    if job.suspended:
+        return Outcome(ToolCall.State.FAILED, Code.TOOL_SUSPENDED, MESSAGE_SUSPENDED, retryable=True)
     return None
 
 
@@ -191,6 +195,7 @@ def _succeeded(job: CallToRun) -> Outcome:
         structured=result.structured,
         rows_returned=result.rows_returned,
         rows_dropped=result.rows_dropped,
+        rows_foreign=result.rows_foreign,
         vendor_requests=result.vendor_requests,
         exchanges=result.exchanges,
         answered=True,
@@ -204,7 +209,8 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
     verdicts = [*call.verdicts, *(verdict.as_json() for verdict in _verdicts(call, outcome))]
     values = [
         outcome.state.value, outcome.code, "" if ok else Gate.EXECUTE.value, now, outcome.rows_returned,
-        outcome.rows_dropped, outcome.vendor_requests, json.dumps(verdicts), call.tenant_id, call.id, call.state,
+        outcome.rows_dropped, outcome.rows_foreign, outcome.vendor_requests, json.dumps(verdicts),
+        call.tenant_id, call.id, call.state,
     ]  # fmt: skip
     try:
         with signed_transaction() as db:
@@ -218,6 +224,8 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
             _check(changed, event, counted, released, paused)
             for answer in approval:
                 one(answer)
+            if outcome.rows_foreign and (suspended := suspend_if_foreign(db, call, now)):
+                suspended.confirm()
     except _Overtaken:
         return False
     return True

@@ -14,9 +14,11 @@ from msplex.portal.api_log import log_keys_view
 router = SimpleRouter()
 for _module in (
     "identity.api",
+    "approvals.api_rules",
     "connectors.api",
     "msplex.portal.api",
     "msplex.portal.api_audit",
+    "msplex.portal.api_explain",
     "msplex.portal.api_log",
     "msplex.portal.api_packs",
 ):

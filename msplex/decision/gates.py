@@ -71,7 +71,7 @@ class Attempt:
         tool = offered.tool
         subject = Subject(
             offered.name, offered.connector.key, tool.risk.value, tool.tier.value, customer.id,
-            self.roles, self.caller_kind, self.now, self.request.arguments,
+            self.roles, self.caller_kind, self.now, self.request.arguments, offered.taken,
         )  # fmt: skip
         return ruling(self.snapshot.rules, subject)
 
@@ -189,7 +189,19 @@ def verify_instance_readiness(attempt: Attempt) -> Refusal | None:
             f"{offered.instance.name} is not ready; missing: {', '.join(map(str, missing))}.",
             retryable=True,
         )
-    if offered.instance.id in attempt.snapshot.paused and offered.tool.risk is not Risk.READ:
+    return _paused(offered, attempt.snapshot)
+
+
+def _paused(offered: OfferedTool, snapshot: Snapshot) -> Refusal | None:
+    """What waits for a person: one tool, or all that change something."""
+    if (offered.instance.id, offered.tool.name) in snapshot.suspended:
+        return Refusal(
+            Code.TOOL_SUSPENDED,
+            f"{offered.name} is suspended: {offered.connector.name} mixed customers in its answers. Someone who sets up"
+            " connections looks at the vendor and resumes it in the portal, under Connectors.",
+            retryable=True,
+        )
+    if offered.instance.id in snapshot.paused and offered.tool.risk is not Risk.READ:
         return Refusal(
             Code.RISKY_TOOLS_PAUSED,
             f"{offered.instance.name} changes nothing for now: the outcome of a call is unknown. Someone who sets up"

@@ -53,6 +53,7 @@ class Code(StrEnum):
     RISKY_TOOLS_PAUSED = "risky_tools_paused"
     SUBSCRIPTION_INACTIVE = "subscription_inactive"
     TENANT_SUSPENDED = "tenant_suspended"
+    TOOL_SUSPENDED = "tool_suspended"
     UNAVAILABLE = "unavailable"
     UNKNOWN_TOOL = "unknown_tool"
 

@@ -1,7 +1,8 @@
 """How decisions and results look in MCP. Denials: one sentence for the model, an envelope in _meta for machines."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mcp.shared.exceptions import MCPError
@@ -51,9 +52,21 @@ def tool(offered: OfferedTool) -> dict[str, Any]:
     }
 
 
-def listed(offered: Iterable[OfferedTool]) -> dict[str, Any]:
-    """Another caller's list differs, and a right withdrawn must be gone at once: never shared, always stale."""
-    return {"tools": [tool(each) for each in offered], **FRESHNESS}
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Of a list of tools; `cursor` where it goes on."""
+
+    tools: Sequence[OfferedTool]
+    cursor: str | None = None
+
+    @property
+    def rest(self) -> dict[str, Any]:
+        """Another caller's list differs, and a right withdrawn must be gone at once: never shared, always stale."""
+        return {**FRESHNESS, **({"nextCursor": self.cursor} if self.cursor else {})}
+
+
+def listed(page: Page) -> dict[str, Any]:
+    return {"tools": [tool(each) for each in page.tools], **page.rest}
 
 
 def envelope(gate: str, refusal: Refusal, call_id: object | None = None) -> dict[str, Any]:

@@ -59,7 +59,7 @@ WORDS: dict[str, str] = {
     EventKind.INSTANCE_CREATED: "Connection begun",
     EventKind.INSTANCE_DEACTIVATED: "Connection deactivated",
     EventKind.INSTANCE_HEALTH_CHANGED: "Connection's health changed",
-    EventKind.INSTANCE_RESUMED: "Connection's risky tools resumed",
+    EventKind.INSTANCE_RESUMED: "Connection's paused tools resumed",
     EventKind.INVITATION_ACCEPTED: "Invitation accepted",
     EventKind.INVITATION_CREATED: "Invitation sent",
     EventKind.INVITATION_RESENT: "Invitation sent again",
@@ -103,6 +103,11 @@ WORDS: dict[str, str] = {
     EventKind.TENANT_CREATED: "Workspace made",
     EventKind.TOKEN_ISSUED: "Access token issued",
     EventKind.TOKEN_REFUSED: "Access token refused",
+    EventKind.TOOL_RULE_ADDED: "Rule of the tool policy added",
+    EventKind.TOOL_RULE_CHANGED: "Rule of the tool policy changed",
+    EventKind.TOOL_RULE_MOVED: "Rule of the tool policy moved",
+    EventKind.TOOL_RULE_REMOVED: "Rule of the tool policy removed",
+    EventKind.TOOL_SUSPENDED: "Tool suspended for rows of other customers",
 }
 
 

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from approvals.models import ToolRule
 from audit.alerts import HEADLINES, REMEDIES, AlertKind
 from audit.models import Event, Pack
 from connectors.catalogue import find
@@ -19,6 +20,7 @@ from identity.roles import ROLES, Role
 from msplex.portal.event_words import words_of
 from msplex.portal.gates import LABELS
 from msplex.portal.places import Group, places_of
+from msplex.portal.policy_words import about, does, needs
 from msplex.portal.requests import PortalRequest
 from tenants.selectors import tenant
 
@@ -282,3 +284,18 @@ def _changes(before: object, after: object) -> list[str]:
         was = before if isinstance(before, dict) else {}
         return [f"{name} from {was.get(name) or 'nothing'} to {value}" for name, value in after.items()]
     return [f"from {before or 'nothing'} to {after}"] if after else []
+
+
+@register.filter
+def rule_about(row: ToolRule) -> str:
+    return about(row)
+
+
+@register.filter
+def rule_does(row: ToolRule) -> str:
+    return does(row)
+
+
+@register.filter("needs")
+def approvers_needed(approvers: int) -> str:
+    return needs(approvers)

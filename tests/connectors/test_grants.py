@@ -23,7 +23,7 @@ from tests.factories import TenantWorld, make_tenant
 SET_UP = {"settings", "configured_at", "state", "activated_at", "activated_by", "check_asked_at"}
 HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail"}
 VERDICT = {"state", "gate", "code", "verdicts"}
-OUTCOME = VERDICT | {"finished_at", "rows_returned", "rows_dropped", "vendor_requests"}
+OUTCOME = VERDICT | {"finished_at", "rows_returned", "rows_dropped", "rows_foreign", "vendor_requests"}
 MOVED = {
     "suite", "kek_id", "payload", "wrapped_key", "rev", "signature", "rekeyed_at", "data_key_at", "unreadable",
 }  # fmt: skip

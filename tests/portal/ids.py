@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+from approvals.models import ToolRule
+from approvals.rules import add_rule
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.models import Alert, Cosignature, Event, HandoverDomain, Pack
@@ -97,6 +99,12 @@ def filter_of(it: Furnished) -> UUID:
         return save_filter("Failed", "result=failed", shared=True, by=it.owner.actor).pk
 
 
+def rule_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        found = ToolRule.objects.first()
+        return (found or add_rule({"name": "No changes", "effect": "refuse", "risk": "write"}, by=SETUP)).pk
+
+
 def event_of(it: Furnished) -> UUID:
     with it.world.acting():
         return Event.objects.latest("id").pk
@@ -132,6 +140,7 @@ IDS: dict[tuple[str, str], Find] = {
     ("pack", "pk"): pack_of,
     ("pack_domain", "pk"): domain_of,
     ("cosignature", "pk"): cosignature_of,
+    ("policy_rule", "pk"): rule_of,
     ("audit_filter", "pk"): filter_of,
     ("saved_filter", "pk"): filter_of,
     ("call", "pk"): lambda it: it.call.pk,
@@ -153,6 +162,7 @@ IDS: dict[tuple[str, str], Find] = {
 }
 NOUNS = {
     "tool_call": "call",
+    "tool_rule": "policy_rule",
     "audit_pack": "pack",
     "audit_cosignature": "cosignature",
     "handover_domain": "pack_domain",
