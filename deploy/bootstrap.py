@@ -40,13 +40,14 @@ COMMANDS = {
     "check": (CHECKING, "format, lint, types, import rules, templates, migrations, production settings"),
     "smoke": (SERVING, "start everything in a throw-away place, act as users do, print one JSON line"),
     "bench": (SERVING, "measure, print JSON"),
+    "sweep": (SERVING, "plant secrets through the portal, crash everything, look for them everywhere, print JSON"),
     "conformance": ((*SERVING, "conformance"), "the official MCP suite and clients against the gateway"),
     "format": (CHECKING, "format and fix what can be fixed by a tool"),
     "manage": (SERVING, "a Django command for what runs here: make manage ARGS='create_tenant ...'"),
     "lock": ((), "pin every requirement again after a change of pyproject.toml; --upgrade for newer versions"),
     "install": (CHECKING, "only prepare .venv"),
 }
-MAKES_PDF = {"run", "test", "smoke", "bench", "conformance"}
+MAKES_PDF = {"run", "test", "smoke", "bench", "conformance", "sweep"}
 PANGO = ("pango-1.0", "pangoft2-1.0", "harfbuzz-subset")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
