@@ -47,6 +47,26 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "billing.roll_up": {
+        "task": "billing.roll_up",
+        "schedule": crontab(minute=4),
+        "options": {"queue": "worker"},
+    },
+    "billing.roll_up_day": {
+        "task": "billing.roll_up",
+        "schedule": crontab(hour=0, minute=12),
+        "options": {"queue": "worker"},
+    },
+    "billing.sample_gauges": {
+        "task": "billing.sample_gauges",
+        "schedule": crontab(minute="1-56/15"),
+        "options": {"queue": "worker"},
+    },
+    "billing.warn_of_quota": {
+        "task": "billing.warn_of_quota",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "connectors.sweep_health": {
         "task": "connectors.sweep_health",
         "schedule": 60.0,

@@ -216,7 +216,7 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
         with signed_transaction() as db:
             changed = db.ask(_FINISH, *values)
             event = _record(db, call, outcome)
-            counted = meter_call(db, _usage(call, now)) if outcome.answered else None
+            counted = meter_call(db, _usage(call, outcome, event.at)) if outcome.answered else None
             released = None if outcome.answered else release_call(db, call.connector, call.created_at)
             paused = pause_for(db, call) if outcome.state == ToolCall.State.UNKNOWN and call.instance_id else None
             ended = _ENDS.get(outcome.state, ApprovalRequest.State.FAILED)
@@ -284,7 +284,8 @@ def _record(db: Signed, call: ToolCall, outcome: Outcome) -> Queued:
     )
 
 
-def _usage(call: ToolCall, now: datetime) -> UsageEvent:
+def _usage(call: ToolCall, outcome: Outcome, now: datetime) -> UsageEvent:
+    """Of the moment of its audit event, so that both are of the same month."""
     if call.customer_id is None:
         raise LookupError("a call without a customer is never dispatched")
     return UsageEvent(
@@ -294,6 +295,8 @@ def _usage(call: ToolCall, now: datetime) -> UsageEvent:
         connector=call.connector,
         tool=call.tool,
         principal_id=call.principal_id,
+        vendor_requests=outcome.vendor_requests,
+        recorded_at=now,
     )
 
 

@@ -31,7 +31,19 @@ from audit.models import (
     Tile,
 )  # fmt: skip
 from audit.services import record
-from billing.models import QuotaCounter, UsageEvent
+from billing.models import (
+    ClosedMonth,
+    CustomerQuota,
+    GaugeSample,
+    PlanVersion,
+    PriceList,
+    QuotaCounter,
+    RollupMark,
+    SubscriptionPeriod,
+    UsageCorrection,
+    UsageEvent,
+    UsageRollup,
+)
 from connectors.models import (
     AdoptedSecret,
     ConnectorInstance,
@@ -69,7 +81,7 @@ from identity.models import (
 )
 from tenants.ids import uuid7
 from tenants.isolation.models import TenantModel
-from tenants.models import Customer
+from tenants.models import Asset, Customer
 from tests.conftest import connected
 from tests.factories import TenantWorld, make_tenant
 
@@ -127,6 +139,7 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
     QuotaCounter.objects.create(connector=world.workspace, month=NOW.date().replace(day=1))
+    _terms_of_the_tenant()
     instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     HealthCheck.objects.create(instance=instance, milliseconds=1)
@@ -138,12 +151,31 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     )  # fmt: skip
 
 
+def _terms_of_the_tenant() -> None:
+    plan = PlanVersion.objects.create(plan="tests", number=1, retention_days=1, connectors={}, created_by="tests")
+    SubscriptionPeriod.objects.create(plan_version=plan, status="active", version=1, valid_from=NOW, changed_by="tests")
+    PriceList.objects.create(valid_from=NOW, changed_by="tests")
+    RollupMark.objects.create()
+    ClosedMonth.objects.create(month=NOW.date().replace(day=1), closed_at=NOW)
+
+
+def _counted(customer: Customer) -> None:
+    month = NOW.date().replace(day=1)
+    of = {"customer": customer, "meter": "active_assets"}
+    Asset.objects.create(customer=customer, name="tests", external_ref=secrets.token_hex(8))
+    CustomerQuota.objects.create(customer=customer, connector="halopsa", calls=1, month=month)
+    GaugeSample.objects.create(at=NOW, value=1, **of)
+    UsageRollup.objects.create(grain="hour", starts_at=NOW, quantity=1, **of)
+    UsageCorrection.objects.create(month=month, booked_in=month, quantity=1, created_at=NOW, **of)
+
+
 def _rooms_of_a_customer(customer: Customer) -> UUID:
     user = _person(customer)
     _person(customer)  # a colleague: what is the customer's and not one's own
     principal = {"principal_id": user.id, "connector": "halopsa", "tool": "list_tickets"}
     who = {"principal_kind": "user", "principal_label": "tests"}
     UsageEvent.objects.create(customer=customer, occurred_at=NOW, **principal)
+    _counted(customer)
     ToolCall.objects.create(customer=customer, state="queued", **principal, **who)
     ToolRule.objects.create(position=ToolRule.objects.count() + 1, name="tests", effect="allow", customer=customer)
     _asked(customer, user)
