@@ -7,14 +7,15 @@ from django.urls import reverse
 
 from tests.oauth.flow import McpClient
 from tests.portal.factories import Furnished
-from tests.portal.ids import alert_of, event_of, pack_of, rule_of
+from tests.portal.ids import alert_of, approval_of, event_of, pack_of, rule_of
 
 
 def every_page(it: Furnished) -> dict[str, str]:
     pages = {
         name: reverse(f"portal:{name}")
         for name in (
-            "dashboard", "alerts", "calls", "audit", "audit_trace", "policy", "policy_rule_new", "policy_try",
+            "dashboard", "alerts", "approvals", "approval_new", "calls", "audit", "audit_trace",
+            "policy", "policy_rule_new", "policy_try",
             "packs", "pack_witnesses", "pack_domains",
             "connectors", "connector_credentials", "customers", "customer_new", "people", "people_invitations",
             "people_invite", "roles",
@@ -30,6 +31,8 @@ def every_page(it: Furnished) -> dict[str, str]:
             "Location"
         ],
         "alert": reverse("portal:alert", args=[alert_of(it)]),
+        "approval": reverse("portal:approval", args=[approval_of(it)]),
+        "approvals_all": f"{reverse('portal:approvals')}?show=",
         "audit_event": reverse("portal:audit_event", args=[event_of(it)]),
         "policy_rule": reverse("portal:policy_rule", args=[rule_of(it)]),
         "policy_tried": f"{reverse('portal:policy_try')}?{urlencode(tried(it))}",
