@@ -75,7 +75,7 @@ def _is_emergency(body: Mapping[str, Any]) -> bool:
 
 
 def _is_unapproved(body: Mapping[str, Any]) -> bool:
-    return body.get("code") == "approval_required"
+    return body.get("code") in {"approval_required", "approval_void"}
 
 
 _UNTRUE = Rule(AlertKind.AUDIT_VERIFICATION, Severity.HIGH, ())

@@ -22,6 +22,11 @@ app.conf.update(settings.CELERY)
 app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
+    "approvals.expire_requests": {
+        "task": "approvals.expire_requests",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "audit.cut_packs": {
         "task": "audit.cut_packs",
         "schedule": crontab(minute="2-59/10"),

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.db import connection
 
-from approvals.models import ApprovalRequest, ToolRule
+from approvals.models import ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.models import (
@@ -178,10 +178,7 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
     _counted(customer)
     ToolCall.objects.create(customer=customer, state="queued", **principal, **who)
     ToolRule.objects.create(position=ToolRule.objects.count() + 1, name="tests", effect="allow", customer=customer)
-    ApprovalRequest.objects.create(
-        customer=customer, requester_id=user.id, requester_label="tests", connector="halopsa", tool="list_tickets",
-        arguments={}, digest="0" * 64, expires_at=LATER,
-    )  # fmt: skip
+    _asked(customer, user)
     event = record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)
     index = Leaf.objects.count()
     Leaf.objects.create(id=event, epoch=0, index=index, customer_id=customer.id, k=0)
@@ -191,6 +188,26 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
         instance=ConnectorInstance.objects.get(), customer=customer, external_id=secrets.token_hex(8)
     )
     return user.id
+
+
+def _asked(customer: Customer, user: User) -> None:
+    request = ApprovalRequest.objects.create(
+        customer=customer, instance=ConnectorInstance.objects.get(), requester_id=user.id, answerable_id=user.id,
+        requester_kind="user", requester_label="tests", connector="halopsa", tool="list_tickets", arguments={},
+        fingerprint="0" * 64, tool_digest="0" * 64, policy_version="1", need=1, nonce=secrets.token_hex(16),
+        digest=secrets.token_hex(32), created_at=NOW, decide_by=LATER,
+    )  # fmt: skip
+    of = {"request": request, "customer": customer}
+    Vote.objects.create(
+        requester_id=user.id, answerable_id=user.id, digest=request.digest, approver_id=_person(customer).id,
+        approver_label="tests", decision="approve", factor="totp", factor_ref=secrets.token_hex(32), created_at=NOW,
+        **of,
+    )  # fmt: skip
+    Comment.objects.create(author_id=user.id, author_label="tests", text="tests", **of)
+    ExecutionGrant.objects.create(
+        call_id=uuid7(), nonce=request.nonce, digest=request.digest, payload="{}", signature=bytes(64), issued_at=NOW,
+        **of,
+    )  # fmt: skip
 
 
 def _packed(customer: Customer) -> None:

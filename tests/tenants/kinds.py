@@ -74,7 +74,10 @@ def own_or_in_scope(column: str, *, own_written: bool) -> Kind:
 
 KINDS: dict[str, Kind] = {
     "approvals_approvalrequest": of_customer("customer_id"),
+    "approvals_comment": of_customer("customer_id"),
+    "approvals_executiongrant": of_customer("customer_id"),
     "approvals_toolrule": aimed("customer_id"),
+    "approvals_vote": of_customer("customer_id"),
     "audit_alert": log("customer_id"),
     "audit_alerthit": NOTED,
     "audit_checkpoint": SHARED,
