@@ -120,6 +120,7 @@ TWINS = {
     "service_account_unbind": ("service-account-unbind", "delete"),
 }
 BY_ITSELF = {
+    "agent_clients": "the gateway's address, as a person's client wants to be told it; a program has it already",
     "agent_connect": "a person's consent, in the browser that a client has opened; its answer is the client's",
     "theme": "a cookie of this browser",
     "person_sessions": "the API has one list of sessions: everyone's own, and theirs for those who see people",
