@@ -154,6 +154,8 @@ class Rule:
     customer_id: UUID | None = None
     conditions: tuple[Condition, ...] = ()
     window: Window | None = None
+    factors: tuple[str, ...] = ()  # roles, each of which another one of the approvers must have
+    version: str = ""  # moves with every change of the rule
 
     @classmethod
     def of(cls, row: ToolRule) -> "Rule":
@@ -162,7 +164,8 @@ class Rule:
         window = Window(frozenset(row.days), row.starts, row.ends, row.timezone or "UTC") if bound else None
         return cls(
             row.pk, row.position, row.name, Effect(row.effect), row.approvers, row.risk, row.tier, row.connector,
-            row.tool, row.role, row.caller, row.customer_id, conditions, window,
+            row.tool, row.role, row.caller, row.customer_id, conditions, window, tuple(row.factors),
+            row.changed_at.isoformat(),
         )  # fmt: skip
 
     @cached_property
@@ -193,6 +196,10 @@ class Ruling:
     effect: ToolRule.Effect
     approvers: int = 0
     rule: Rule | None = None
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        return self.rule.factors if self.rule else ()
 
     @property
     def refuses(self) -> bool:

@@ -1,11 +1,25 @@
+from datetime import date
 from typing import Any
+from uuid import UUID
 
-from billing.models import QuotaCounter
-from billing.months import this_month
+from django.db.models import Max, QuerySet, Sum
+
+from billing.meters import METERS, Kind, Meter
+from billing.models import (
+    ClosedMonth,
+    PlanVersion,
+    PriceList,
+    QuotaCounter,
+    SubscriptionPeriod,
+    UsageCorrection,
+    UsageRollup,
+)
+from billing.months import ends, starts, this_month
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed
 
 _USED = "SELECT connector, used FROM billing_quotacounter WHERE tenant_id = %s AND month = %s"
+Key = tuple[UUID | None, str, str]  # customer, meter, connector
 
 
 def ask_calls_used(db: Signed) -> Any:
@@ -21,3 +35,67 @@ def calls_used(connector: str) -> int:
 
 def calls_used_of(cursor: Any) -> dict[str, int]:
     return dict(cursor.fetchall())
+
+
+def days_of(month: date) -> QuerySet[UsageRollup]:
+    return UsageRollup.objects.filter(
+        grain=UsageRollup.Grain.DAY, starts_at__gte=starts(month), starts_at__lt=ends(month)
+    )
+
+
+def totals(month: date) -> dict[Key, int]:
+    """Of the month: counters summed, gauges at their peak; without a customer: of the whole tenant."""
+    by = ("customer_id", "meter", "connector")
+    rows: Any = days_of(month).values_list(*by).annotate(total=Sum("quantity"), peak=Max("quantity")).order_by(*by)
+    return {
+        (customer, meter, connector): total if METERS[Meter(meter)].kind is Kind.COUNTER else peak
+        for customer, meter, connector, total, peak in rows
+    }
+
+
+def corrections(booked_in: date) -> dict[Key, int]:
+    """What was found for closed months and is billed in this one."""
+    by = ("customer_id", "meter", "connector")
+    booked = UsageCorrection.objects.filter(booked_in=booked_in)
+    rows: Any = booked.values_list(*by).annotate(total=Sum("quantity")).order_by(*by)
+    return {(customer, meter, connector): total for customer, meter, connector, total in rows}
+
+
+def totals_by_meter(month: date) -> dict[Meter, int]:
+    """Of the whole tenant. A peak of the tenant is not the sum of its customers' peaks: it was sampled itself."""
+    found: dict[Meter, int] = {}
+    for (customer, meter, _), quantity in totals(month).items():
+        each = Meter(meter)
+        if METERS[each].kind is Kind.COUNTER or customer is None:
+            found[each] = found.get(each, 0) + quantity
+    return found
+
+
+def corrections_by_meter(booked_in: date) -> dict[Meter, int]:
+    found: dict[Meter, int] = {}
+    for (_, meter, _), quantity in corrections(booked_in).items():
+        found[Meter(meter)] = found.get(Meter(meter), 0) + quantity
+    return found
+
+
+def is_closed(month: date) -> bool:
+    return ClosedMonth.objects.filter(month=month).exists()
+
+
+def subscription_periods() -> QuerySet[SubscriptionPeriod]:
+    return SubscriptionPeriod.objects.select_related("plan_version").order_by("-version")
+
+
+def subscription_at(moment: Any) -> SubscriptionPeriod | None:
+    """What held then, with the terms of then."""
+    return subscription_periods().filter(valid_from__lte=moment).first()
+
+
+def plan_versions() -> QuerySet[PlanVersion]:
+    return PlanVersion.objects.order_by("plan", "-number")
+
+
+def price_list_at(moment: Any) -> PriceList:
+    """What held then; before the first change: the default."""
+    found = PriceList.objects.filter(valid_from__lte=moment).order_by("-valid_from").first()
+    return found or PriceList(valid_from=moment, changed_by="")

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
+    APPROVALS_REQUEST_DECIDE = "approvals:request:decide"
     APPROVALS_RULE_MANAGE = "approvals:rule:manage"
     APPROVALS_RULE_READ = "approvals:rule:read"
     AUDIT_ALERT_MANAGE = "audit:alert:manage"
@@ -30,6 +31,7 @@ class Permission(StrEnum):
 # What a binding for one customer can carry. The rest is about the whole tenant and needs a tenant-wide binding.
 CUSTOMER_PERMISSIONS = frozenset(
     {
+        Permission.APPROVALS_REQUEST_DECIDE,
         Permission.AUDIT_ALERT_READ,
         Permission.AUDIT_EVENT_READ,
         Permission.BILLING_USAGE_READ,

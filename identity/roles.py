@@ -66,9 +66,11 @@ ROLES: dict[Role, RoleDefinition] = {
     ),
     Role.OPERATOR: RoleDefinition(
         "Operator",
-        "Daily operations: sets up connectors and runs tools that read or write, not those that destroy.",
+        "Daily operations: sets up connectors, runs tools that read or write (not those that destroy), and decides on"
+        " requests.",
         frozenset(
             {
+                Permission.APPROVALS_REQUEST_DECIDE,
                 Permission.APPROVALS_RULE_READ,
                 Permission.AUDIT_ALERT_MANAGE,
                 Permission.AUDIT_ALERT_READ,

@@ -166,6 +166,7 @@ class Migration(migrations.Migration):
                 ("principal_label", models.CharField(max_length=200)),
                 ("roles", models.JSONField(default=list)),
                 ("agent_session_id", models.UUIDField(null=True)),
+                ("approval_id", models.UUIDField(null=True)),
                 ("connector", models.CharField(blank=True, max_length=64)),
                 ("tool", models.CharField(max_length=128)),
                 ("arguments", models.JSONField(default=dict)),

@@ -11,6 +11,7 @@ from uuid import UUID
 from jsonschema import Draft202012Validator
 
 from approvals.policy import Ruling, Subject, ruling
+from approvals.quorum import Voter, missing
 from audit.actors import ActorKind
 from connectors.contract import Risk
 from connectors.readiness import readiness
@@ -55,6 +56,7 @@ class Attempt:
     usage: Usage
     resolved: Resolved = dataclasses.field(default_factory=Resolved)
     recorded: Recorded = _NOBODY
+    voters: tuple[Voter, ...] = ()  # at the broker: who has approved exactly this call
 
     @property
     def offered(self) -> OfferedTool | None:
@@ -267,8 +269,11 @@ def quota_exhausted(included: int) -> Refusal:
 
 def check_approval(attempt: Attempt) -> Refusal | None:
     """The most specific thing last: who calls, for whom and with what is known, and only people are missing."""
-    if attempt.request.arguments is None or not (needed := attempt.ruling.approvers):
+    if attempt.request.arguments is None or not (needed := (said := attempt.ruling).approvers):
         return None
+    if attempt.voters and not missing(needed, said.factors, attempt.voters):
+        return None
+    attempt.resolved.ruling = said
     people = "a person" if needed == 1 else f"{needed} people"
     return Refusal(Code.APPROVAL_REQUIRED, f"{attempt.request.tool} needs the approval of {people}.", retryable=True)
 

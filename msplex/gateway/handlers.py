@@ -15,6 +15,7 @@ from mcp.shared.exceptions import MCPError
 
 from msplex.decision.verdicts import Code, Gate, Refusal
 from msplex.gateway import answers, handles
+from msplex.gateway.approving import UNTOLD, Told
 from msplex.gateway.callers import Caller
 from msplex.gateway.calls import Begun, DoorClosed, begin_call, list_tools
 from msplex.gateway.replies import NoReply, Replies
@@ -53,9 +54,11 @@ class Handlers:
     async def names(self, caller: Caller) -> Names:
         return tuple(tool.name for tool in await self._in_thread(list_tools, caller))
 
-    async def call(self, caller: Caller, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def call(
+        self, caller: Caller, name: str, arguments: Mapping[str, Any], told: Told = UNTOLD
+    ) -> dict[str, Any]:
         """The result of tools/call."""
-        begun = await self._in_thread(begin_call, caller, name, arguments, self._replies.waiter)
+        begun = await self._in_thread(begin_call, caller, name, arguments, self._replies.waiter, told)
         if begun.call_id is None or not begun.decision.allowed:
             return answers.refused(begun)
         return await self._result(begun, begun.call_id)

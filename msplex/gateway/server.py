@@ -18,6 +18,7 @@ from mcp_types import (
 
 from connectors import catalogue
 from msplex.gateway import answers, handles
+from msplex.gateway.approving import told_in
 from msplex.gateway.callers import Caller
 from msplex.gateway.handlers import Handlers
 
@@ -53,7 +54,8 @@ def make_server(handlers: Handlers) -> Server[Any]:
         return ListToolsResult.model_validate(answers.listed(page))
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
-        result = await handlers.call(caller_of(context), params.name, params.arguments or {})
+        told = told_in(params.meta)
+        result = await handlers.call(caller_of(context), params.name, params.arguments or {}, told)
         return CallToolResult.model_validate(result)
 
     async def listen(context: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:

@@ -30,6 +30,7 @@ class CountsOut(serializers.Serializer[Any]):
 class RefusalsOut(serializers.Serializer[Any]):
     gate = serializers.CharField()
     count = serializers.IntegerField()
+    days = serializers.ListField(child=serializers.IntegerField(), help_text="Of each day by UTC, the oldest first.")
 
 
 class ConnectionOut(serializers.ModelSerializer[ConnectorInstance]):

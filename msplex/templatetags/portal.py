@@ -1,7 +1,7 @@
 """What the portal's pages say the same way everywhere: states, moments, places."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django import template
@@ -208,7 +208,12 @@ def took(call: object) -> str:
     started, finished = getattr(call, "created_at", None), getattr(call, "finished_at", None)
     if started is None or finished is None:
         return ""
-    seconds = (finished - started).total_seconds()
+    return milliseconds(finished - started)
+
+
+@register.filter
+def milliseconds(time: timedelta) -> str:
+    seconds = time.total_seconds()
     return f"{seconds * 1000:,.0f} ms" if seconds < TEN_SECONDS else f"{seconds:,.1f} s"
 
 

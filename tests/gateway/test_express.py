@@ -62,7 +62,7 @@ class Answering:
         offered = [OfferedTool(f"halopsa_{tool.name}", instance, HALOPSA, tool) for tool in HALOPSA.tools]
         return answers.Page(offered, "more")
 
-    async def call(self, caller: Caller, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def call(self, caller: Caller, name: str, arguments: dict[str, Any], *_: object) -> dict[str, Any]:
         assert caller is CALLER
         self.asked.append((name, arguments))
         answer = ANSWERS.get(name, ANSWERS["halopsa_none"])

@@ -106,6 +106,7 @@ HELD = {
     Role.ADMIN: frozenset(Permission) - {Permission.TENANT_SETTINGS_MANAGE},
     Role.BILLING: {"billing:usage:read", "customers:customer:read", "portal:dashboard:read"},
     Role.OPERATOR: {
+        "approvals:request:decide",
         "approvals:rule:read", "audit:alert:manage", "audit:alert:read", "connectors:catalogue:read",
         "connectors:instance:manage", "connectors:instance:read",
         "customers:customer:read", "gateway:call:read", "gateway:tool:read", "gateway:tool:write",

@@ -8,6 +8,7 @@ from django.utils import timezone
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors
+from msplex.portal.plots import bars_of
 from msplex.portal.requests import PortalRequest
 
 
@@ -40,8 +41,7 @@ def _calls(counts: selectors.Counts, denials: list[selectors.Refusals]) -> dict[
     return {
         "figures": _figures(counts),
         "recent": selectors.latest_calls(),
-        "denials": denials,
-        "most_denials": max((denial.count for denial in denials), default=0),
+        "denials": list(zip(denials, bars_of([denial.days for denial in denials]), strict=True)),
     }
 
 
