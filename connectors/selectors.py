@@ -153,6 +153,11 @@ def signals() -> QuerySet[Signal]:
     return Signal.objects.select_related("customer", "instance").order_by("-id")
 
 
+def pulls() -> QuerySet[SignalPull]:
+    """What each connection was last asked, and with what result."""
+    return SignalPull.objects.select_related("instance").order_by("instance__name", "id")
+
+
 def open_signals_by_kind() -> dict[str, int]:
     """Of the customers in scope: how many events are open, and what the numbers add up to."""
     found = dict.fromkeys(Signal.Kind.values, 0)

@@ -74,6 +74,7 @@ def read(seen: Sighting) -> Read | None:
 
 def moment(value: Any) -> datetime | None:
     """Seconds since 1970, or ISO 8601; without a zone it is UTC, as vendors have it. None if it is neither."""
+    found: datetime | None
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             found = datetime.fromtimestamp(value, UTC)

@@ -26,6 +26,7 @@ from msplex.portal.views import (
     service_accounts,
     sessions,
     sign_in,
+    signals,
     step_up,
 )
 
@@ -53,6 +54,7 @@ _rooms = [
     *alerts.paths,
     *audit.paths,
     *packs.paths,
+    *signals.paths,
     *passkeys.paths,
     *policy.paths,
     *sessions.paths,

@@ -20,6 +20,7 @@ LISTS = {
     "customer_new": Role.OPERATOR,
     "connectors": Role.BILLING,
     "connector_credentials": Role.VIEWER,
+    "signals": Role.BILLING,
     "calls": Role.BILLING,
     "alerts": Role.BILLING,
     "audit": Role.OPERATOR,
@@ -49,6 +50,7 @@ LISTS = {
 }
 DETAILS = {
     "customer": None,
+    "customer_signals": Role.BILLING,
     "connector_instance": Role.BILLING,
     "connector_progress": Role.BILLING,
     "call": Role.BILLING,
