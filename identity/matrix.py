@@ -300,7 +300,7 @@ SURFACES = (
         changes=("account_session_revoke", "account_sessions_revoke", "session.revoke", "session.revoke_all"),
         why_unconfirmed="It takes away and never gives: whoever is signed out signs in again.",
     ),
-    Surface("Your account", "See agents", EVERYBODY, reads=("agents", "agent.list", "agent.retrieve")),
+    Surface("Your account", "See agents", EVERYBODY, reads=("agents", "agent_clients", "agent.list", "agent.retrieve")),
     Surface(
         "Your account", "Connect an agent", EVERYBODY, reads=("agent_connect",), confirmed=("agent_connect",),
     ),

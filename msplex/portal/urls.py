@@ -47,6 +47,7 @@ _rooms = [
     path("account/theme/", account.theme, name="theme"),
     path("account/recovery-codes/", account.recovery_codes, name="recovery_codes"),
     path("agents/", agents.agents, name="agents"),
+    path("agents/clients/", agents.agent_clients, name="agent_clients"),
     path("agents/connect/", agents.agent_connect, name="agent_connect"),
     path("agents/<uuid:pk>/end/", agents.agent_end, name="agent_end"),
     path("confirm/", step_up.step_up, name="step_up"),

@@ -14,9 +14,8 @@ def every_page(it: Furnished) -> dict[str, str]:
     pages = {
         name: reverse(f"portal:{name}")
         for name in (
-            "dashboard", "alerts", "signals", "calls", "audit", "audit_trace",
-            "policy", "policy_rule_new", "policy_try",
-            "packs", "pack_witnesses", "pack_domains",
+            "dashboard", "alerts", "signals", "calls", "audit", "audit_trace", "agent_clients", "policy",
+            "policy_rule_new", "policy_try", "packs", "pack_witnesses", "pack_domains",
             "connectors", "connector_credentials", "customers", "customer_new", "people", "people_invitations",
             "people_invite", "roles",
             "service_accounts", "service_account_new", "account", "account_name", "account_password", "account_email",

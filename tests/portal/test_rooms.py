@@ -15,6 +15,7 @@ from tests.portal.ids import of, with_ids
 # room -> a role that may not enter it
 LISTS = {
     "agents": None,
+    "agent_clients": None,
     "dashboard": None,
     "customers": None,
     "customer_new": Role.OPERATOR,

@@ -117,6 +117,7 @@ TWINS = {
     "service_account_unbind": ("service-account-unbind", "delete"),
 }
 BY_ITSELF = {
+    "agent_clients": "the gateway's address, as a person's client wants to be told it; a program has it already",
     "agent_connect": "a person's consent, in the browser that a client has opened; its answer is the client's",
     "theme": "a cookie of this browser",
     "person_sessions": "the API has one list of sessions: everyone's own, and theirs for those who see people",
@@ -268,7 +269,9 @@ def test_signals_are_each_customers_own_and_of_strangers_only_the_number_for_tho
     assert "Disk of the second" not in one
     assert [row["title"] for row in rows] == ["Disk of the first"]
     assert "No signal fits these filters" in over
-    assert api(it).get("/api/v1/signals/", {"customer": str(second.pk)}).json()["results"][0]["title"].endswith("second")
+    assert (
+        api(it).get("/api/v1/signals/", {"customer": str(second.pk)}).json()["results"][0]["title"].endswith("second")
+    )
     assert api(it).get("/api/v1/signals/", {"severity": "bad"}).status_code == 400
     assert api(it).get("/api/v1/dashboard/").json()["signals"] == {"alert": 2, "sla": 0, "devices": 0, "cves": 0}
     assert [pull["unmapped"] for pull in api(it).get("/api/v1/signals/pulls/").json()] == [7]

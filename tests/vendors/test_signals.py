@@ -259,15 +259,17 @@ def test_what_has_been_over_or_unseen_for_long_is_forgotten_and_nothing_else(con
 
 
 def test_the_sweep_goes_over_every_tenant_and_keeps_them_apart(
-    connected: ConnectedWorld, monkeypatch: pytest.MonkeyPatch
+    connected: ConnectedWorld, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     with as_role("app"):
         other = make_tenant("globex")
     asked: list[str] = []
     monkeypatch.setattr(signals.pull_task, "delay", asked.append)
 
+    settings.MSPLEX_PROCESS = "worker"
     with as_role("worker"):
         sweep_signals()
+    settings.MSPLEX_PROCESS = "broker"
     given(connected, sighting())
 
     assert str(connected.instance.id) in asked
