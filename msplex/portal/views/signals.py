@@ -35,7 +35,7 @@ def _shown(request: PortalRequest, customer: Customer | None = None) -> HttpResp
     narrowed = SignalFilter(query, rows, request=request)
     if customer:
         del narrowed.form.fields["customer"]
-    context = {
+    context: dict[str, object] = {
         "customer": customer,
         "filter": narrowed,
         "page": stretch(narrowed.qs, request.GET),
