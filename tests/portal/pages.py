@@ -14,7 +14,8 @@ def every_page(it: Furnished) -> dict[str, str]:
     pages = {
         name: reverse(f"portal:{name}")
         for name in (
-            "dashboard", "alerts", "calls", "audit", "audit_trace", "agent_clients", "policy", "policy_rule_new",
+            "dashboard", "usage", "billing_plan", "billing_overview", "billing_prices", "billing_exports",
+            "alerts", "calls", "audit", "audit_trace", "agent_clients", "policy", "policy_rule_new",
             "policy_try", "packs", "pack_witnesses", "pack_domains",
             "connectors", "connector_credentials", "customers", "customer_new", "people", "people_invitations",
             "people_invite", "roles",
