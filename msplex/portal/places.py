@@ -50,6 +50,21 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
         ),
     ),
     (
+        "Billing",
+        (
+            Place("Usage", "chart-column", "usage", Permission.BILLING_USAGE_READ, "usage"),
+            Place(
+                "Overview",
+                "receipt-text",
+                "billing_overview",
+                Permission.BILLING_ACCOUNT_READ,
+                ("billing_overview", "billing_prices"),
+            ),
+            Place("Plan", "wallet-cards", "billing_plan", Permission.BILLING_ACCOUNT_READ, "billing_plan"),
+            Place("Exports", "file-spreadsheet", "billing_exports", Permission.BILLING_ACCOUNT_READ, "billing_export"),
+        ),
+    ),
+    (
         "Access",
         (
             Place("People", "users", "people", Permission.IDENTITY_MEMBER_READ, "pe"),

@@ -14,8 +14,9 @@ def every_page(it: Furnished) -> dict[str, str]:
     pages = {
         name: reverse(f"portal:{name}")
         for name in (
-            "dashboard", "alerts", "signals", "calls", "audit", "audit_trace", "agent_clients", "policy",
-            "policy_rule_new", "policy_try", "packs", "pack_witnesses", "pack_domains",
+            "dashboard", "usage", "billing_plan", "billing_overview", "billing_prices", "billing_exports",
+            "alerts", "calls", "audit", "audit_trace", "agent_clients", "policy", "policy_rule_new",
+            "policy_try", "packs", "pack_witnesses", "pack_domains",
             "connectors", "connector_credentials", "customers", "customer_new", "people", "people_invitations",
             "people_invite", "roles",
             "service_accounts", "service_account_new", "account", "account_name", "account_password", "account_email",
@@ -39,6 +40,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         "connector_start": reverse("portal:connector_start", args=["halopsa"]),
         "connector_instance": reverse("portal:connector_instance", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
+        "signals": reverse("portal:signals"),
         "customer_signals": reverse("portal:customer_signals", args=[it.world.customers[0].pk]),
         "person_sessions": reverse("portal:person_sessions", args=[it.owner.id]),
         "person": reverse("portal:person", args=[it.owner.id]),
