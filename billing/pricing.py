@@ -4,6 +4,7 @@ The rule, for each customer: active assets only, the first so many free (per cus
 nothing, each further one at the price. Customers that were added in the month are not in it; one without assets is.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +15,7 @@ from django.db.models import Count
 from billing.meters import Meter
 from billing.models import GaugeSample, PriceList
 from billing.months import ends, month_of, starts
-from billing.selectors import corrections, price_list_at, subscription_at, totals
+from billing.selectors import Key, corrections, price_list_at, subscription_at, totals
 from billing.terms import CENT, ConnectorTerms
 from tenants.models import Asset, Customer
 
@@ -98,11 +99,16 @@ class Overage:
 
 def overage(month: date, now: datetime) -> list[Overage]:
     """By the terms that held at the end of the month, or hold now. Nothing without a plan."""
+    return overage_of([totals(month), corrections(month)], month, now)
+
+
+def overage_of(usage: Iterable[dict[Key, int]], month: date, now: datetime) -> list[Overage]:
+    """Of usage that was read already: of the month, and of what is billed in it."""
     period = subscription_at(min(now, ends(month)))
     if period is None:
         return []
     used: dict[str, int] = {}
-    for found in (totals(month), corrections(month)):
+    for found in usage:
         for (_, meter, connector), quantity in found.items():
             if meter == Meter.TOOL_CALLS:
                 used[connector] = used.get(connector, 0) + quantity

@@ -61,21 +61,22 @@ def corrections(booked_in: date) -> dict[Key, int]:
     return {(customer, meter, connector): total for customer, meter, connector, total in rows}
 
 
-def totals_by_meter(month: date) -> dict[Meter, int]:
+def by_meter(found: dict[Key, int]) -> dict[Meter, int]:
     """Of the whole tenant. A peak of the tenant is not the sum of its customers' peaks: it was sampled itself."""
-    found: dict[Meter, int] = {}
-    for (customer, meter, _), quantity in totals(month).items():
+    summed: dict[Meter, int] = {}
+    for (customer, meter, _), quantity in found.items():
         each = Meter(meter)
         if METERS[each].kind is Kind.COUNTER or customer is None:
-            found[each] = found.get(each, 0) + quantity
-    return found
+            summed[each] = summed.get(each, 0) + quantity
+    return summed
+
+
+def totals_by_meter(month: date) -> dict[Meter, int]:
+    return by_meter(totals(month))
 
 
 def corrections_by_meter(booked_in: date) -> dict[Meter, int]:
-    found: dict[Meter, int] = {}
-    for (_, meter, _), quantity in corrections(booked_in).items():
-        found[Meter(meter)] = found.get(Meter(meter), 0) + quantity
-    return found
+    return by_meter(corrections(booked_in))
 
 
 def is_closed(month: date) -> bool:

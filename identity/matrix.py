@@ -40,6 +40,7 @@ ADMINS = frozenset({OWNER, ADMIN})
 SETS_UP = ADMINS | {OPERATOR}
 MANAGES_PEOPLE = ADMINS | {CUSTOMER_MANAGER}
 READS_ALERTS = ADMINS | {OPERATOR, OPERATOR_OF_ONE, VIEWER, VIEWER_OF_ONE}
+READS_USAGE = EVERYBODY - {OPERATOR, OPERATOR_OF_ONE}
 READS_EVENTS = MANAGES_PEOPLE | {VIEWER, VIEWER_OF_ONE, CUSTOMER_VIEWER}
 
 
@@ -110,6 +111,10 @@ SURFACES = (
         confirmed=("connector_configure", "connector-instance.configure"),
     ),
     Surface(
+        "Connectors", "See signals", ALL_BUT_BILLING,
+        reads=("signals", "customer_signals", "signal.list", "signal.pulls"),
+    ),
+    Surface(
         "Tool calls", "See tool calls", ALL_BUT_BILLING,
         reads=("calls", "call", "tool-call.list", "tool-call.retrieve"),
     ),
@@ -144,6 +149,18 @@ SURFACES = (
             "policy_rule_new", "policy_rule", "policy_rule_move", "policy_rule_remove", "tool-rule.create",
             "tool-rule.partial_update", "tool-rule.destroy", "tool-rule.move",
         ),
+    ),
+    Surface("Billing", "See usage", READS_USAGE, reads=("usage", "usage.list")),
+    Surface(
+        "Billing", "See the plan and the estimates for customers, take exports", ADMINS | {BILLING},
+        reads=(
+            "billing_plan", "billing_overview", "billing_exports", "billing_export", "billing-plan.list",
+            "billing-overview.list", "billing-export.list", "billing-export.file",
+        ),
+    ),
+    Surface(
+        "Billing", "Change the price list", ADMINS,
+        reads=("billing_prices",), confirmed=("billing_prices", "billing-price.create"),
     ),
     Surface(
         "Audit", "Search the log, and trace calls through it", READS_EVENTS,

@@ -10,6 +10,8 @@ class Permission(StrEnum):
     AUDIT_ALERT_MANAGE = "audit:alert:manage"
     AUDIT_ALERT_READ = "audit:alert:read"
     AUDIT_EVENT_READ = "audit:event:read"
+    BILLING_ACCOUNT_READ = "billing:account:read"
+    BILLING_PRICE_MANAGE = "billing:price:manage"
     BILLING_USAGE_READ = "billing:usage:read"
     CONNECTORS_CATALOGUE_READ = "connectors:catalogue:read"
     CONNECTORS_INSTANCE_MANAGE = "connectors:instance:manage"

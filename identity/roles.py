@@ -58,9 +58,14 @@ ROLES: dict[Role, RoleDefinition] = {
     ),
     Role.BILLING: RoleDefinition(
         "Billing",
-        "Usage and subscription, and nothing else.",
+        "Usage, plan, estimates and exports, and nothing else.",
         frozenset(
-            {Permission.BILLING_USAGE_READ, Permission.CUSTOMERS_CUSTOMER_READ, Permission.PORTAL_DASHBOARD_READ},
+            {
+                Permission.BILLING_ACCOUNT_READ,
+                Permission.BILLING_USAGE_READ,
+                Permission.CUSTOMERS_CUSTOMER_READ,
+                Permission.PORTAL_DASHBOARD_READ,
+            },
         ),
         tenant_wide_only=True,
     ),

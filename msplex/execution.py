@@ -273,6 +273,7 @@ def _record(db: Signed, call: ToolCall, outcome: Outcome) -> Queued:
         result="ok" if outcome.state == ToolCall.State.SUCCEEDED else "failed",
         body={
             "alert": lost,
+            "billed": outcome.answered,
             "code": outcome.code,
             "connector": call.connector,
             "requests": as_facts(outcome.exchanges),

@@ -20,6 +20,7 @@ for _module in (
     "msplex.portal.api",
     "msplex.portal.api_approvals",
     "msplex.portal.api_audit",
+    "msplex.portal.api_billing",
     "msplex.portal.api_explain",
     "msplex.portal.api_log",
     "msplex.portal.api_packs",
@@ -37,6 +38,7 @@ urlpatterns = [
     path(".well-known/msplex-log-key.pem", verifying.log_key_pem, name="log-key-pem"),
     path(".well-known/msplex-pack-authority.pem", verifying.pack_authority, name="pack-authority"),
     path(".well-known/msplex_verify.py", verifying.verifier, name="verifier"),
+    path(".well-known/msplex_verify_export.py", verifying.export_verifier, name="export-verifier"),
     path("api/v1/", include(([*router.urls, *bare.urls], "api"))),
     path(
         "api/schema",

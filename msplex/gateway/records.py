@@ -58,10 +58,11 @@ def write_call(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -
     call.state = ToolCall.State.REFUSED if decision.refusal else ToolCall.State.QUEUED
     entitlement = None if decision.refusal else decision.resolved.entitlement
     with _recording(), acting_for(seen.context), signed_transaction(seen.context) as db:
-        reserved = reserve_call(db, entitlement) if entitlement else None
         written = db.ask(_INSERT, *values_of(call))
         taken = db.ask(_TAKE, call.id, call.tenant_id, call.approval_id) if call.approval_id else None
         event = _record(db, caller, call, decision)
+        # Last: the counter is one row for all calls of the tenant, and is locked until the commit.
+        reserved = reserve_call(db, entitlement) if entitlement else None
         if taken is not None and one(taken) is None:
             raise ApprovalGone
         if reserved is not None and one(reserved) is None:

@@ -48,11 +48,27 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Dashboard", "layout-dashboard", "dashboard", Permission.PORTAL_DASHBOARD_READ, "dashboard"),
             Place("Customers", "building-2", "customers", Permission.CUSTOMERS_CUSTOMER_READ, "customer"),
             Place("Connectors", "plug", "connectors", Permission.CONNECTORS_CATALOGUE_READ, "connector"),
+            Place("Signals", "radar", "signals", Permission.CONNECTORS_INSTANCE_READ, "signal"),
             Place("Tool calls", "activity", "calls", Permission.GATEWAY_CALL_READ, "call"),
             Place("Approvals", "circle-check-big", "approvals", Permission.GATEWAY_CALL_READ, "approval", _to_decide),
             Place("Alerts", "bell", "alerts", Permission.AUDIT_ALERT_READ, "alert", lambda _: number_of_open_alerts()),
             Place("Audit", "scroll-text", "audit", Permission.AUDIT_EVENT_READ, "audit"),
             Place("Audit packs", "package", "packs", Permission.AUDIT_EVENT_READ, "pack"),
+        ),
+    ),
+    (
+        "Billing",
+        (
+            Place("Usage", "chart-column", "usage", Permission.BILLING_USAGE_READ, "usage"),
+            Place(
+                "Overview",
+                "receipt-text",
+                "billing_overview",
+                Permission.BILLING_ACCOUNT_READ,
+                ("billing_overview", "billing_prices"),
+            ),
+            Place("Plan", "wallet-cards", "billing_plan", Permission.BILLING_ACCOUNT_READ, "billing_plan"),
+            Place("Exports", "file-spreadsheet", "billing_exports", Permission.BILLING_ACCOUNT_READ, "billing_export"),
         ),
     ),
     (

@@ -8,6 +8,7 @@ from msplex.portal.views import (
     alerts,
     approvals,
     audit,
+    billing,
     calls,
     client_keys,
     connectors,
@@ -27,6 +28,7 @@ from msplex.portal.views import (
     service_accounts,
     sessions,
     sign_in,
+    signals,
     step_up,
 )
 
@@ -55,7 +57,9 @@ _rooms = [
     *alerts.paths,
     *approvals.paths,
     *audit.paths,
+    *billing.paths,
     *packs.paths,
+    *signals.paths,
     *passkeys.paths,
     *policy.paths,
     *sessions.paths,

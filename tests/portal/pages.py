@@ -15,7 +15,8 @@ def every_page(it: Furnished) -> dict[str, str]:
         name: reverse(f"portal:{name}")
         for name in (
             "approvals", "approval_new",
-            "dashboard", "alerts", "calls", "audit", "audit_trace", "agent_clients", "policy", "policy_rule_new",
+            "dashboard", "usage", "billing_plan", "billing_overview", "billing_prices", "billing_exports",
+            "alerts", "calls", "audit", "audit_trace", "agent_clients", "policy", "policy_rule_new",
             "policy_try", "packs", "pack_witnesses", "pack_domains",
             "connectors", "connector_credentials", "customers", "customer_new", "people", "people_invitations",
             "people_invite", "roles",
@@ -42,6 +43,8 @@ def every_page(it: Furnished) -> dict[str, str]:
         "connector_start": reverse("portal:connector_start", args=["halopsa"]),
         "connector_instance": reverse("portal:connector_instance", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
+        "signals": reverse("portal:signals"),
+        "customer_signals": reverse("portal:customer_signals", args=[it.world.customers[0].pk]),
         "person_sessions": reverse("portal:person_sessions", args=[it.owner.id]),
         "person": reverse("portal:person", args=[it.owner.id]),
         "service_account": reverse("portal:service_account", args=[it.machine.id]),

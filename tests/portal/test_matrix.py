@@ -104,7 +104,7 @@ def test_page_that_is_read_does_not_change_anything_when_it_is_posted_to(acme: T
 
 HELD = {
     Role.ADMIN: frozenset(Permission) - {Permission.TENANT_SETTINGS_MANAGE},
-    Role.BILLING: {"billing:usage:read", "customers:customer:read", "portal:dashboard:read"},
+    Role.BILLING: {"billing:account:read", "billing:usage:read", "customers:customer:read", "portal:dashboard:read"},
     Role.OPERATOR: {
         "approvals:request:decide",
         "approvals:rule:read", "audit:alert:manage", "audit:alert:read", "connectors:catalogue:read",

@@ -21,7 +21,13 @@ LISTS = {
     "customer_new": Role.OPERATOR,
     "connectors": Role.BILLING,
     "connector_credentials": Role.VIEWER,
+    "signals": Role.BILLING,
     "calls": Role.BILLING,
+    "usage": Role.OPERATOR,
+    "billing_plan": Role.VIEWER,
+    "billing_overview": Role.VIEWER,
+    "billing_prices": Role.BILLING,
+    "billing_exports": Role.VIEWER,
     "alerts": Role.BILLING,
     "audit": Role.OPERATOR,
     "audit_trace": Role.BILLING,
@@ -52,6 +58,7 @@ LISTS = {
 }
 DETAILS = {
     "customer": None,
+    "customer_signals": Role.BILLING,
     "connector_instance": Role.BILLING,
     "connector_progress": Role.BILLING,
     "call": Role.BILLING,
