@@ -31,8 +31,8 @@ VALUE_LENGTH = 500
 DECIDING = tuple(role.value for role in Role if Permission.APPROVALS_REQUEST_DECIDE in ROLES[role].permissions)
 CALLERS = ("agent", "service_account")
 TERMS = (
-    "name", "effect", "approvers", "factors", "enabled", "risk", "tier", "connector", "tool", "role", "caller", "customer",
-    "conditions", "days", "starts", "ends", "timezone",
+    "name", "effect", "approvers", "factors", "enabled", "risk", "tier", "connector", "tool", "role", "caller",
+    "customer", "conditions", "days", "starts", "ends", "timezone",
 )  # fmt: skip
 _PATH = re.compile(r"[^\s.]{1,100}(\.[^\s.]{1,100}){0,4}")
 _CHOICES = {
