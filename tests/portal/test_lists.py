@@ -9,7 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from connectors.keyring import Purpose
 from connectors.models import ConnectorInstance, Credential, Signal
+from connectors.registry import keys
 from connectors.services import start_instance
 from identity.models import Passkey
 from identity.roles import Role
@@ -105,7 +107,12 @@ def test_list_costs_the_same_for_one_row_and_three(room: str) -> None:
             assert browser.get(url).status_code == 200
         counts.append(len(queries))
 
-    assert counts == [QUERIES[room]] * 3
+    assert counts == [QUERIES[room] + _in_an_emergency(room)] * 3
+
+
+def _in_an_emergency(room: str) -> int:
+    """The keys are the installation's: another test may have said that one of them has leaked."""
+    return int(room == "connector_credentials" and any(key.deadline for key in keys(Purpose.STORAGE)))
 
 
 @pytest.fixture
