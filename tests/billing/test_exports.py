@@ -22,10 +22,11 @@ from audit.kinds import EventKind
 from audit.models import Event
 from audit.spreadsheets import cell
 from billing import msplex_verify_export
-from billing.exports import COLUMNS, Export, What, as_csv, ledger_digests, rows
+from billing.exports import COLUMNS, Export, What, ledger_digests, rows
 from billing.models import UsageCorrection
 from billing.months import month_of
 from billing.rollups import roll_up
+from billing.rows import as_csv
 from identity.errors import PrincipalRefused
 from identity.roles import Role
 from identity.services import disable_principal

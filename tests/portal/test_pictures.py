@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,12 @@ from django.utils import timezone
 from playwright.sync_api import Page
 
 from audit.saving import save_filter
+from billing.gauges import sample_gauges
+from billing.meters import Meter
+from billing.models import PlanVersion
+from billing.plans import change_subscription, publish_plan
+from billing.rollups import roll_up
+from billing.terms import ConnectorTerms
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance, HealthCheck, Pause, ToolCall
 from connectors.pauses import resume_risky_tools
@@ -26,6 +33,9 @@ from identity.services import (
     set_security_policy,
 )
 from msplex.decision.verdicts import Gate
+from tenants.isolation.context import Context, acting_for
+from tenants.models import Customer, Subscription
+from tests.billing.factories import manage, use
 from tests.conftest import as_role
 from tests.factories import make_tenant
 from tests.identity.factories import PASSWORD, SETUP, Person, make_machine, make_member, make_person
@@ -221,6 +231,38 @@ def test_pictures_of_what_the_log_tells(page: Page, northwind: Furnished, as_per
     _picture(page, "event-of-a-call", look)
     with northwind.world.acting():
         resume_risky_tools(northwind.instance, through=pause.pk, reason="Looked.", by=SETUP)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_a_month_of_usage(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    world, now = northwind.world, timezone.now()
+    with world.acting():
+        Customer.objects.update(created_at=now - timedelta(days=90))
+        if not PlanVersion.objects.exists():
+            terms = {"halopsa": ConnectorTerms(900, overage_allowed=True, overage_price=Decimal("0.02"))}
+            change_subscription(publish_plan("team", terms, by=SETUP), Subscription.Status.ACTIVE, by=SETUP)
+            for number, customer in enumerate(world.customers):
+                manage(world, customer, active=4 + 9 * number)
+                for day in range(now.day):
+                    at = now - timedelta(days=day)
+                    use(world, at, customer=customer, calls=7 + 5 * (day % 6) + 3 * number, recorded_at=now)
+    with as_role("worker"), acting_for(Context(world.id)):
+        sample_gauges(now, of_others={Meter.CONNECTOR_INSTANCES: 2})
+        roll_up(now)
+    as_person(northwind.owner)
+    _dress(page, look)
+    for name in ("usage", "billing_overview", "billing_plan", "billing_exports", "billing_prices"):
+        page.goto(reverse(f"portal:{name}"))
+        _picture(page, f"full-{name}", look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_no_usage(page: Page, tailspin: Person, as_person, look: str) -> None:
+    as_person(tailspin)
+    _dress(page, look)
+    for name in ("usage", "billing_overview", "billing_plan", "billing_exports"):
+        page.goto(reverse(f"portal:{name}"))
+        _picture(page, f"empty-{name}", look)
 
 
 def _give_password(page: Page, person) -> None:
