@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Prefetch, Q, QuerySet
+from django.db.models import Count, F, Prefetch, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from connectors.catalogue import all_connectors
@@ -17,6 +17,8 @@ from connectors.models import (
     CustomerMapping,
     Pause,
     SealedSecret,
+    Signal,
+    SignalPull,
     ToolCall,
 )
 from connectors.readiness import is_entitled
@@ -134,6 +136,35 @@ def due_for_check(now: datetime) -> list[ConnectorInstance]:
         due |= Q(connector=entry.key, checked__lte=before) & ~Q(state=ConnectorInstance.State.INACTIVE)
     configured = ConnectorInstance.objects.filter(configured_at__isnull=False)
     return list(configured.annotate(checked=Coalesce(F("health_checked_at"), _EARLIEST)).filter(due))
+
+
+def connectors_with_signals() -> list[str]:
+    return [entry.key for entry in all_connectors() if entry.signals is not None]
+
+
+def due_for_pull(now: datetime, every: timedelta) -> QuerySet[ConnectorInstance]:
+    """Active ones that have not been asked for signals lately."""
+    lately = SignalPull.objects.filter(pulled_at__gt=now - every).values("instance")
+    return ConnectorInstance.objects.filter(state=ConnectorInstance.State.ACTIVE).exclude(id__in=lately)
+
+
+def signals() -> QuerySet[Signal]:
+    """Newest first, by when we first saw them."""
+    return Signal.objects.select_related("customer", "instance").order_by("-id")
+
+
+def pulls() -> QuerySet[SignalPull]:
+    """What each connection was last asked, and with what result."""
+    return SignalPull.objects.select_related("instance").order_by("instance__name", "id")
+
+
+def open_signals_by_kind() -> dict[str, int]:
+    """Of the customers in scope: how many events are open, and what the numbers add up to."""
+    found = dict.fromkeys(Signal.Kind.values, 0)
+    rows = Signal.objects.filter(state=Signal.State.OPEN).order_by().values_list("kind")
+    for kind, events, total in rows.annotate(events=Count("id"), total=Sum("count")):
+        found[kind] = events if total is None else total
+    return found
 
 
 def tool_calls() -> QuerySet[ToolCall]:

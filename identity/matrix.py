@@ -111,6 +111,10 @@ SURFACES = (
         confirmed=("connector_configure", "connector-instance.configure"),
     ),
     Surface(
+        "Connectors", "See signals", ALL_BUT_BILLING,
+        reads=("signals", "customer_signals", "signal.list", "signal.pulls"),
+    ),
+    Surface(
         "Tool calls", "See tool calls", ALL_BUT_BILLING,
         reads=("calls", "call", "tool-call.list", "tool-call.retrieve"),
     ),

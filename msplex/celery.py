@@ -72,6 +72,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "connectors.sweep_signals": {
+        "task": "connectors.sweep_signals",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "connectors.keep_keys": {
         "task": "connectors.keep_keys",
         "schedule": 60.0,

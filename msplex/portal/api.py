@@ -42,6 +42,15 @@ class ConnectionOut(serializers.ModelSerializer[ConnectorInstance]):
         fields = ("id", "name", "state", "health", "health_checked_at")
 
 
+class SignalsOut(serializers.Serializer[Any]):
+    """Open, for the customers in scope."""
+
+    alert = serializers.IntegerField()
+    sla = serializers.IntegerField(help_text="Tickets out of their service level.")
+    devices = serializers.IntegerField(help_text="How many there are.")
+    cves = serializers.IntegerField(help_text="Known vulnerabilities of devices, rated high or critical.")
+
+
 class ProgressOut(serializers.Serializer[Any]):
     customer = serializers.BooleanField(help_text="There is one.")
     active = serializers.BooleanField(help_text="A connection is active.")
@@ -56,6 +65,7 @@ class DashboardOut(serializers.Serializer[Any]):
     counts = CountsOut(allow_null=True)
     refusals = RefusalsOut(many=True, allow_null=True, help_text="Of the last seven days, by gate.")
     connections = ConnectionOut(source="instances", many=True, allow_null=True)
+    signals = SignalsOut(allow_null=True)
     progress = ProgressOut(allow_null=True, help_text="On the way to the first call; for those who can go it.")
 
 

@@ -61,6 +61,11 @@ class CallFilter(Narrowing, calls.CallFilter):
     instance = filters.UUIDFilter(field_name="instance_id", label="One connection", widget=forms.HiddenInput)
 
 
+class SignalFilter(Narrowing, calls.SignalFilter):
+    customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
+    instance = filters.UUIDFilter(field_name="instance_id", label="One connection", widget=forms.HiddenInput)
+
+
 class CustomerFilter(Narrowing):
     q = filters.CharFilter(method="search", label="Search", widget=SEARCH)
     status = filters.ChoiceFilter(choices=Customer.Status.choices, label="Status", empty_label="Any")

@@ -42,6 +42,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Dashboard", "layout-dashboard", "dashboard", Permission.PORTAL_DASHBOARD_READ, "dashboard"),
             Place("Customers", "building-2", "customers", Permission.CUSTOMERS_CUSTOMER_READ, "customer"),
             Place("Connectors", "plug", "connectors", Permission.CONNECTORS_CATALOGUE_READ, "connector"),
+            Place("Signals", "radar", "signals", Permission.CONNECTORS_INSTANCE_READ, "signal"),
             Place("Tool calls", "activity", "calls", Permission.GATEWAY_CALL_READ, "call"),
             Place("Alerts", "bell", "alerts", Permission.AUDIT_ALERT_READ, "alert", number_of_open_alerts),
             Place("Audit", "scroll-text", "audit", Permission.AUDIT_EVENT_READ, "audit"),

@@ -61,6 +61,7 @@ class Overview:
     refusals: list[Refusals] | None = None
     instances: list[ConnectorInstance] | None = None
     progress: Progress | None = None
+    signals: dict[str, int] | None = None  # open, by kind
 
 
 def overview(principal: ActingPrincipal, now: datetime) -> Overview:
@@ -70,6 +71,7 @@ def overview(principal: ActingPrincipal, now: datetime) -> Overview:
         counts=counts(now, whole_tenant=principal.scope() is None) if calls else None,
         refusals=refusals_by_gate(now) if calls else None,
         instances=list(instances()[:LATEST]) if connections else None,
+        signals=connectors.open_signals_by_kind() if connections else None,
         progress=progress() if principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE) else None,
     )
 

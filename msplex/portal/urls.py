@@ -27,6 +27,7 @@ from msplex.portal.views import (
     service_accounts,
     sessions,
     sign_in,
+    signals,
     step_up,
 )
 
@@ -56,6 +57,7 @@ _rooms = [
     *audit.paths,
     *billing.paths,
     *packs.paths,
+    *signals.paths,
     *passkeys.paths,
     *policy.paths,
     *sessions.paths,

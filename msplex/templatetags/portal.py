@@ -14,6 +14,7 @@ from approvals.models import ToolRule
 from audit.alerts import HEADLINES, REMEDIES, AlertKind
 from audit.models import Event, Pack
 from connectors.catalogue import find
+from connectors.models import Signal
 from identity.models import Principal, ServiceAccount, ServiceAccountKey, ServiceAccountSecret
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
@@ -91,6 +92,13 @@ def named(names: Mapping[UUID, str], key: UUID | None) -> str:
 @register.simple_tag
 def severity(value: str) -> SafeString:
     return format_html('<span class="badge badge-{}">{}</span>', {"high": "bad"}.get(value, "warn"), value.capitalize())
+
+
+@register.simple_tag
+def signal_severity(signal: Signal) -> SafeString:
+    tones = {Signal.Severity.CRITICAL: "bad", Signal.Severity.HIGH: "bad", Signal.Severity.MEDIUM: "warn"}
+    tone = tones.get(Signal.Severity(signal.severity), "quiet")
+    return format_html('<span class="badge badge-{}">{}</span>', tone, signal.get_severity_display())
 
 
 @register.filter

@@ -12,6 +12,8 @@ from connectors.models import (
     CustomerMapping,
     Pause,
     SealedSecret,
+    Signal,
+    SignalPull,
     ToolCall,
 )
 from tenants.isolation.context import Context, acting_for
@@ -34,6 +36,17 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", CustomerMapping): {"external_id", "external_name"},
     ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
+    ("broker", Signal): {
+        "title",
+        "severity",
+        "state",
+        "count",
+        "opened_at",
+        "due_at",
+        "seen_at",
+        "resolved_at",
+    },
+    ("broker", SignalPull): {"pulled_at", "ok_at", "code", "kept", "unmapped", "unreadable"},
     ("worker", ToolCall): OUTCOME,
     ("broker", AdoptedSecret): MOVED,
     ("broker", ToolCall): OUTCOME | {"started_at"},
@@ -46,6 +59,8 @@ OTHERWISE = {
     Pause: {"app": {"SELECT"}, "worker": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT", "DELETE"}},
     AdoptedSecret: {"broker": {"SELECT", "INSERT", "DELETE"}},
+    Signal: {"app": {"SELECT"}, "worker": {"SELECT", "DELETE"}, "broker": {"SELECT", "INSERT", "DELETE"}},
+    SignalPull: {"app": {"SELECT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
     ToolCall: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
 }
 

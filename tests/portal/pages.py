@@ -40,6 +40,8 @@ def every_page(it: Furnished) -> dict[str, str]:
         "connector_start": reverse("portal:connector_start", args=["halopsa"]),
         "connector_instance": reverse("portal:connector_instance", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
+        "signals": reverse("portal:signals"),
+        "customer_signals": reverse("portal:customer_signals", args=[it.world.customers[0].pk]),
         "person_sessions": reverse("portal:person_sessions", args=[it.owner.id]),
         "person": reverse("portal:person", args=[it.owner.id]),
         "service_account": reverse("portal:service_account", args=[it.machine.id]),

@@ -7,8 +7,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from connectors.models import Credential
+from connectors.models import ConnectorInstance, Credential, Signal
 from connectors.services import start_instance
 from identity.models import Passkey
 from identity.roles import Role
@@ -18,6 +19,7 @@ from msplex.portal import paging
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Person, make_machine, make_person
 from tests.portal.factories import make_call, make_refusal
+from tests.tenants.furnishing import as_administrator
 
 
 def _customer(world: TenantWorld, owner: Person, number: int) -> None:
@@ -34,6 +36,17 @@ def _credential(world: TenantWorld, owner: Person, number: int) -> None:
     with world.acting():
         instance = start_instance("halopsa", name=f"Halo {number}", by=SETUP)
         Credential.objects.create(instance=instance, version=1, digest="", created_by="alice")
+
+
+def _signal(world: TenantWorld, owner: Person, number: int) -> None:
+    with as_administrator(), world.acting():
+        instance = ConnectorInstance.objects.first() or ConnectorInstance.objects.create(
+            connector="halopsa", slug="halo", name="Halo"
+        )
+        Signal.objects.create(
+            instance=instance, customer=world.customers[0], kind="alert", external_id=str(number), owner="11",
+            title=f"Disk {number}", seen_at=timezone.now(),
+        )  # fmt: skip
 
 
 def _session(world: TenantWorld, owner: Person, number: int) -> None:
@@ -54,6 +67,7 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "dashboard": lambda world, _, number: make_call(world) if number % 2 else make_refusal(world),
     "calls": lambda world, _, number: make_call(world, principal_label=f"agent {number}"),
     "customers": _customer,
+    "signals": _signal,
     "connectors": _instance,
     "connector_credentials": _credential,
     "people": lambda world, _, number: make_person(world, Role.VIEWER, name=f"bob{number}"),
@@ -63,9 +77,10 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "sign_in_methods": _passkey,
 }
 QUERIES = {
-    "dashboard": 12,
+    "dashboard": 13,
     "calls": 9,
     "customers": 9,
+    "signals": 10,
     "connectors": 10,
     "connector_credentials": 13,
     "people": 11,

@@ -21,6 +21,7 @@ LISTS = {
     "customer_new": Role.OPERATOR,
     "connectors": Role.BILLING,
     "connector_credentials": Role.VIEWER,
+    "signals": Role.BILLING,
     "calls": Role.BILLING,
     "usage": Role.OPERATOR,
     "billing_plan": Role.VIEWER,
@@ -55,6 +56,7 @@ LISTS = {
 }
 DETAILS = {
     "customer": None,
+    "customer_signals": Role.BILLING,
     "connector_instance": Role.BILLING,
     "connector_progress": Role.BILLING,
     "call": Role.BILLING,

@@ -7,8 +7,10 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.urls import resolve, reverse
+from django.utils import timezone
 
 from connectors import filters as calls
+from connectors.models import Signal, SignalPull
 from identity.matrix import OWNER, SURFACES
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
@@ -18,6 +20,7 @@ from msplex.portal.filters import CallFilter
 from tests.identity.factories import make_machine
 from tests.portal.factories import Furnished, furnish, make_call
 from tests.routes import routes
+from tests.tenants.furnishing import as_administrator
 
 # room of the portal -> (name of the API's route, method)
 TWINS = {
@@ -63,6 +66,8 @@ TWINS = {
     "policy_try": ("explanation-list", "post"),
     "agents": ("agent-list", "get"),
     "agent_end": ("agent-end", "post"),
+    "signals": ("signal-list", "get"),
+    "customer_signals": ("signal-list", "get"),
     "calls": ("tool-call-list", "get"),
     "call": ("tool-call-detail", "get"),
     "connectors": ("connector-list", "get"),
@@ -245,3 +250,37 @@ def test_the_roles_over_the_api_are_the_catalogue(acme: Furnished) -> None:
     ]  # fmt: skip
     surfaces = {each["name"]: each["everywhere"] for each in listed[0]["surfaces"]}
     assert surfaces == {each.label: OWNER in each.bearers for each in SURFACES}
+
+
+def test_signals_are_each_customers_own_and_of_strangers_only_the_number_for_those_who_see_all() -> None:
+    it = furnish("acme")
+    first, second = it.world.customers[:2]
+    with as_administrator(), it.world.acting():
+        for customer, title in ((first, "Disk of the first"), (second, "Disk of the second")):
+            Signal.objects.create(
+                instance=it.instance, customer=customer, kind="alert", external_id="1", owner="11", title=title,
+                seen_at=timezone.now(),
+            )  # fmt: skip
+        SignalPull.objects.create(instance=it.instance, pulled_at=timezone.now(), kept=2, unmapped=7)
+    browser, theirs = it.owner.browser(), api(it, Role.CUSTOMER_VIEWER, customers=(first,))
+
+    everything = browser.get(reverse("portal:signals")).content.decode()
+    one = browser.get(reverse("portal:customer_signals", args=[first.pk])).content.decode()
+    rows = theirs.get("/api/v1/signals/").json()["results"]
+    over = browser.get(reverse("portal:signals"), {"state": "resolved"}).content.decode()
+
+    assert "Disk of the first" in everything
+    assert "Disk of the second" in everything
+    assert "Disk of the first" in one
+    assert "Disk of the second" not in one
+    assert [row["title"] for row in rows] == ["Disk of the first"]
+    assert "No signal fits these filters" in over
+    assert (
+        api(it).get("/api/v1/signals/", {"customer": str(second.pk)}).json()["results"][0]["title"].endswith("second")
+    )
+    assert api(it).get("/api/v1/signals/", {"severity": "bad"}).status_code == 400
+    assert api(it).get("/api/v1/dashboard/").json()["signals"] == {"alert": 2, "sla": 0, "devices": 0, "cves": 0}
+    assert [pull["unmapped"] for pull in api(it).get("/api/v1/signals/pulls/").json()] == [7]
+    assert [pull["unmapped"] for pull in theirs.get("/api/v1/signals/pulls/").json()] == [None]
+    assert "Without a customer" in everything
+    assert theirs.get("/api/v1/signals/", {"customer": str(second.pk)}).json()["results"] == []

@@ -52,6 +52,8 @@ from connectors.models import (
     HealthCheck,
     Pause,
     SealedSecret,
+    Signal,
+    SignalPull,
     ToolCall,
 )
 from identity.models import (
@@ -143,6 +145,7 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     HealthCheck.objects.create(instance=instance, milliseconds=1)
+    SignalPull.objects.create(instance=instance)
     credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
     SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")
     AdoptedSecret.objects.create(
@@ -184,6 +187,10 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
     Leaf.objects.create(id=event, epoch=0, index=index, customer_id=customer.id, k=0)
     _packed(customer)
     _desk_of_the_auditor(customer, user.id)
+    Signal.objects.create(
+        instance=ConnectorInstance.objects.get(), customer=customer, kind="alert", external_id=secrets.token_hex(8),
+        owner=customer.key, title="tests", seen_at=NOW,
+    )  # fmt: skip
     CustomerMapping.objects.create(
         instance=ConnectorInstance.objects.get(), customer=customer, external_id=secrets.token_hex(8)
     )

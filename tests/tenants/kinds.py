@@ -110,6 +110,8 @@ KINDS: dict[str, Kind] = {
     "connectors_healthcheck": SHARED,
     "connectors_pause": NOTED,
     "connectors_sealedsecret": SHARED,
+    "connectors_signal": of_customer("customer_id"),
+    "connectors_signalpull": SHARED,
     "connectors_toolcall": log("customer_id"),
     "identity_agentsession": own("user_id"),
     "identity_attempts": STAFF,

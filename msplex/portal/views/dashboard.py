@@ -5,6 +5,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
+from connectors.models import Signal
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors
@@ -31,10 +32,17 @@ class NextStep:
 @requires(Permission.PORTAL_DASHBOARD_READ)
 def dashboard(request: PortalRequest) -> HttpResponse:
     seen = selectors.overview(request.principal, timezone.now())
-    context = {"instances": seen.instances, **_steps(seen.progress)}
+    context = {"instances": seen.instances, "signals": _signals(seen.signals), **_steps(seen.progress)}
     if seen.counts is not None:
         context |= _calls(seen.counts, seen.refusals or [])
     return render(request, "portal/dashboard/dashboard.html", context)
+
+
+def _signals(found: dict[str, int] | None) -> list[tuple[str, str, int]]:
+    """(kind, what it is called, how many); nothing while no system has said anything."""
+    if not found or not any(found.values()):
+        return []
+    return [(kind.value, str(kind.label), found[kind.value]) for kind in Signal.Kind]
 
 
 def _calls(counts: selectors.Counts, denials: list[selectors.Refusals]) -> dict[str, object]:
