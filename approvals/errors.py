@@ -26,6 +26,13 @@ class NotOpen(Conflict):
         super().__init__(f"This request is {state.lower()}, so nothing more can be decided about it.")
 
 
+class NotYours(Conflict):
+    default_code: ClassVar[str] = "not_own_request"
+
+    def __init__(self) -> None:
+        super().__init__("Only who asked for this can withdraw it. You can reject it.")
+
+
 class VotedAlready(Conflict):
     default_code: ClassVar[str] = "voted_already"
 

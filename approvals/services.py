@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from approvals.binding import digest_of, fingerprint_of, tool_digest_of, words_of
-from approvals.errors import NotOpen, ReasonNeeded
+from approvals.errors import NotOpen, NotYours, ReasonNeeded
 from approvals.models import OPEN_STATES, ApprovalRequest, Comment
 from approvals.policy import Ruling
 from approvals.quorum import Voter
@@ -22,7 +22,7 @@ from connectors.selectors import mapping_for
 from identity.models import ServiceAccount
 from identity.principals import ActingPrincipal
 from identity.services.authority import whole_tenant
-from tenants.errors import Invalid, NotAllowed, NotFound
+from tenants.errors import Invalid, NotFound
 
 DECIDE_WITHIN = timedelta(hours=24)
 EXECUTE_WITHIN = timedelta(minutes=15)
@@ -109,7 +109,7 @@ def withdraw(request: ApprovalRequest, *, principal: ActingPrincipal, by: Actor)
     """By whoever asked, or answers for who asked, until it runs."""
     found = locked(request.pk)
     if principal.id not in {found.requester_id, found.answerable_id}:
-        raise NotAllowed("Only who asked for this can withdraw it. You can reject it.", code="not_own_request")
+        raise NotYours
     if found.state not in {State.PENDING, State.APPROVED}:
         raise NotOpen(found.get_state_display())
     end(found, State.WITHDRAWN)

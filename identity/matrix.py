@@ -119,6 +119,25 @@ SURFACES = (
         reads=("calls", "call", "tool-call.list", "tool-call.retrieve"),
     ),
     Surface(
+        "Approvals", "See requests for approval", ALL_BUT_BILLING,
+        reads=("approvals", "approval", "approval-request.list", "approval-request.retrieve"),
+    ),
+    Surface(
+        "Approvals", "Ask for approval before calling, and withdraw it", SETS_UP | {OPERATOR_OF_ONE},
+        reads=("approval_new",),
+        changes=("approval_new", "emergency.quorum", "approval_withdraw", "approval-request.withdraw"),
+        why_unconfirmed="It runs nothing: others have to agree.",
+    ),
+    Surface(
+        "Approvals", "Vote on requests, and comment", SETS_UP | {OPERATOR_OF_ONE},
+        changes=(
+            "approval_approve", "approval_passkey", "approval_reject", "approval_comment", "approval-request.approve",
+            "approval-request.passkey_options", "approval-request.passkey", "approval-request.reject",
+            "approval-request.comment",
+        ),
+        why_unconfirmed="An approval takes its own second factor, spent for it alone; a rejection only stops.",
+    ),
+    Surface(
         "Tool calls", "See the tool policy, and try a call against it", ADMINS | {OPERATOR, VIEWER},
         reads=("policy", "policy_try", "tool-rule.list", "tool-rule.retrieve"), changes=("explanation.create",),
         why_unconfirmed="It is a question: nothing is sent, counted or changed.",

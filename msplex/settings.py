@@ -290,6 +290,7 @@ SPECTACULAR_SETTINGS = {
         "RoleEnum": "identity.models.bindings.ROLE_CHOICES",
         "CallStateEnum": "connectors.models.ToolCall.State",
         "InstanceStateEnum": "connectors.models.ConnectorInstance.State",
+        "ApprovalStateEnum": "approvals.models.ApprovalRequest.State",
         "PackStateEnum": "audit.packs.models.Pack.State",
     },
 }

@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 from identity.web import public
 from msplex import verifying
 from msplex.health import healthz, readyz
+from msplex.portal.api_approvals import EmergencyViewSet
 from msplex.portal.api_log import log_keys_view
 
 router = SimpleRouter()
@@ -17,6 +18,7 @@ for _module in (
     "approvals.api_rules",
     "connectors.api",
     "msplex.portal.api",
+    "msplex.portal.api_approvals",
     "msplex.portal.api_audit",
     "msplex.portal.api_billing",
     "msplex.portal.api_explain",
@@ -25,6 +27,9 @@ for _module in (
 ):
     for _prefix, _viewset, _basename in import_module(_module).routes:
         router.register(_prefix, _viewset, basename=_basename)
+# An address that is given as it stands, without a slash behind it.
+bare = SimpleRouter(trailing_slash=False)
+bare.register("emergency", EmergencyViewSet, basename="emergency")
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
@@ -34,7 +39,7 @@ urlpatterns = [
     path(".well-known/msplex-pack-authority.pem", verifying.pack_authority, name="pack-authority"),
     path(".well-known/msplex_verify.py", verifying.verifier, name="verifier"),
     path(".well-known/msplex_verify_export.py", verifying.export_verifier, name="export-verifier"),
-    path("api/v1/", include((router.urls, "api"))),
+    path("api/v1/", include(([*router.urls, *bare.urls], "api"))),
     path(
         "api/schema",
         public("the API's description")(SpectacularJSONAPIView.as_view()),

@@ -261,8 +261,9 @@ def _resume(question: Question, decision: Decision) -> Mended:
     if instance is None:
         raise LookupError("gates out of order")
     paused = question.snapshot.paused - {instance.id}
+    suspended = frozenset(each for each in question.snapshot.suspended if each[0] != instance.id)
     said = f"Look at the vendor, then resume {instance.name} under Connectors."
-    return said, lambda question: _snapshot(question, paused=paused)
+    return said, lambda question: _snapshot(question, paused=paused, suspended=suspended)
 
 
 def _ready(question: Question, decision: Decision) -> Mended:
@@ -293,6 +294,7 @@ _MENDED: dict[str, Callable[[Question, Decision], Mended]] = {
     Code.CONNECTOR_NOT_ENTITLED: _entitle,
     Code.INSTANCE_NOT_READY: _ready,
     Code.RISKY_TOOLS_PAUSED: _resume,
+    Code.TOOL_SUSPENDED: _resume,
     Code.POLICY_DENIED: _policy,
     Code.INSUFFICIENT_SCOPE: _scope,
     Code.INVALID_ARGUMENTS: lambda _, decision: (

@@ -8,12 +8,14 @@ from typing import Any
 from mcp.shared.exceptions import MCPError
 
 from connectors.contract import Risk
+from msplex.decision.explain import Explanation
 from msplex.decision.gates import PERMISSIONS
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import WHOLE_DOOR, Code, Refusal
 from msplex.gateway.calls import CUSTOMER, Begun, DoorClosed
 
 ENVELOPE = "io.msplex/refusal"
+EXPLANATION = "io.msplex/explanation"
 SCOPES = "io.msplex/scopes"
 AUTHORIZATION = "io.modelcontextprotocol/authorization"  # SEP-2643
 INVALID_PARAMS = -32602
@@ -112,10 +114,21 @@ def _scopes_needed(begun: Begun, refusal: Refusal) -> dict[str, Any]:
 
 def failed(gate: str, refusal: Refusal, begun: Begun) -> dict[str, Any]:
     meta: dict[str, Any] = {ENVELOPE: envelope(gate, refusal, begun.call_id)}
+    if begun.explained is not None:
+        meta[EXPLANATION] = _explanation(begun.explained)
     if refusal.code == Code.APPROVAL_REQUIRED:
         meta[AUTHORIZATION] = {"reason": "insufficient_authorization", "remediation": "available"}
     text = f"{refusal.message} [{gate}: {refusal.code}]"
     return {"content": [{"type": "text", "text": text}], "isError": True, "_meta": meta}
+
+
+def _explanation(said: Explanation) -> dict[str, Any]:
+    """Every gate's verdict, and what would let the call pass: all of these changes together, and none too many."""
+    return {
+        "verdicts": [{"gate": each.gate.value, "ok": each.ok, "code": each.code} for each in said.verdicts],
+        "changes": [{"gate": each.gate.value, "text": each.text} for each in said.changes],
+        "complete": said.complete,
+    }
 
 
 def succeeded(structured: dict[str, Any], begun: Begun) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Runs in a thread of the gateway; each step is a short transaction of its own, an
 import dataclasses
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from audit.errors import AuditUnavailable
 from connectors.models import ToolCall
 from msplex import rates
 from msplex.decision.decide import decide, listed, why_nothing
+from msplex.decision.explain import Explanation, Question, explain
 from msplex.decision.gates import quota_exhausted
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import Code, Decision, Gate, Refusal, Request, Resolved, Usage
@@ -33,6 +35,10 @@ LINE_FULL = Refusal(
     Code.BUSY, "Too many calls of your workspace wait already, so this one was not sent. Try again later.", True, 10
 )
 NAME_LENGTH = 128
+EXPLAINED = frozenset({
+    Code.CUSTOMER_REQUIRED, Code.CUSTOMER_NOT_IN_SCOPE, Code.CONNECTOR_NOT_ENTITLED, Code.INSTANCE_NOT_READY,
+    Code.POLICY_DENIED, Code.QUOTA_EXHAUSTED, Code.RISKY_TOOLS_PAUSED, Code.TOOL_SUSPENDED,
+})  # fmt: skip
 CUSTOMER = "customer"  # the argument that names one; the tools themselves have no such argument
 
 
@@ -44,6 +50,7 @@ class Begun:
     tenant_id: UUID
     decision: Decision
     scopes: tuple[str, ...] = ()  # what the token was given
+    explained: Explanation | None = None  # of a refusal by what the tenant has set up
 
 
 class DoorClosed(Exception):
@@ -106,7 +113,17 @@ def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begu
     decision = _written(caller, seen, approval(seen, decision, call, told), call)
     if decision.allowed:
         decision = _hand_over(caller, seen, decision, call)
-    return Begun(call.id, caller.claims.tenant_id, decision, tuple(caller.claims.scope.split()))
+    explained = _explained(seen, request, decision)
+    return Begun(call.id, caller.claims.tenant_id, decision, tuple(caller.claims.scope.split()), explained)
+
+
+def _explained(seen: Seen, request: Request, decision: Decision) -> Explanation | None:
+    """What would let a call pass that was refused by a gate that people of the tenant can open; else nothing."""
+    if decision.refusal is None or decision.hidden or decision.refusal.code not in EXPLAINED:
+        return None
+    offered = seen.snapshot.tools.get(request.tool)
+    used = seen.used.get(offered.connector.key, 0) if offered else 0
+    return explain(Question(seen.snapshot, seen.principal, request, datetime.now(UTC), Usage(used)))
 
 
 def _decide(seen: Seen, request: Request, wait: int | None) -> Decision:

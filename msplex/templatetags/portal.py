@@ -10,7 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from approvals.models import ToolRule
+from approvals.models import ApprovalRequest, ToolRule
+from approvals.showing import is_late
 from audit.alerts import HEADLINES, REMEDIES, AlertKind
 from audit.models import Event, Pack
 from connectors.catalogue import find
@@ -35,6 +36,11 @@ TONES = {
     "approved": "good",
     "healthy": "good",
     "passed": "good",
+    "executed": "good",
+    "rejected": "bad",
+    "outcome_unknown": "warn",
+    "executing": "note",
+    "withdrawn": "quiet",
     "succeeded": "good",
     "degraded": "warn",
     "expired": "warn",
@@ -76,6 +82,12 @@ def sees_every_customer(context: template.Context) -> bool:
 def state(value: str, label: str = "") -> SafeString:
     text = label or LABELS_OF_STATES.get(value, value.replace("_", " "))
     return format_html('<span class="badge badge-{}">{}</span>', TONES.get(value, "quiet"), text.capitalize())
+
+
+@register.simple_tag
+def approval_state(request: ApprovalRequest) -> SafeString:
+    """One whose clock has run out is over, whether or not the sweep has been there."""
+    return state("expired") if is_late(request) else state(request.state, request.get_state_display())
 
 
 @register.simple_tag

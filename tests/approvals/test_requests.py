@@ -7,6 +7,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from approvals.binding import digest_of, words_of
+from approvals.errors import NotYours
 from approvals.models import ApprovalRequest, Comment, ExecutionGrant, Vote
 from approvals.policy import Effect, Ruling
 from approvals.selectors import decided, requests_of, waiting_for
@@ -17,7 +18,7 @@ from audit.models import Event
 from connectors.models import CustomerMapping
 from identity.roles import Role
 from identity.selectors import acting_principal
-from tenants.errors import Conflict, NotAllowed, NotFound
+from tenants.errors import Conflict, NotFound
 from tests.approvals.asking import Desk, approve
 from tests.conftest import as_role
 from tests.factories import make_tenant
@@ -148,7 +149,7 @@ def test_only_who_asked_or_answers_for_it_can_withdraw_and_then_it_is_over():
     desk = Desk(make_tenant())
     request = desk.asked()
     owner, other = desk.machine.account.owner_id, make_member(desk.world, Role.ADMIN)
-    with desk.world.acting(), pytest.raises(NotAllowed):
+    with desk.world.acting(), pytest.raises(NotYours):
         withdraw(request, principal=acting_principal(other.id), by=other.actor)
 
     with desk.world.acting():

@@ -76,8 +76,21 @@ principals = st.builds(
     st.booleans(),
 )  # fmt: skip
 pairs = st.frozensets(st.tuples(st.sampled_from(INSTANCES), st.sampled_from(CUSTOMERS)))
+
+
+def hampered(paused: bool, suspended: bool, **terms: Any) -> Snapshot:
+    made = make_snapshot(**terms)
+    return dataclasses.replace(
+        made,
+        paused=frozenset(INSTANCES) if paused else frozenset(),
+        suspended=frozenset((instance, "list_tickets") for instance in INSTANCES) if suspended else frozenset(),
+    )
+
+
 snapshots = st.builds(
-    make_snapshot,
+    hampered,
+    paused=mostly(False, True),
+    suspended=mostly(False, True),
     tenant=mostly("active", "suspended"),
     subscription=mostly("active", "trialing", "cancelled", None),
     entitled=mostly(True, False),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from approvals.models import ToolRule
+from approvals.models import ApprovalRequest, ToolRule
 from approvals.rules import add_rule
 from audit.actors import system
 from audit.kinds import EventKind
@@ -16,7 +16,7 @@ from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountKe
 from identity.services import add_key
 from tests.identity.factories import SETUP
 from tests.identity.signing import public_key
-from tests.portal.factories import Furnished
+from tests.portal.factories import Furnished, make_request
 from tests.routes import Route, routes
 
 Find = Callable[[Furnished], UUID]
@@ -110,6 +110,12 @@ def event_of(it: Furnished) -> UUID:
         return Event.objects.latest("id").pk
 
 
+def approval_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        found = ApprovalRequest.objects.order_by("-id").first()
+    return (found or make_request(it.world, reason="The printer is stuck", ticket="T-17")).pk
+
+
 READY = {"requested_by": "tests", "state": "ready", "k_from": 0, "k_to": 0}
 
 
@@ -135,6 +141,7 @@ def cosignature_of(it: Furnished) -> UUID:
 # (the noun that an address is about, its parameter) -> an id of such an object
 IDS: dict[tuple[str, str], Find] = {
     ("agent", "pk"): agent_of,
+    ("approval", "pk"): approval_of,
     ("alert", "pk"): alert_of,
     ("audit_event", "pk"): event_of,
     ("pack", "pk"): pack_of,
@@ -161,6 +168,7 @@ IDS: dict[tuple[str, str], Find] = {
     ("service_account", "key"): key_of,
 }
 NOUNS = {
+    "approval_request": "approval",
     "tool_call": "call",
     "tool_rule": "policy_rule",
     "audit_pack": "pack",

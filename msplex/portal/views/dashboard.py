@@ -12,6 +12,13 @@ from msplex.portal import selectors
 from msplex.portal.plots import bars_of
 from msplex.portal.requests import PortalRequest
 
+SIGNALS = {
+    Signal.Kind.ALERT: "Alerts",
+    Signal.Kind.SLA: "Breached service levels",
+    Signal.Kind.DEVICES: "Devices",
+    Signal.Kind.CVES: "Known vulnerabilities",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -42,7 +49,7 @@ def _signals(found: dict[str, int] | None) -> list[tuple[str, str, int]]:
     """(kind, what it is called, how many); nothing while no system has said anything."""
     if not found or not any(found.values()):
         return []
-    return [(kind.value, str(kind.label), found[kind.value]) for kind in Signal.Kind]
+    return [(kind.value, label, found[kind.value]) for kind, label in SIGNALS.items()]
 
 
 def _calls(counts: selectors.Counts, denials: list[selectors.Refusals]) -> dict[str, object]:
