@@ -112,6 +112,12 @@ class EventKind(StrEnum):
     TENANT_CREATED = "identity:tenant:create"
     TOKEN_ISSUED = "identity:token:issue"  # noqa: S105 - not a password
     TOKEN_REFUSED = "identity:token:refuse"  # noqa: S105
+    TOOL_CHANGED = "connectors:tool:change"
+    TOOL_CLASSIFIED = "connectors:tool:classify"
+    TOOL_EXPOSED = "connectors:tool:expose"
+    TOOL_WITHDRAWN = "connectors:tool:withdraw"
+    TOOLS_FOUND = "connectors:tool:find"
+    TOOLS_LOOKED_FOR = "connectors:tool:look"
     TOOL_RULE_ADDED = "approvals:rule:create"
     TOOL_RULE_CHANGED = "approvals:rule:change"
     TOOL_RULE_MOVED = "approvals:rule:move"

@@ -1,6 +1,7 @@
 """Every connector of this release, listed by hand."""
 
 from connectors.contract import Connector, Narrowing, Risk, Tier, Tool
+from connectors.imported.entries import MCP
 from connectors.vendors.connectwise.connector import CONNECTWISE
 from connectors.vendors.halopsa.connector import HALOPSA
 from connectors.vendors.hudu.connector import HUDU
@@ -18,6 +19,7 @@ _ENTRIES = (
     ITGLUE,
     NINJAONE,
     PAX8,
+    MCP,
 )
 _CONNECTORS = {entry.key: entry for entry in _ENTRIES}
 

@@ -1,4 +1,4 @@
-"""What a connector declares. The catalogue is code: a tool exists if, and only if, a release declares it."""
+"""What a connector declares. The tools of a release are code; those of connectors.imported are made of declarations."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -106,6 +106,9 @@ Client = tuple[str, str]
 # (connection, arguments, the customer's id at the vendor) -> rows
 Run = Callable[[Connection, Mapping[str, Any], str], Fetched]
 
+# (connection, definition that was reviewed, arguments with the customer's id, whether it changes something) -> answer
+Fetch = Callable[[Connection, Mapping[str, Any], Mapping[str, Any], bool], Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Parent:
@@ -167,9 +170,10 @@ class ExternalId(StrEnum):
 
     NUMBER = "number"
     UUID = "uuid"
+    EITHER = "either"
 
     def fits(self, normalised_id: str) -> bool:
-        return normalised_id.isdigit() is (self is ExternalId.NUMBER)
+        return self is ExternalId.EITHER or normalised_id.isdigit() is (self is ExternalId.NUMBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,9 @@ class Connector:
     # Hosts that are called besides those of the bound settings; a leading dot takes all below. See connectors.egress.
     domains: tuple[str, ...] = ()
     external_ids: ExternalId = ExternalId.NUMBER
+    # Set where the tools are the tenant's, discovered or described and declared by an administrator: how one of them
+    # is called. See connectors.imported.
+    fetch: Fetch | None = None
 
     def __post_init__(self) -> None:
         for tool in self.tools:

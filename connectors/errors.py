@@ -11,6 +11,7 @@ MESSAGES = {
     "output_blocked": "The vendor's answer contained credential material and was withheld.",
     "scope_violation": "The call does not belong to the connector instance or the customer it names.",
     "secret_refused": "The stored credential could not be opened for this call.",
+    "tool_changed": "The server describes the tool differently than it was reviewed, so it was not called.",
     "vendor_address_refused": "The connector's address is not one that may be called.",
     "vendor_fault": "The vendor answered with a server error.",
     "vendor_forbidden": "The vendor refused this operation to the configured credential.",

@@ -5,7 +5,6 @@ narrowed here, built anew from declared fields and searched for the credential b
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -48,15 +47,19 @@ class ExecutionResult:
         return len(self.rows)
 
 
-def execute(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMapping) -> ExecutionResult:
-    """Raises ExecutionError, with fixed texts, or Unavailable when the opening of the secret cannot be recorded.
+def execute(
+    call: ToolCall, instance: ConnectorInstance, mapping: CustomerMapping, tool: Tool | None = None
+) -> ExecutionResult:
+    """`tool`: what the decision has found under the call's name; without it, what the release has.
+
+    Raises ExecutionError, with fixed texts, or Unavailable when the opening of the secret cannot be recorded.
 
     Must not run inside a transaction: a vendor may be slow.
     """
     if database.in_atomic_block:
         message = "A vendor is never called while a transaction is open."
         raise RuntimeError(message)
-    connector, tool = _checked(call, instance, mapping)
+    connector, tool = _checked(call, instance, mapping, tool)
     with open_secret(instance, _purpose(call)) as opened:
         pace = Pace(str(opened.credential_ref), connector.rate(instance.settings))
         breaker, reach = Breaker(str(opened.credential_ref)), connector.reach(instance.settings)
@@ -70,23 +73,20 @@ def execute(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMappin
             raise
 
 
-def _checked(call: ToolCall, instance: ConnectorInstance, mapping: CustomerMapping) -> tuple[Connector, Tool]:
+def _checked(
+    call: ToolCall, instance: ConnectorInstance, mapping: CustomerMapping, tool: Tool | None
+) -> tuple[Connector, Tool]:
     tenants = {call.tenant_id, instance.tenant_id, mapping.tenant_id, acting_tenant()}
     same = call.instance_id == instance.id == mapping.instance_id and call.customer_id == mapping.customer_id
     connector = find(instance.connector)
-    tool = connector.tool(call.tool) if connector else None
-    if len(tenants) != 1 or not same or connector is None or tool is None or call.connector != connector.key:
+    tool = tool or (connector.tool(call.tool) if connector else None)
+    if len(tenants) != 1 or not same or connector is None or call.connector != connector.key:
         raise ScopeViolation
-    if not _validator(connector.key, tool.name).is_valid(call.arguments):
+    if tool is None or tool.name != call.tool:
+        raise ScopeViolation
+    if not Draft202012Validator(tool.input_schema).is_valid(call.arguments):
         raise ArgumentsInvalid
     return connector, tool
-
-
-@lru_cache(maxsize=256)
-def _validator(key: str, name: str) -> Draft202012Validator:
-    connector = find(key)
-    tool = connector.tool(name) if connector else None
-    return Draft202012Validator(tool.input_schema if tool else False)
 
 
 def _purpose(call: ToolCall) -> Purpose:

@@ -4,8 +4,14 @@ from django.db import models
 from django.db.models import Q
 
 from audit.actors import Actor, ActorKind, CallRef
+from connectors.imported.models import Discovery, ImportedTool
 from tenants.isolation.models import TenantKey, TenantModel
 from tenants.models import Customer, key_validator
+
+__all__ = [
+    "AdoptedSecret", "ConnectorInstance", "Credential", "CustomerMapping", "Discovery", "HealthCheck", "ImportedTool",
+    "Pause", "SealedSecret", "Signal", "SignalPull", "ToolCall",
+]  # fmt: skip
 
 
 class ConnectorInstance(TenantModel):

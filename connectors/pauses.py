@@ -15,8 +15,7 @@ from django.utils import timezone
 from audit.actors import Actor, CallRef, system
 from audit.kinds import EventKind
 from audit.services import Queued, queue_record, record
-from connectors.catalogue import find
-from connectors.contract import Risk
+from connectors.contract import Risk, Tool
 from connectors.models import ConnectorInstance, Pause, ToolCall
 from tenants.errors import Conflict, Invalid
 from tenants.ids import uuid7
@@ -89,11 +88,9 @@ def open_pauses(instance: ConnectorInstance) -> QuerySet[Pause]:
     return Pause.objects.filter(instance=instance, lifted_at=None).order_by("-id")
 
 
-def is_risky(connector: str, tool: str) -> bool:
-    """Also one that this release does not know."""
-    entry = find(connector)
-    found = entry.tool(tool) if entry else None
-    return found is None or found.risk is not Risk.READ
+def is_risky(tool: Tool | None) -> bool:
+    """Also one that is not known any more."""
+    return tool is None or tool.risk is not Risk.READ
 
 
 def shown_pauses(instance: ConnectorInstance, most: int) -> dict[str, list[Pause]]:

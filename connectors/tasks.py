@@ -17,6 +17,25 @@ def check_instance(instance_id: str) -> None:
     check_health(UUID(instance_id))
 
 
+@shared_task(name="connectors.discover_tools", process=Process.BROKER)  # type: ignore[untyped-decorator]
+def discover_tools(instance_id: str) -> None:
+    from connectors.imported.discovery import discover  # noqa: PLC0415 - a leaf, like the above
+
+    discover(UUID(instance_id))
+
+
+@shared_task(name="connectors.sweep_discoveries", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_discoveries() -> None:
+    """Started by beat: what the servers of every tenant offer."""
+    from connectors.imported.discovery import enqueue_discoveries  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            enqueue_discoveries()
+
+
 @shared_task(name="connectors.sweep_health", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_health() -> None:
     """Started by beat: whatever is due, of every tenant."""

@@ -92,6 +92,11 @@ app.conf.beat_schedule = {
         "schedule": 3600.0,
         "options": {"queue": "worker"},
     },
+    "connectors.sweep_discoveries": {
+        "task": "connectors.sweep_discoveries",
+        "schedule": 24 * 3600.0,
+        "options": {"queue": "worker"},
+    },
     "identity.sweep_ended_roles": {
         "task": "identity.sweep_ended_roles",
         "schedule": 60.0,

@@ -21,9 +21,11 @@ from audit.kinds import EventKind
 from audit.services import Queued, queue_record
 from billing.models import UsageEvent
 from billing.services import meter_call, release_call
+from connectors.contract import Tool
 from connectors.errors import MESSAGES, ExecutionError
 from connectors.exchanges import Exchange, as_facts
 from connectors.execution import execute
+from connectors.imported.discovery import look_again
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.pauses import is_risky, pause_for, suspend_if_foreign
 from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
@@ -84,8 +86,8 @@ def run(call_id: UUID, *, again: bool = False) -> Reply | None:
     claimed = _claim(call_id) or _claim_approved(call_id)
     if claimed is None:
         return _finish_lost(call_id) if again else None
-    call, job = claimed.call, claimed.job
-    outcome = _cannot_run(call, job) or _refused(claimed) or _execute(job)
+    call = claimed.call
+    outcome = _cannot_run(call, claimed.job) or _run_checked(claimed)
     try:
         recorded = _finish(call, outcome)
     except (AuditUnavailable, DatabaseError):
@@ -134,39 +136,45 @@ def _cannot_run(call: ToolCall, job: CallToRun | None) -> Outcome | None:
         return Outcome(ToolCall.State.FAILED, Code.BUSY, MESSAGE_EXPIRED, retryable=True)
     if job is None or job.instance.state != ConnectorInstance.State.ACTIVE:
         return Outcome(ToolCall.State.FAILED, Code.INSTANCE_NOT_READY, MESSAGE_NOT_READY)
-    if job.paused and is_risky(call.connector, call.tool):
-        return Outcome(ToolCall.State.FAILED, Code.RISKY_TOOLS_PAUSED, MESSAGE_PAUSED, retryable=True)
     if job.suspended:
         return Outcome(ToolCall.State.FAILED, Code.TOOL_SUSPENDED, MESSAGE_SUSPENDED, retryable=True)
     return None
 
 
-def _refused(claimed: _Claimed) -> Outcome | None:
-    """What the gates say now. That no gateway would have queued the call is worth an alert."""
-    job, approval = claimed.job, claimed.approval
+def _run_checked(claimed: _Claimed) -> Outcome:
+    """With the tool that the gates were asked about, and no other."""
+    job = claimed.job
     if job is None:
-        return None
-    if approval.refused:
-        logger.error("alert: call %s was queued as approved and is not: %s", job.call.id, approval.refused)
-        return Outcome(ToolCall.State.FAILED, Code.APPROVAL_VOID, f"{approval.refused} {MESSAGE_VOID}")
+        raise LookupError("nothing to run")
     try:
-        refusal = rechecking.refusal_of(job, claimed.asked, approval.voters)
+        looked = rechecking.look(job, claimed.asked, claimed.approval.voters)
     except DatabaseError:
         logger.exception("whether call %s may run could not be checked", job.call.id)
         return Outcome(ToolCall.State.FAILED, Code.UNAVAILABLE, MESSAGE_UNCHECKED, retryable=True)
+    return _refused(job, claimed.approval, looked) or _execute(job, looked.tool)
+
+
+def _refused(job: CallToRun, approval: Approval, looked: rechecking.Looked) -> Outcome | None:
+    """What the gates say now. That no gateway would have queued the call is worth an alert."""
+    if job.paused and is_risky(looked.tool):
+        return Outcome(ToolCall.State.FAILED, Code.RISKY_TOOLS_PAUSED, MESSAGE_PAUSED, retryable=True)
+    if approval.refused:
+        logger.error("alert: call %s was queued as approved and is not: %s", job.call.id, approval.refused)
+        return Outcome(ToolCall.State.FAILED, Code.APPROVAL_VOID, f"{approval.refused} {MESSAGE_VOID}")
+    refusal = looked.refusal
     if refusal is None:
         return None
     logger.error("alert: call %s was queued and may not run: %s", job.call.id, refusal.code)
     return Outcome(ToolCall.State.FAILED, refusal.code, refusal.message, retryable=refusal.retryable)
 
 
-def _execute(job: CallToRun | None) -> Outcome:
+def _execute(job: CallToRun, tool: Tool | None) -> Outcome:
     """Everything that can happen has an outcome: a call left running would be said to be lost, minutes later."""
-    if job is None:
-        raise LookupError("nothing to run")
     try:
-        return _succeeded(job)
+        return _succeeded(job, tool)
     except ExecutionError as error:
+        if error.code == "tool_changed":
+            look_again(job.instance)
         if error.uncertain:
             logger.error("alert: call %s may have changed something: %s", job.call.id, error.code)  # noqa: TRY400
             return dataclasses.replace(LOST, vendor_requests=error.vendor_requests, exchanges=error.exchanges)
@@ -188,8 +196,8 @@ def _execute(job: CallToRun | None) -> Outcome:
         return LOST
 
 
-def _succeeded(job: CallToRun) -> Outcome:
-    result = execute(job.call, job.instance, job.mapping)
+def _succeeded(job: CallToRun, tool: Tool | None) -> Outcome:
+    result = execute(job.call, job.instance, job.mapping, tool)
     return Outcome(
         ToolCall.State.SUCCEEDED,
         structured=result.structured,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from approvals.quorum import Voter
+from connectors.contract import Tool
 from connectors.models import ToolCall
 from connectors.selectors import CallToRun
 from msplex.decision import gates
@@ -48,15 +49,25 @@ def ask(db: Signed) -> Asked:
     return Asked(ask_revision(db), db.ask("SELECT border.tenant_active()"))
 
 
-def refusal_of(job: CallToRun, asked: Asked, voters: tuple[Voter, ...] = ()) -> Refusal | None:
-    """Why the call may not run now; None if it may. Loads the snapshot if the tenant has changed since the last."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Looked:
+    """The tool that the call's name stands for now, and why the call may not run; without a reason, it may."""
+
+    tool: Tool | None
+    refusal: Refusal | None
+
+
+def look(job: CallToRun, asked: Asked, voters: tuple[Voter, ...] = ()) -> Looked:
+    """Loads the snapshot if the tenant has changed since the last."""
     context = current()
     if context is None:
         raise LookupError("no tenant context")
     snapshot = snapshot_at(context, revision_of(asked.revision))
+    attempt = _attempt(job.call, job, snapshot, voters)
+    tool = attempt.offered.tool if attempt.offered else None
     if one(asked.active) != (True,) or snapshot.tenant.status != Tenant.Status.ACTIVE:
-        return Refusal(Code.TENANT_SUSPENDED, MESSAGE_SUSPENDED)
-    return _decide(_attempt(job.call, job, snapshot, voters))
+        return Looked(tool, Refusal(Code.TENANT_SUSPENDED, MESSAGE_SUSPENDED))
+    return Looked(tool, _decide(attempt))
 
 
 def _attempt(call: ToolCall, job: CallToRun, snapshot: Snapshot, voters: tuple[Voter, ...]) -> Attempt:

@@ -13,7 +13,8 @@ from approvals.models import ToolRule
 from approvals.policy import Rule
 from connectors import catalogue
 from connectors.contract import Connector, Tool
-from connectors.models import ConnectorInstance, CustomerMapping
+from connectors.models import ConnectorInstance, CustomerMapping, ImportedTool
+from connectors.offering import tools_of
 from connectors.pauses import pauses
 from tenants.isolation.context import Context, acting_for, current
 from tenants.models import Customer, Entitlement, Subscription, Tenant
@@ -49,6 +50,7 @@ class Snapshot:
     mapped: frozenset[tuple[UUID, UUID]]  # (instance, customer)
     rules: tuple[Rule, ...] = ()  # those that are switched on, in the order in which they are asked
     paused: frozenset[UUID] = frozenset()  # instances whose risky tools wait for a person
+    imported: tuple[ImportedTool, ...] = ()  # that are exposed
     suspended: frozenset[tuple[UUID, str]] = frozenset()  # (instance, tool) that wait for one, whatever they do
 
     @cached_property
@@ -58,9 +60,12 @@ class Snapshot:
             OfferedTool(f"{instance.slug}_{tool.name}", instance, connector, tool)
             for instance in self.instances
             if (connector := catalogue.find(instance.connector))
-            for tool in connector.tools
+            for tool in tools_of(instance, self.imported_by(instance))
         )
         return {tool.name: tool for tool in sorted(offered, key=lambda tool: tool.name)}
+
+    def imported_by(self, instance: ConnectorInstance) -> list[ImportedTool]:
+        return [row for row in self.imported if row.instance_id == instance.id]
 
     @cached_property
     def mapped_customers(self) -> Mapping[UUID, list[UUID]]:
@@ -145,6 +150,7 @@ def _load(number: int) -> Snapshot:
         instances=tuple(ConnectorInstance.objects.order_by("slug")),
         customers={customer.id: customer for customer in Customer.objects.order_by("key")},
         mapped=frozenset(CustomerMapping.objects.values_list("instance_id", "customer_id")),
+        imported=tuple(ImportedTool.objects.filter(state=ImportedTool.State.EXPOSED)),
         paused=paused,
         suspended=suspended,
         rules=tuple(Rule.of(row) for row in ToolRule.objects.filter(enabled=True).order_by("position")),

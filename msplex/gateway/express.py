@@ -27,6 +27,7 @@ from mcp_types import (
 )
 from pydantic import ValidationError
 
+from connectors.contract import Tool
 from msplex.decision.snapshot import OfferedTool
 from msplex.gateway import answers, auth
 from msplex.gateway.callers import Caller
@@ -109,7 +110,7 @@ class Express:
         return _text(answer).encode()
 
     def _listed(self, request: Mapping[str, Any], page: answers.Page) -> bytes:
-        """Composed of texts that are kept: the tools of a release do not change, nor does how they look."""
+        """Composed of texts that are kept: what a tool is made of does not change, nor does how it looks."""
         tools = ",".join(map(_tool, page.tools))
         rest = {**page.rest, "resultType": "complete", "_meta": self._stamp}
         head = f'{{"jsonrpc":"2.0","id":{json.dumps(request["id"])},"result":{{"tools":[{tools}],'
@@ -209,18 +210,19 @@ def _is_valid_envelope(text: str) -> bool:
     return isinstance(route, InboundModernRoute)
 
 
-_tools: dict[tuple[str, str, str], str] = {}
+_tools: dict[tuple[str, str, int], tuple[Tool, str]] = {}
 _MOST_TOOLS = 20_000
 
 
 def _tool(offered: OfferedTool) -> str:
-    key = (offered.name, offered.instance.name, offered.connector.key)
-    text = _tools.get(key)
-    if text is None:
+    """By the tool itself, which is kept with the text: another tenant's of the same name is another one."""
+    key = (offered.name, offered.instance.name, id(offered.tool))
+    kept = _tools.get(key)
+    if kept is None:
         if len(_tools) >= _MOST_TOOLS:
             _tools.clear()
-        text = _tools[key] = _text(answers.tool(offered))
-    return text
+        kept = _tools[key] = (offered.tool, _text(answers.tool(offered)))
+    return kept[1]
 
 
 def _refused(request: Mapping[str, Any], error: MCPError) -> tuple[int, bytes, list[Any]]:

@@ -10,6 +10,7 @@ from connectors.models import (
     ConnectorInstance,
     Credential,
     CustomerMapping,
+    ImportedTool,
     Pause,
     SealedSecret,
     Signal,
@@ -24,6 +25,11 @@ from tests.factories import TenantWorld, make_tenant
 
 SET_UP = {"settings", "configured_at", "state", "activated_at", "activated_by", "check_asked_at"}
 HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail"}
+SEEN = {"seen", "seen_digest", "state"}
+DECLARED = {
+    "pinned", "pinned_digest", "title", "description", "risk", "tier", "declaration", "classified_at", "classified_by",
+    "exposed_at", "exposed_by",
+}  # fmt: skip
 VERDICT = {"state", "gate", "code", "verdicts"}
 OUTCOME = VERDICT | {"finished_at", "rows_returned", "rows_dropped", "rows_foreign", "vendor_requests"}
 MOVED = {
@@ -34,6 +40,8 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", ConnectorInstance): SET_UP | HEALTH,
     ("broker", ConnectorInstance): HEALTH,
     ("app", CustomerMapping): {"external_id", "external_name"},
+    ("app", ImportedTool): SEEN | DECLARED,
+    ("broker", ImportedTool): SEEN,
     ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
     ("broker", Signal): {
@@ -57,6 +65,7 @@ OTHERWISE = {
     Credential: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT"}},
     CustomerMapping: {"app": {"SELECT", "INSERT", "DELETE"}, "broker": {"SELECT"}},
     Pause: {"app": {"SELECT"}, "worker": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
+    ImportedTool: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT", "DELETE"}},
     AdoptedSecret: {"broker": {"SELECT", "INSERT", "DELETE"}},
     Signal: {"app": {"SELECT"}, "worker": {"SELECT", "DELETE"}, "broker": {"SELECT", "INSERT", "DELETE"}},

@@ -17,7 +17,7 @@ from connectors.models import ConnectorInstance
 from connectors.vendors.halopsa.connector import HALOPSA
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import Code, Decision, Refusal, Resolved
-from msplex.gateway import answers
+from msplex.gateway import answers, express
 from msplex.gateway.callers import Caller
 from msplex.gateway.calls import Begun, DoorClosed
 from msplex.gateway.door import MAX_BODY, security, with_status
@@ -69,6 +69,17 @@ class Answering:
         if isinstance(answer, Exception):
             raise answer
         return copy.deepcopy(answer)
+
+
+def test_tools_of_the_same_name_are_told_apart() -> None:
+    """Two tenants may have a tool of the same name at connections of the same name."""
+    instance = ConnectorInstance(tenant_id=UUID(int=1), slug="mcp", name="MCP server", connector="mcp")
+    mine = HALOPSA.tools[0]
+    theirs = dataclasses.replace(mine, description="Only theirs.")
+
+    texts = [express._tool(OfferedTool("mcp_list", instance, HALOPSA, tool)) for tool in (mine, theirs)]
+
+    assert ["Only theirs." in text for text in texts] == [False, True]
 
 
 @dataclasses.dataclass

@@ -152,7 +152,6 @@ def test_the_api_tells_of_it_and_resumes_it(connected, broker):
 
 
 def test_what_this_release_does_not_know_counts_as_risky() -> None:
-    assert is_risky("halopsa", RISKY)
-    assert is_risky("halopsa", "gone")
-    assert is_risky("gone", "list_tickets")
-    assert not is_risky("halopsa", "list_tickets")
+    assert is_risky(HALOPSA.tool(RISKY))
+    assert is_risky(HALOPSA.tool("gone"))
+    assert not is_risky(HALOPSA.tool("list_tickets"))

@@ -49,7 +49,9 @@ from connectors.models import (
     ConnectorInstance,
     Credential,
     CustomerMapping,
+    Discovery,
     HealthCheck,
+    ImportedTool,
     Pause,
     SealedSecret,
     Signal,
@@ -145,6 +147,8 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     HealthCheck.objects.create(instance=instance, milliseconds=1)
+    ImportedTool.objects.create(instance=instance, name="tests")
+    Discovery.objects.create(instance=instance)
     SignalPull.objects.create(instance=instance)
     credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
     SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")

@@ -1,0 +1,1 @@
+"""Tools that a release does not know: of any MCP server, and of any OpenAPI description, declared by the tenant."""
