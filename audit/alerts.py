@@ -22,6 +22,8 @@ class AlertKind(StrEnum):
     AGENT_CREDENTIAL_REUSED = "agent_credential_reused"
     AUDIT_LAG = "audit_lag"
     AUDIT_VERIFICATION = "audit_verification"
+    CLIENT_GONE = "client_gone"
+    CLIENT_RENAMED = "client_renamed"
     CREDENTIALS_EXPOSED = "credentials_exposed"
     OUTCOME_UNKNOWN = "outcome_unknown"
     REPEATED_DENIALS = "repeated_denials"
@@ -91,6 +93,8 @@ RULES: dict[EventKind, Rule] = {
         AlertKind.REPEATED_DENIALS, Severity.MEDIUM, (Per.ACTOR, Per.TOOL), DENIALS, _is_denial
     ),
     EventKind.CALL_UNKNOWN: Rule(AlertKind.OUTCOME_UNKNOWN, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.CLIENT_GONE: Rule(AlertKind.CLIENT_GONE, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.CLIENT_RENAMED: Rule(AlertKind.CLIENT_RENAMED, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.CREDENTIAL_REFUSED: Rule(AlertKind.SECRET_REFUSED, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.CREDENTIAL_SET_ASIDE: Rule(AlertKind.SECRET_UNREADABLE, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.CREDENTIALS_REKEYED: Rule(AlertKind.CREDENTIALS_EXPOSED, Severity.HIGH, (), counts=_is_emergency),
@@ -115,6 +119,8 @@ HEADLINES = {
     AlertKind.AGENT_CREDENTIAL_REUSED: "An agent's credential was used twice",
     AlertKind.AUDIT_LAG: "The audit log is not sealed in time",
     AlertKind.AUDIT_VERIFICATION: "The audit log does not verify",
+    AlertKind.CLIENT_GONE: "A mapped client is gone at its vendor",
+    AlertKind.CLIENT_RENAMED: "A mapped client has another name at its vendor",
     AlertKind.CREDENTIALS_EXPOSED: "Credentials have to be changed at their vendors",
     AlertKind.OUTCOME_UNKNOWN: "The outcome of a call is unknown",
     AlertKind.REPEATED_DENIALS: "Calls are refused again and again",
@@ -130,6 +136,10 @@ REMEDIES = {
     AlertKind.AUDIT_LAG: "Risky actions wait until it is. Look at the sealer process and its log.",
     AlertKind.AUDIT_VERIFICATION: "Records may have been changed or removed outside of MSPlex. Keep the database as it"
     " is, run the check of the log, and ask whoever has access to the database.",
+    AlertKind.CLIENT_GONE: "It was deleted or merged there, or the credential does not see it any more. Look there,"
+    " then map the customer to another client or remove the mapping, under the connection's clients.",
+    AlertKind.CLIENT_RENAMED: "Make sure that it is still the same company, then take the new name, under the"
+    " connection's clients.",
     AlertKind.CREDENTIALS_EXPOSED: "The deployment's operators say that a key may have leaked. Make new credentials at"
     " each vendor and enter them; the list of them has the deadline.",
     AlertKind.OUTCOME_UNKNOWN: "It may or may not have reached the vendor. Look there, then resume the connection's"

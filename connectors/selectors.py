@@ -18,6 +18,7 @@ from connectors.models import (
     Pause,
     SealedSecret,
     ToolCall,
+    VendorClient,
 )
 from connectors.readiness import is_entitled
 from tenants.isolation.context import acting_tenant
@@ -84,6 +85,12 @@ def mapping_for(instance: ConnectorInstance, customer: Customer | UUID) -> Custo
 def unmapped_customers(instance: ConnectorInstance) -> QuerySet[Customer]:
     mapped = CustomerMapping.objects.filter(instance=instance).values("customer")
     return Customer.objects.filter(status=Customer.Status.ACTIVE).exclude(id__in=mapped).order_by("name")
+
+
+def client_name(instance: ConnectorInstance, external_id: str) -> str:
+    """As the vendor calls it; empty if its list does not have it."""
+    found = VendorClient.objects.filter(instance=instance, external_id=external_id)
+    return found.values_list("name", flat=True).first() or ""
 
 
 def current_credential(instance: ConnectorInstance) -> Credential | None:

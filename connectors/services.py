@@ -23,7 +23,7 @@ from connectors.models import ConnectorInstance, Credential, CustomerMapping, He
 from connectors.narrowing import normalised
 from connectors.readiness import is_entitled, readiness
 from connectors.registry import intake_key
-from connectors.selectors import current_credential, due_for_check, entitlement_for, instances
+from connectors.selectors import client_name, current_credential, due_for_check, entitlement_for, instances
 from connectors.tasks import check_instance
 from identity.services.uniqueness import conflict_if_taken
 from tenants.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -128,7 +128,7 @@ def map_customer(
     taken = CustomerMapping.objects.filter(instance=instance, external_id=external).exclude(customer=customer)
     if taken.exists():
         raise Conflict("Another customer is mapped to this client already.", code="external_id_taken")
-    values = {"external_id": external, "external_name": external_name}
+    values = {"external_id": external, "external_name": external_name or client_name(instance, external)}
     known = CustomerMapping.objects.filter(instance=instance, customer=customer)
     if known.update(**values):
         mapping = known.get()

@@ -29,6 +29,25 @@ def sweep_health() -> None:
             enqueue_due_checks(datetime.now(UTC))
 
 
+@shared_task(name="connectors.fetch_clients", process=Process.BROKER)  # type: ignore[untyped-decorator]
+def fetch_clients(instance_id: str) -> None:
+    from connectors import clients  # noqa: PLC0415 - it enqueues this
+
+    clients.fetch_clients(UUID(instance_id), datetime.now(UTC))
+
+
+@shared_task(name="connectors.sweep_clients", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_clients() -> None:
+    """Started by beat: lists of clients that are a day old or were asked for, of every tenant."""
+    from connectors.clients import enqueue_due_fetches  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            enqueue_due_fetches(datetime.now(UTC))
+
+
 @shared_task(name="connectors.keep_keys", base=PlainTask, process=Process.BROKER)  # type: ignore[untyped-decorator]
 def keep_keys() -> None:
     """Started by beat: keys that are due, and the next minute's share of a re-keying."""

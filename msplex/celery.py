@@ -47,6 +47,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "connectors.sweep_clients": {
+        "task": "connectors.sweep_clients",
+        "schedule": crontab(minute="4-59/10"),
+        "options": {"queue": "worker"},
+    },
     "connectors.keep_keys": {
         "task": "connectors.keep_keys",
         "schedule": 60.0,

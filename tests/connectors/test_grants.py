@@ -7,12 +7,14 @@ from django.db.utils import ProgrammingError
 
 from connectors.models import (
     AdoptedSecret,
+    ClientList,
     ConnectorInstance,
     Credential,
     CustomerMapping,
     Pause,
     SealedSecret,
     ToolCall,
+    VendorClient,
 )
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.models import TenantModel
@@ -31,6 +33,9 @@ MOVED = {
 CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", ConnectorInstance): SET_UP | HEALTH,
     ("broker", ConnectorInstance): HEALTH,
+    ("app", ClientList): {"asked_at", "asked_by", "believe"},
+    ("broker", ClientList): {"believe", "fetched_at", "ok_at", "code", "count"},
+    ("broker", VendorClient): {"name", "domain", "gone_at"},
     ("app", CustomerMapping): {"external_id", "external_name"},
     ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
@@ -43,6 +48,8 @@ OTHERWISE = {
     ConnectorInstance: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
     Credential: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT"}},
     CustomerMapping: {"app": {"SELECT", "INSERT", "DELETE"}, "broker": {"SELECT"}},
+    ClientList: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
+    VendorClient: {"app": {"SELECT"}, "broker": {"SELECT", "INSERT", "DELETE"}},
     Pause: {"app": {"SELECT"}, "worker": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT", "DELETE"}},
     AdoptedSecret: {"broker": {"SELECT", "INSERT", "DELETE"}},

@@ -34,6 +34,7 @@ from audit.services import record
 from billing.models import QuotaCounter, UsageEvent
 from connectors.models import (
     AdoptedSecret,
+    ClientList,
     ConnectorInstance,
     Credential,
     CustomerMapping,
@@ -41,6 +42,7 @@ from connectors.models import (
     Pause,
     SealedSecret,
     ToolCall,
+    VendorClient,
 )
 from identity.models import (
     AgentSession,
@@ -131,6 +133,8 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     HealthCheck.objects.create(instance=instance, milliseconds=1)
+    ClientList.objects.create(instance=instance)
+    VendorClient.objects.create(instance=instance, external_id=world.workspace, name=world.name, first_seen_at=NOW)
     credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
     SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")
     AdoptedSecret.objects.create(
