@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from connectors import services
+from connectors.api_clients import InstanceClients
 from connectors.custody import credentials, key_state
 from connectors.filters import CallFilter
 from connectors.models import ConnectorInstance, Credential, ToolCall
@@ -80,7 +81,7 @@ class CatalogueViewSet(_Rooms):
         return Response(OfferOut(offer).data)
 
 
-class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
+class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, _Rooms):
     serializer_class = InstanceOut
     required_permissions = {
         "list": Permission.CONNECTORS_INSTANCE_READ,
@@ -94,6 +95,7 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
         "mappings": Permission.CONNECTORS_INSTANCE_READ,
         "map": Permission.CONNECTORS_INSTANCE_MANAGE,
         "unmap": Permission.CONNECTORS_INSTANCE_MANAGE,
+        **InstanceClients.permissions,
     }
     recent_mfa_actions = frozenset({"configure", "resume"})
 

@@ -1,4 +1,4 @@
-"""The vendor's list of clients: fetched by the broker, replaced as a whole or not at all, and what is told of changes."""
+"""The vendor's list of clients: fetched by the broker, replaced as a whole or not at all; what is told of changes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,7 +48,7 @@ def said(*names: str) -> Fetch:
 
 
 @pytest.fixture
-def acme(sent: list[Any]) -> TenantWorld:  # noqa: ARG001
+def acme(sent: list[Any]) -> TenantWorld:
     return make_tenant()
 
 

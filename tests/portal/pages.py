@@ -33,6 +33,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         "refusal": reverse("portal:call", args=[it.refusal.pk]),
         "connector_start": reverse("portal:connector_start", args=["halopsa"]),
         "connector_instance": reverse("portal:connector_instance", args=[it.instance.pk]),
+        "connector_clients": reverse("portal:connector_clients", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
         "person_sessions": reverse("portal:person_sessions", args=[it.owner.id]),
         "person": reverse("portal:person", args=[it.owner.id]),

@@ -4,7 +4,6 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST
@@ -19,12 +18,12 @@ from connectors.custody import credentials, key_state, number_to_change, standin
 from connectors.models import ConnectorInstance
 from connectors.pauses import open_pauses, resume_risky_tools
 from connectors.readiness import is_entitled
-from connectors.selectors import catalogue, current_credential, entitlement_for, instances, mappings, unmapped_customers
+from connectors.selectors import catalogue, current_credential, entitlement_for, instances, mappings
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors, setup
 from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
-from msplex.portal.forms import InstanceForm, MappingForm, ResumeForm
+from msplex.portal.forms import InstanceForm, ResumeForm
 from msplex.portal.plots import plot
 from msplex.portal.requests import PortalRequest
 
@@ -130,45 +129,22 @@ def connector_resume(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:connector_instance", pk)
 
 
-@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
-@require_POST
-def connector_map(request: PortalRequest, pk: UUID) -> HttpResponse:
-    instance = one(instances(), pk)
-    form = _mapping_form(instance, request)
-    if form.is_valid():
-        with said_beside(form):
-            services.map_customer(instance, **form.cleaned_data, by=request.actor)
-            return redirect(f"{reverse('portal:connector_instance', args=[pk])}#customers")
-    return mend(request, DETAIL, _about(request, instance, mapping_form=form))
-
-
-@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
-@require_POST
-def connector_unmap(request: PortalRequest, pk: UUID, mapping: UUID) -> HttpResponse:
-    mapped = one(mappings(one(instances(), pk)), mapping)
-    done = f"{mapped.customer.name} is not mapped any more."
-    carry_out(request, lambda: services.unmap_customer(mapped, by=request.actor), done)
-    return redirect("portal:connector_instance", pk)
-
-
 def _about(
     request: PortalRequest,
     instance: ConnectorInstance,
     *,
     form: forms.Form | None = None,
-    mapping_form: MappingForm | None = None,
 ) -> dict[str, object]:
     """All of the page. What only managers see is not read for others."""
     checks = history(instance, timezone.now())
     context = _state(request, instance) | {
         "checks": checks,
         "plot": plot(checks),
-        "page": page_of(request, mappings(instance)),
+        "mapped": mappings(instance).count(),
     }
     if context["may_manage"]:
         entry = catalogue_entry(instance.connector)
         context["form"] = form or _settings_form(entry, instance)
-        context["mapping_form"] = mapping_form or _mapping_form(instance)
     return context
 
 
@@ -197,9 +173,3 @@ def _settings_form(entry: Connector, instance: ConnectorInstance, request: Porta
         if instance.configured_at is not None:
             form.fields[name].help_text = "Stored. Leave this empty to keep it; what you enter replaces it."
     return form
-
-
-def _mapping_form(instance: ConnectorInstance, request: PortalRequest | None = None) -> MappingForm:
-    label = catalogue_entry(instance.connector).external_id_label
-    data = request.POST if request else None
-    return MappingForm(data, choices=unmapped_customers(instance), external_id_label=label)
