@@ -25,7 +25,9 @@ class AlertKind(StrEnum):
     CLIENT_GONE = "client_gone"
     CLIENT_RENAMED = "client_renamed"
     CREDENTIALS_EXPOSED = "credentials_exposed"
+    FOREIGN_ROWS = "foreign_rows"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    QUOTA_WARNING = "quota_warning"
     REPEATED_DENIALS = "repeated_denials"
     SECRET_REFUSED = "secret_refused"  # noqa: S105 -- the name of an alert
     SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105
@@ -62,7 +64,7 @@ class Rule:
 # Refusals that tell a well-behaved caller to wait, to ask a person, or to say more precisely what it wants.
 _NO_DENIAL = frozenset({
     "approval_required", "audit_unavailable", "busy", "customer_required", "invalid_arguments", "rate_limited",
-    "risky_tools_paused", "unavailable",
+    "risky_tools_paused", "tool_suspended", "unavailable",
 })  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def _is_emergency(body: Mapping[str, Any]) -> bool:
 
 
 def _is_unapproved(body: Mapping[str, Any]) -> bool:
-    return body.get("code") == "approval_required"
+    return body.get("code") in {"approval_required", "approval_void"}
 
 
 _UNTRUE = Rule(AlertKind.AUDIT_VERIFICATION, Severity.HIGH, ())
@@ -98,9 +100,11 @@ RULES: dict[EventKind, Rule] = {
     EventKind.CREDENTIAL_REFUSED: Rule(AlertKind.SECRET_REFUSED, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.CREDENTIAL_SET_ASIDE: Rule(AlertKind.SECRET_UNREADABLE, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.CREDENTIALS_REKEYED: Rule(AlertKind.CREDENTIALS_EXPOSED, Severity.HIGH, (), counts=_is_emergency),
+    EventKind.QUOTA_WARNED: Rule(AlertKind.QUOTA_WARNING, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.SERVICE_ACCOUNT_LOCKED: Rule(AlertKind.SERVICE_ACCOUNT_LOCKED, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.SIGN_IN_FAILED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
     EventKind.TOKEN_REFUSED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
+    EventKind.TOOL_SUSPENDED: Rule(AlertKind.FOREIGN_ROWS, Severity.HIGH, (Per.INSTANCE, Per.TOOL)),
 }
 
 
@@ -122,7 +126,9 @@ HEADLINES = {
     AlertKind.CLIENT_GONE: "A mapped client is gone at its vendor",
     AlertKind.CLIENT_RENAMED: "A mapped client has another name at its vendor",
     AlertKind.CREDENTIALS_EXPOSED: "Credentials have to be changed at their vendors",
+    AlertKind.FOREIGN_ROWS: "A vendor mixes customers in its answers",
     AlertKind.OUTCOME_UNKNOWN: "The outcome of a call is unknown",
+    AlertKind.QUOTA_WARNING: "A month's included calls are running out",
     AlertKind.REPEATED_DENIALS: "Calls are refused again and again",
     AlertKind.SECRET_REFUSED: "The opening of a credential was refused",
     AlertKind.SECRET_UNREADABLE: "A stored credential cannot be read",
@@ -142,8 +148,12 @@ REMEDIES = {
     " connection's clients.",
     AlertKind.CREDENTIALS_EXPOSED: "The deployment's operators say that a key may have leaked. Make new credentials at"
     " each vendor and enter them; the list of them has the deadline.",
+    AlertKind.FOREIGN_ROWS: "None of it was given out, and the tool is suspended. Look at the vendor why it does not"
+    " keep to the customer it was asked for, then resume the tool on the connection's page.",
     AlertKind.OUTCOME_UNKNOWN: "It may or may not have reached the vendor. Look there, then resume the connection's"
     " risky tools.",
+    AlertKind.QUOTA_WARNING: "At 100 % calls are refused, or charged where the plan allows overage. Usage shows who"
+    " makes them; another plan includes more.",
     AlertKind.REPEATED_DENIALS: "An agent is set up wrongly, or tries what it may not. The refusals name the gate.",
     AlertKind.SECRET_REFUSED: "The stored credential is not what was stored, or not for this place. Enter it again, and"
     " ask who changed it.",

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from approvals.models import ApprovalPolicy
+from approvals.models import ToolRule
+from approvals.policy import Rule
 from connectors import catalogue
 from connectors.contract import Connector, Tool
-from connectors.models import ConnectorInstance, CustomerMapping, Pause
+from connectors.models import ConnectorInstance, CustomerMapping
+from connectors.pauses import pauses
 from tenants.isolation.context import Context, acting_for, current
 from tenants.models import Customer, Entitlement, Subscription, Tenant
 from tenants.selectors import revision
@@ -29,6 +31,12 @@ class OfferedTool:
     connector: Connector
     tool: Tool
 
+    @property
+    def taken(self) -> dict[str, bool]:
+        """Its arguments, and whether they are required."""
+        required = self.tool.input_schema.get("required", ())
+        return {name: name in required for name in self.tool.input_schema.get("properties", {})}
+
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
@@ -39,8 +47,9 @@ class Snapshot:
     instances: tuple[ConnectorInstance, ...]
     customers: Mapping[UUID, Customer]
     mapped: frozenset[tuple[UUID, UUID]]  # (instance, customer)
-    approval_policies: Mapping[tuple[str, str], bool]  # (risk, tool) -> required
+    rules: tuple[Rule, ...] = ()  # those that are switched on, in the order in which they are asked
     paused: frozenset[UUID] = frozenset()  # instances whose risky tools wait for a person
+    suspended: frozenset[tuple[UUID, str]] = frozenset()  # (instance, tool) that wait for one, whatever they do
 
     @cached_property
     def tools(self) -> Mapping[str, OfferedTool]:
@@ -54,13 +63,18 @@ class Snapshot:
         return {tool.name: tool for tool in sorted(offered, key=lambda tool: tool.name)}
 
     @cached_property
-    def first_mapped(self) -> Mapping[UUID, UUID]:
-        """For each instance, some active customer that is mapped on it."""
-        found: dict[UUID, UUID] = {}
+    def mapped_customers(self) -> Mapping[UUID, list[UUID]]:
+        """For each instance, the active customers that are mapped on it."""
+        found: dict[UUID, list[UUID]] = {}
         for instance, customer in sorted(self.mapped):
             if self.customers[customer].status == Customer.Status.ACTIVE:
-                found.setdefault(instance, customer)
+                found.setdefault(instance, []).append(customer)
         return found
+
+    @cached_property
+    def ruled_customers(self) -> frozenset[UUID]:
+        """Those that a rule names: to the policy they are not like the others."""
+        return frozenset(rule.customer_id for rule in self.rules if rule.customer_id)
 
     @cached_property
     def customer_keys(self) -> Mapping[str, UUID]:
@@ -73,13 +87,6 @@ class Snapshot:
             return self.customers.get(by_key or UUID(name))
         except ValueError:
             return None
-
-    def needs_approval(self, offered: OfferedTool) -> bool:
-        """The tool's own rule, else its risk class's, else: everything but reading."""
-        policies = self.approval_policies
-        own = policies.get(("", offered.name))
-        by_risk = policies.get((offered.tool.risk.value, ""), offered.tool.risk.value != "read")
-        return by_risk if own is None else own
 
 
 class _Cache:
@@ -129,6 +136,7 @@ def snapshot_at(context: Context, number: int) -> Snapshot:
 
 
 def _load(number: int) -> Snapshot:
+    paused, suspended = pauses()
     return Snapshot(
         tenant=Tenant.objects.get(),
         revision=number,
@@ -137,6 +145,7 @@ def _load(number: int) -> Snapshot:
         instances=tuple(ConnectorInstance.objects.order_by("slug")),
         customers={customer.id: customer for customer in Customer.objects.order_by("key")},
         mapped=frozenset(CustomerMapping.objects.values_list("instance_id", "customer_id")),
-        paused=frozenset(Pause.objects.filter(lifted_at=None).values_list("instance_id", flat=True)),
-        approval_policies={(p.risk, p.tool): p.required for p in ApprovalPolicy.objects.all()},
+        paused=paused,
+        suspended=suspended,
+        rules=tuple(Rule.of(row) for row in ToolRule.objects.filter(enabled=True).order_by("position")),
     )

@@ -329,10 +329,10 @@ def test_what_an_earlier_gate_refuses_uses_nothing_of_the_rate(door, gateway_url
 
 
 def test_a_tool_under_approval_waits_as_a_request(door, world, vendor):
-    from approvals.models import ApprovalPolicy, ApprovalRequest  # noqa: PLC0415
+    from approvals.models import ApprovalRequest, ToolRule  # noqa: PLC0415
 
     with world.tenant.acting():
-        ApprovalPolicy.objects.create(tool=LIST, required=True)
+        ToolRule.objects.create(position=1, name="Ask", effect="approval", approvers=1, tool=LIST)
     vendor.reset()
 
     first, again, other = door.call(LIST, limit=1), door.call(LIST, limit=1), door.call(LIST, limit=2)
@@ -374,3 +374,22 @@ def test_a_call_is_traced_from_its_token_to_the_vendor(door, world):
     assert found.counted
     assert found.requests[-1]["path"].startswith("/api/Tickets")
     assert all(step.outcome == "passed" for step in found.gates[:11])
+
+
+def test_a_refusal_says_what_would_let_the_call_pass_and_only_to_whom_it_may(door, world):
+    from approvals.models import ToolRule  # noqa: PLC0415
+
+    with world.tenant.acting():
+        ToolRule.objects.create(position=1, name="Nothing today", effect="refuse", tool=LIST)
+
+    denied, unknown = door.call(LIST, limit=1), door.call("halopsa_nothing")
+    wrong = door.call("halopsa_list_assets", limit=0)
+
+    said = denied["_meta"]["io.msplex/explanation"]
+    assert said["complete"]
+    assert said["changes"] == [
+        {"gate": "evaluate_policy", "text": "Switch off or change rule 1 of the policy, “Nothing today”."}
+    ]
+    assert [each["gate"] for each in said["verdicts"] if not each["ok"]] == ["evaluate_policy"]
+    assert "io.msplex/explanation" not in wrong["_meta"]
+    assert "_meta" not in unknown

@@ -8,15 +8,18 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
+from approvals.services import comment
+from approvals.voting import reject
 from audit.saving import save_filter
 from connectors.health import Checkup
-from connectors.models import ConnectorInstance, HealthCheck, Pause, ToolCall
+from connectors.models import ConnectorInstance, HealthCheck, Pause, Signal, SignalPull, ToolCall
 from connectors.pauses import resume_risky_tools
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
 from identity.models import Invitation, Passkey, Session
 from identity.roles import Role
+from identity.selectors import acting_principal
 from identity.services import (
     Client,
     create_customer,
@@ -26,12 +29,13 @@ from identity.services import (
     set_security_policy,
 )
 from msplex.decision.verdicts import Gate
+from tests.approvals.asking import approve, demote
 from tests.conftest import as_role
 from tests.factories import make_tenant
-from tests.identity.factories import PASSWORD, SETUP, Person, make_machine, make_member, make_person
+from tests.identity.factories import PASSWORD, SETUP, Person, acting_as, make_machine, make_member, make_person
 from tests.identity.post import link_in, post
 from tests.oauth.flow import McpClient
-from tests.portal.factories import PASSED, Furnished, make_call, refused_at
+from tests.portal.factories import PASSED, Furnished, make_call, make_request, refused_at
 from tests.portal.pages import every_page
 from tests.portal.test_audit import MACHINE, a_call
 from tests.portal.watch import Watched
@@ -198,12 +202,15 @@ def test_pictures_of_every_page(page: Page, northwind: Furnished, as_person, loo
 @pytest.mark.parametrize("look", LOOKS)
 def test_pictures_of_what_the_log_tells(page: Page, northwind: Furnished, as_person, look: str) -> None:
     with as_role("worker"), northwind.world.acting():
-        pause = Pause.objects.create(instance_id=northwind.instance.pk, call_id=northwind.call.pk, tool="close_ticket")
+        of = {"instance_id": northwind.instance.pk, "call_id": northwind.call.pk}
+        Pause.objects.create(tool="list_tickets", why=Pause.Why.FOREIGN_ROWS, **of)
+        pause = Pause.objects.create(tool="close_ticket", **of)
     with as_administrator(), northwind.world.acting():
         for hours in range(23):
             code, milliseconds = ("vendor_timeout", 9_000) if hours == 7 else ("", 200 + 90 * (hours % 5))
             one = HealthCheck.objects.create(instance_id=northwind.instance.pk, milliseconds=milliseconds, code=code)
             HealthCheck.objects.filter(id=one.id).update(created_at=timezone.now() - timedelta(hours=hours))
+        _signals(northwind)
     with northwind.world.acting():
         save_filter(f"Failed, {look}", "result=failed", shared=True, by=northwind.owner.actor)
     call = a_call(northwind.world, MACHINE, "token")
@@ -213,6 +220,9 @@ def test_pictures_of_what_the_log_tells(page: Page, northwind: Furnished, as_per
         "trace": f"{reverse('portal:audit_trace')}?call={call.id}",
         "audit-narrowed": f"{reverse('portal:audit')}?call={call.id}",
         "paused": reverse("portal:connector_instance", args=[northwind.instance.pk]),
+        "signals": reverse("portal:signals"),
+        "signals-of-a-customer": reverse("portal:customer_signals", args=[northwind.world.customers[0].pk]),
+        "signals-on-the-dashboard": reverse("portal:dashboard"),
     }.items():
         page.goto(url)
         _picture(page, name, look)
@@ -221,6 +231,28 @@ def test_pictures_of_what_the_log_tells(page: Page, northwind: Furnished, as_per
     _picture(page, "event-of-a-call", look)
     with northwind.world.acting():
         resume_risky_tools(northwind.instance, through=pause.pk, reason="Looked.", by=SETUP)
+
+
+def _signals(it: Furnished) -> None:
+    """Once for all looks."""
+    if Signal.objects.exists():
+        return
+    now, first = timezone.now(), it.world.customers[0]
+    for number, (kind, severity, title, count) in enumerate(
+        [
+            ("alert", "critical", "Disk C: is full on SRV-DC01, and the backup of the night has not run since", None),
+            ("sla", "high", "Printer of the reception prints blank pages", None),
+            ("alert", "medium", "Agent offline", None),
+            ("devices", "low", "Devices", 1248),
+            ("cves", "critical", "Vulnerabilities rated critical", 17),
+        ]
+    ):
+        Signal.objects.create(
+            instance=it.instance, customer=first, kind=kind, severity=severity, title=title, count=count, owner="11",
+            external_id=str(11001 + number), seen_at=now, opened_at=now - timedelta(days=number),
+            due_at=now - timedelta(days=1) if kind == "sla" else None,
+        )  # fmt: skip
+    SignalPull.objects.create(instance=it.instance, pulled_at=now, ok_at=now, kept=5, unmapped=12)
 
 
 def _give_password(page: Page, person) -> None:
@@ -327,3 +359,40 @@ def _dress(page: Page, look: str) -> None:
 
 def _picture(page: Page, name: str, look: str, *, whole: bool = True) -> None:
     page.screenshot(path=Path(FOLDER) / f"{name}-{look}.png", full_page=whole)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_approvals(
+    page: Page, northwind: Furnished, tailspin: Person, context: BrowserContext, as_person, look: str
+) -> None:
+    world = northwind.world
+    long = {"ticket_id": 11003, "password": "hunter2", "note": "A very long note. " * 120, "tags": ["a", "b"]}
+    asked = make_request(
+        world, arguments=long, approvers=3, reason="The spooler hangs again, and payroll is today", ticket="T-2041"
+    )
+    bob, carl = (make_member(world, Role.ADMIN, name=name) for name in ("bob-the-admin", "carl"))
+    approve(bob, asked)
+    demote(bob)
+    approve(carl, asked)
+    with world.acting():
+        comment(asked, "Which host?\nThe old one?", by=carl.actor)
+    over = make_request(world, approvers=1, arguments={"ticket_id": 3})
+    with acting_as(carl):
+        reject(over, principal=acting_principal(carl.id), reason="Not during payroll", by=carl.actor)
+    own = make_request(world, principal_id=northwind.owner.id, principal_kind="user", arguments={"ticket_id": 4})
+    as_person(northwind.owner)
+    _dress(page, look)
+    pages = {"asked": asked, "rejected": over, "own": own}
+    for name, request in pages.items():
+        page.goto(reverse("portal:approval", args=[request.pk]))
+        _picture(page, f"approval-{name}", look)
+    page.goto(reverse("portal:approvals"))
+    _picture(page, "approvals-waiting", look)
+    page.goto(f"{reverse('portal:approvals')}?show=")
+    _picture(page, "approvals-all", look)
+    page.goto(reverse("portal:approval_new"))
+    _picture(page, "approval-new", look)
+    context.clear_cookies()
+    as_person(tailspin)
+    page.goto(reverse("portal:approvals"))
+    _picture(page, "approvals-empty", look)

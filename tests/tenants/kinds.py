@@ -48,6 +48,11 @@ def own_read(column: str) -> Kind:
     return Kind(f"its own to read in {column}", ((SELECT, seen), (INSERT, ALL), (UPDATE, ALL), (DELETE, ALL)))
 
 
+def aimed(column: str) -> Kind:
+    seen = f"(({column} IS NULL) OR {ALL} OR ({column} = {SCOPE}))"
+    return Kind(f"everybody's, or of {column}", ((SELECT, seen), (INSERT, ALL), (UPDATE, ALL), (DELETE, ALL)))
+
+
 def own_or_of_customer(column: str) -> Kind:
     seen = f"({ALL} OR (customer_id = {SCOPE}) OR ({column} = {SELF}))"
     return Kind(f"its own in {column}, or the customer's", ((ANY, seen),))
@@ -68,8 +73,11 @@ def own_or_in_scope(column: str, *, own_written: bool) -> Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "approvals_approvalpolicy": SHARED,
     "approvals_approvalrequest": of_customer("customer_id"),
+    "approvals_comment": of_customer("customer_id"),
+    "approvals_executiongrant": of_customer("customer_id"),
+    "approvals_toolrule": aimed("customer_id"),
+    "approvals_vote": of_customer("customer_id"),
     "audit_alert": log("customer_id"),
     "audit_alerthit": NOTED,
     "audit_checkpoint": SHARED,
@@ -84,8 +92,17 @@ KINDS: dict[str, Kind] = {
     "audit_leaf": of_customer("customer_id"),
     "audit_savedfilter": own("owner_id"),
     "audit_tile": SHARED,
+    "billing_closedmonth": STAFF,
+    "billing_customerquota": of_customer("customer_id"),
+    "billing_gaugesample": log("customer_id"),
+    "billing_planversion": STAFF,
+    "billing_pricelist": STAFF,
     "billing_quotacounter": OPEN,
+    "billing_rollupmark": STAFF,
+    "billing_subscriptionperiod": STAFF,
+    "billing_usagecorrection": log("customer_id"),
     "billing_usageevent": of_customer("customer_id"),
+    "billing_usagerollup": log("customer_id"),
     "connectors_adoptedsecret": SHARED,
     "connectors_clientlist": STAFF,
     "connectors_connectorinstance": SHARED,
@@ -94,6 +111,8 @@ KINDS: dict[str, Kind] = {
     "connectors_healthcheck": SHARED,
     "connectors_pause": NOTED,
     "connectors_sealedsecret": SHARED,
+    "connectors_signal": of_customer("customer_id"),
+    "connectors_signalpull": SHARED,
     "connectors_toolcall": log("customer_id"),
     "connectors_vendorclient": STAFF,
     "identity_agentsession": own("user_id"),
@@ -119,6 +138,7 @@ KINDS: dict[str, Kind] = {
     "identity_spentchallenge": OPEN,
     "identity_totpdevice": own("user_id"),
     "identity_user": own_or_in_scope("id", own_written=True),
+    "tenants_asset": of_customer("customer_id"),
     "tenants_customer": of_customer("id"),
     "tenants_entitlement": SHARED,
     "tenants_revision": READ_ONLY,
@@ -133,6 +153,7 @@ NOT_TENANTS = {
     "border.log_key": "public halves of the keys that sign the log",
     "border.pack_signing": "ids of what waits for the sealer's signature, of every tenant; the sealer alone reads it",
     "border.directory": "workspace and client names, which lead to a tenant before there is a context",
+    "border.usage": "totals of each tenant's months, for the provider to bill by; the tenants' worker adds its own",
     "content.auth_group": "the framework's; empty",
     "content.auth_group_permissions": "the framework's; empty",
     "content.auth_permission": "the deployment's catalogue of permissions, the same for everybody",

@@ -16,7 +16,7 @@ from connectors.checks import history
 from connectors.contract import Connector
 from connectors.custody import credentials, key_state, number_to_change, standing
 from connectors.models import ConnectorInstance
-from connectors.pauses import open_pauses, resume_risky_tools
+from connectors.pauses import resume_risky_tools, shown_pauses
 from connectors.readiness import is_entitled
 from connectors.selectors import catalogue, current_credential, entitlement_for, instances, mappings
 from identity.permissions import Permission
@@ -124,7 +124,7 @@ def connector_resume(request: PortalRequest, pk: UUID) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, "Say what you found at the vendor, on the page that shows the calls.")
         return redirect("portal:connector_instance", pk)
-    done = f"The risky tools of {instance.name} run again."
+    done = f"The paused tools of {instance.name} run again."
     carry_out(request, lambda: resume_risky_tools(instance, **form.cleaned_data, by=request.actor), done)
     return redirect("portal:connector_instance", pk)
 
@@ -155,13 +155,13 @@ def _state(request: PortalRequest, instance: ConnectorInstance) -> dict[str, obj
         "credential": credential,
         "held_back": Breaker(str(credential.id)).seconds_left() if credential else 0,
         "instance": instance,
-        "pauses": list(open_pauses(instance)[:PAUSES_SHOWN]),
         "connector": catalogue_entry(instance.connector),
         "readiness": ready,
         "steps": setup.steps(instance, ready),
         "wait": setup.wait(instance, now),
         "may_manage": request.principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE),
         "may_activate": ready.missing == ("active",),
+        **shown_pauses(instance, PAUSES_SHOWN),
     }
 
 

@@ -28,7 +28,7 @@ def _ids() -> list[tuple[str, models.Field]]:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connectors", "0004_checks"),
+        ("connectors", "0005_signals"),
     ]
 
     operations = [
