@@ -15,6 +15,7 @@ from connectors.custody import credentials, key_state
 from connectors.filters import CallFilter
 from connectors.models import ConnectorInstance, Credential, ToolCall
 from connectors.pauses import resume_risky_tools
+from connectors.retiring import retire_instance
 from connectors.selectors import Offer, catalogue, instances_with_credentials, mappings, tool_calls
 from connectors.serializers import (
     ConfigurationIn,
@@ -91,11 +92,12 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
         "activate": Permission.CONNECTORS_INSTANCE_MANAGE,
         "deactivate": Permission.CONNECTORS_INSTANCE_MANAGE,
         "resume": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "retire": Permission.CONNECTORS_INSTANCE_MANAGE,
         "mappings": Permission.CONNECTORS_INSTANCE_READ,
         "map": Permission.CONNECTORS_INSTANCE_MANAGE,
         "unmap": Permission.CONNECTORS_INSTANCE_MANAGE,
     }
-    recent_mfa_actions = frozenset({"configure", "resume"})
+    recent_mfa_actions = frozenset({"configure", "resume", "retire"})
 
     def get_queryset(self) -> QuerySet[ConnectorInstance]:
         return instances_with_credentials()
@@ -136,6 +138,11 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     @action(detail=True, methods=["post"])
     def deactivate(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
         return self._shown(services.deactivate_instance(self.get_object(), by=self.actor))
+
+    @extend_schema(request=None, responses=InstanceOut)
+    @action(detail=True, methods=["post"])
+    def retire(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        return self._shown(retire_instance(self.get_object(), by=self.actor))
 
     @extend_schema(request=ResumeIn, responses=InstanceOut)
     @action(detail=True, methods=["post"])

@@ -9,12 +9,16 @@ from tenants.models import Customer, key_validator
 
 
 class ConnectorInstance(TenantModel):
-    """One configured connection. What it needs before its tools appear is in connectors.readiness."""
+    """One configured connection. What its columns mean together, and what may be done, is in connectors.lifecycle.
+
+    `noticed`: the trouble that the log was last told of, a lifecycle's state (connectors.noticing).
+    """
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
         ACTIVE = "active", "Active"
         INACTIVE = "inactive", "Inactive"
+        RETIRED = "retired", "Retired"  # for good: the database refuses any change of such a row
 
     class Health(models.TextChoices):
         UNKNOWN = "unknown", "Not checked"
@@ -37,6 +41,10 @@ class ConnectorInstance(TenantModel):
     health_ok_at = models.DateTimeField(null=True)
     health_failures = models.PositiveIntegerField(default=0)
     health_detail = models.CharField(max_length=300, blank=True)
+    health_code = models.CharField(max_length=64, blank=True)
+    noticed = models.CharField(max_length=32, blank=True)
+    retired_at = models.DateTimeField(null=True)
+    retired_by = models.CharField(max_length=200, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant_id", "slug"], name="connectors_instance_slug")]
@@ -90,7 +98,8 @@ class CustomerMapping(TenantModel):
 class Credential(TenantModel):
     """That there is a credential, since when and by whom: all anyone but the broker can know of it.
 
-    Its id is the `credential_ref` that stands for the secret everywhere else.
+    Its id is the `credential_ref` that stands for the secret everywhere else. `expires_on`: its last day at the vendor,
+    as whoever entered it has said. `warned_days`: how near that day was when the log was last told of it.
     """
 
     instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="credentials")
@@ -98,6 +107,8 @@ class Credential(TenantModel):
     digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=200)
+    expires_on = models.DateField(null=True)
+    warned_days = models.PositiveSmallIntegerField(null=True)
 
     class Meta:
         constraints = [
@@ -106,6 +117,11 @@ class Credential(TenantModel):
 
     def __str__(self) -> str:
         return f"version {self.version}"
+
+    @property
+    def fingerprint(self) -> str:
+        """To compare by eye. Of the ciphertext as it was sealed, so nothing of the secret can be told by it."""
+        return self.digest[:16]
 
 
 class SealedSecret(TenantModel):

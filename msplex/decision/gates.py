@@ -10,7 +10,7 @@ from datetime import datetime
 from jsonschema import Draft202012Validator
 
 from connectors.contract import Risk
-from connectors.readiness import readiness
+from connectors.lifecycle import Listed
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from msplex.decision.snapshot import OfferedTool, Snapshot
@@ -132,17 +132,14 @@ def verify_instance_readiness(attempt: Attempt) -> Refusal | None:
     offered, customer = attempt.offered, attempt.resolved.customer
     if offered is None or customer is None:
         raise LookupError("gates out of order")
-    state = readiness(offered.instance, attempt.resolved.entitlement, now=attempt.now)
-    missing = list(state.missing)
+    found = attempt.snapshot.lifecycle_of(offered.instance, attempt.now)
+    if found.listed is Listed.NONE:
+        message = f"{offered.instance.name} is not ready ({found.word.lower()}). {found.next}"
+        return Refusal(Code.INSTANCE_NOT_READY, message, retryable=True)
     if (offered.instance.id, customer.id) not in attempt.snapshot.mapped:
-        missing.append(f"a client of {offered.connector.name} mapped to customer {customer.key}")
-    if missing:
-        return Refusal(
-            Code.INSTANCE_NOT_READY,
-            f"{offered.instance.name} is not ready; missing: {', '.join(map(str, missing))}.",
-            retryable=True,
-        )
-    if offered.instance.id in attempt.snapshot.paused and offered.tool.risk is not Risk.READ:
+        message = f"{offered.instance.name} has no client mapped to customer {customer.key}. Map it, under Customers."
+        return Refusal(Code.INSTANCE_NOT_READY, message, retryable=True)
+    if not found.listed.takes(offered.tool.risk):
         return Refusal(
             Code.RISKY_TOOLS_PAUSED,
             f"{offered.instance.name} changes nothing for now: the outcome of a call is unknown. Someone who sets up"

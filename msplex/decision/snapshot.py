@@ -3,6 +3,7 @@
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 from threading import Lock
 from uuid import UUID
@@ -12,7 +13,9 @@ from django.db import transaction
 from approvals.models import ApprovalPolicy
 from connectors import catalogue
 from connectors.contract import Connector, Tool
-from connectors.models import ConnectorInstance, CustomerMapping, Pause
+from connectors.lifecycle import Lifecycle, lifecycle
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause
+from connectors.selectors import newest_credentials
 from tenants.isolation.context import Context, acting_for, current
 from tenants.models import Customer, Entitlement, Subscription, Tenant
 from tenants.selectors import revision
@@ -41,6 +44,7 @@ class Snapshot:
     mapped: frozenset[tuple[UUID, UUID]]  # (instance, customer)
     approval_policies: Mapping[tuple[str, str], bool]  # (risk, tool) -> required
     paused: frozenset[UUID] = frozenset()  # instances whose risky tools wait for a person
+    credentials: Mapping[UUID, Credential] = dataclasses.field(default_factory=dict)  # the current one of an instance
 
     @cached_property
     def tools(self) -> Mapping[str, OfferedTool]:
@@ -52,6 +56,15 @@ class Snapshot:
             for tool in connector.tools
         )
         return {tool.name: tool for tool in sorted(offered, key=lambda tool: tool.name)}
+
+    def lifecycle_of(self, instance: ConnectorInstance, now: datetime) -> Lifecycle:
+        return lifecycle(
+            instance,
+            entitlement=self.entitlements.get(instance.connector),
+            paused=instance.id in self.paused,
+            credential=self.credentials.get(instance.id),
+            now=now,
+        )
 
     @cached_property
     def first_mapped(self) -> Mapping[UUID, UUID]:
@@ -134,9 +147,10 @@ def _load(number: int) -> Snapshot:
         revision=number,
         subscription=Subscription.objects.first(),
         entitlements={entitlement.connector: entitlement for entitlement in Entitlement.objects.all()},
-        instances=tuple(ConnectorInstance.objects.order_by("slug")),
+        instances=tuple(ConnectorInstance.objects.exclude(state=ConnectorInstance.State.RETIRED).order_by("slug")),
         customers={customer.id: customer for customer in Customer.objects.order_by("key")},
         mapped=frozenset(CustomerMapping.objects.values_list("instance_id", "customer_id")),
         paused=frozenset(Pause.objects.filter(lifted_at=None).values_list("instance_id", flat=True)),
+        credentials={credential.instance_id: credential for credential in newest_credentials()},
         approval_policies={(p.risk, p.tool): p.required for p in ApprovalPolicy.objects.all()},
     )

@@ -66,6 +66,7 @@ _rooms = [
     path("connectors/<uuid:pk>/check/", connectors.connector_check, name="connector_check"),
     path("connectors/<uuid:pk>/activate/", connectors.connector_activate, name="connector_activate"),
     path("connectors/<uuid:pk>/deactivate/", connectors.connector_deactivate, name="connector_deactivate"),
+    path("connectors/<uuid:pk>/retire/", connectors.connector_retire, name="connector_retire"),
     path("connectors/<uuid:pk>/resume/", connectors.connector_resume, name="connector_resume"),
     path("connectors/<uuid:pk>/customers/", connectors.connector_map, name="connector_map"),
     path("connectors/<uuid:pk>/customers/<uuid:mapping>/", connectors.connector_unmap, name="connector_unmap"),

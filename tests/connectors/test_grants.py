@@ -20,8 +20,10 @@ from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld
 from tests.factories import TenantWorld, make_tenant
 
-SET_UP = {"settings", "configured_at", "state", "activated_at", "activated_by", "check_asked_at"}
-HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail"}
+SET_UP = {
+    "settings", "configured_at", "state", "activated_at", "activated_by", "check_asked_at", "retired_at", "retired_by",
+}  # fmt: skip
+HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail", "health_code", "noticed"}
 VERDICT = {"state", "gate", "code", "verdicts"}
 OUTCOME = VERDICT | {"finished_at", "rows_returned", "rows_dropped", "vendor_requests"}
 MOVED = {
@@ -31,6 +33,9 @@ MOVED = {
 CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", ConnectorInstance): SET_UP | HEALTH,
     ("broker", ConnectorInstance): HEALTH,
+    ("worker", ConnectorInstance): {"noticed"},
+    ("app", Credential): {"expires_on", "warned_days"},
+    ("worker", Credential): {"warned_days"},
     ("app", CustomerMapping): {"external_id", "external_name"},
     ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
@@ -41,7 +46,7 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
 # The other rights. A role that is not named has none.
 OTHERWISE = {
     ConnectorInstance: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
-    Credential: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT"}},
+    Credential: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
     CustomerMapping: {"app": {"SELECT", "INSERT", "DELETE"}, "broker": {"SELECT"}},
     Pause: {"app": {"SELECT"}, "worker": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT", "DELETE"}},

@@ -77,6 +77,7 @@ BUTTONS = {
     "connector_deactivate": Role.VIEWER,
     "connector_map": Role.VIEWER,
     "connector_resume": Role.VIEWER,
+    "connector_retire": Role.VIEWER,
     "connector_unmap": Role.VIEWER,
     "person_disable": Role.OPERATOR,
     "person_enable": Role.OPERATOR,

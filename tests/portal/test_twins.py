@@ -61,6 +61,7 @@ TWINS = {
     "connector_check": ("connector-instance-check", "post"),
     "connector_activate": ("connector-instance-activate", "post"),
     "connector_deactivate": ("connector-instance-deactivate", "post"),
+    "connector_retire": ("connector-instance-retire", "post"),
     "connector_resume": ("connector-instance-resume", "post"),
     "connector_map": ("connector-instance-mappings", "post"),
     "connector_unmap": ("connector-instance-unmap", "delete"),

@@ -19,6 +19,7 @@ from connectors.custody import credentials, key_state, number_to_change, standin
 from connectors.models import ConnectorInstance
 from connectors.pauses import open_pauses, resume_risky_tools
 from connectors.readiness import is_entitled
+from connectors.retiring import retire_instance
 from connectors.selectors import catalogue, current_credential, entitlement_for, instances, mappings, unmapped_customers
 from identity.permissions import Permission
 from identity.web import requires
@@ -114,6 +115,15 @@ def connector_deactivate(request: PortalRequest, pk: UUID) -> HttpResponse:
     instance = one(instances(), pk)
     done = f"{instance.name} is inactive. Its tools are refused from the next call on."
     carry_out(request, lambda: services.deactivate_instance(instance, by=request.actor), done)
+    return redirect("portal:connector_instance", pk)
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE, recent_mfa=True)
+@require_POST
+def connector_retire(request: PortalRequest, pk: UUID) -> HttpResponse:
+    instance = one(instances(), pk)
+    done = f"{instance.name} is retired. Its tools and its credential are gone."
+    carry_out(request, lambda: retire_instance(instance, by=request.actor), done)
     return redirect("portal:connector_instance", pk)
 
 
