@@ -188,6 +188,7 @@ class ToolCall(TenantModel):
     principal_id = models.UUIDField()
     principal_kind = models.CharField(max_length=16)
     principal_label = models.CharField(max_length=200)
+    roles = models.JSONField(default=list)  # the caller's for that customer, when the gateway decided
     agent_session_id = models.UUIDField(null=True)  # the agent through which the principal, a person, has called
     customer = TenantKey(Customer, models.DO_NOTHING, null=True, related_name="+")
     instance = TenantKey(ConnectorInstance, models.DO_NOTHING, null=True, related_name="+")

@@ -1,8 +1,8 @@
 """The broker decides for itself: before it opens anything it asks the same gates again, of what is true now.
 
 The row of a call says that the gateway let it through. Whoever can write rows could say so too, and a call may have
-waited; so tenant, customer, entitlement, readiness, mapping and approval are read anew. What only the caller's token
-can tell (who it is, what its roles allow) was decided at the gateway.
+waited; so tenant, customer, entitlement, readiness, mapping, rules and approval are read anew. What only the caller's
+token can tell (who it is, which roles it has and what they allow) was decided at the gateway.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from typing import Any
 from connectors.models import ToolCall
 from connectors.selectors import CallToRun
 from msplex.decision import gates
-from msplex.decision.gates import Attempt
+from msplex.decision.gates import Attempt, Recorded
 from msplex.decision.snapshot import Snapshot, snapshot_at
 from msplex.decision.verdicts import Code, Refusal, Request, Resolved, Usage
 from tenants.isolation.context import current
@@ -29,6 +29,7 @@ _RULES: tuple[Callable[[Attempt], Refusal | None], ...] = (
     gates.verify_subscription,
     gates.verify_connector_entitlement,
     gates.verify_instance_readiness,
+    gates.evaluate_rules,
     gates.check_approval,
 )
 
@@ -59,7 +60,8 @@ def refusal_of(job: CallToRun, asked: Asked) -> Refusal | None:
 def _attempt(call: ToolCall, job: CallToRun, snapshot: Snapshot) -> Attempt:
     customer = snapshot.customers.get(call.customer_id) if call.customer_id else None
     request = Request(f"{job.instance.slug}_{call.tool}", call.arguments)
-    return Attempt(snapshot, None, request, datetime.now(UTC), Usage(), Resolved(customer=customer))
+    caller = Recorded(frozenset(call.roles), call.principal_kind)
+    return Attempt(snapshot, None, request, datetime.now(UTC), Usage(), Resolved(customer=customer), caller)
 
 
 def _decide(attempt: Attempt) -> Refusal | None:

@@ -164,6 +164,7 @@ class Migration(migrations.Migration):
                 ("principal_id", models.UUIDField()),
                 ("principal_kind", models.CharField(max_length=16)),
                 ("principal_label", models.CharField(max_length=200)),
+                ("roles", models.JSONField(default=list)),
                 ("agent_session_id", models.UUIDField(null=True)),
                 ("connector", models.CharField(blank=True, max_length=64)),
                 ("tool", models.CharField(max_length=128)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import UUID
 
 from connectors.contract import Risk
@@ -76,14 +77,16 @@ def _callable_for_some(snapshot: Snapshot, principal: ActingPrincipal, offered: 
 
 
 def _candidates(snapshot: Snapshot, principal: ActingPrincipal, offered: OfferedTool) -> Iterator[UUID]:
-    """One customer for each grant that could make a difference, however many customers there are.
+    """Each customer that could make a difference, however many customers there are: those that a grant or a rule names.
 
-    To a tenant-wide grant every mapped customer is alike, so some mapped one stands for all.
+    To a tenant-wide grant all others are alike, so some mapped one of them stands for all.
     """
-    some = snapshot.first_mapped.get(offered.instance.id)
-    if some and principal.scope() is None:
-        yield some
-    yield from (grant.customer_id for grant in principal.grants if grant.customer_id)
+    named = {grant.customer_id for grant in principal.grants if grant.customer_id}
+    if principal.scope() is None:
+        mapped = snapshot.mapped_customers.get(offered.instance.id, [])
+        named |= snapshot.ruled_customers.intersection(mapped)
+        yield from islice((customer for customer in mapped if customer not in named), 1)
+    yield from named
 
 
 def _hidden(attempt: Attempt, refusal: Refusal) -> bool:

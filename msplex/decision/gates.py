@@ -6,9 +6,12 @@ Gates 11 to 13 are deeds (msplex.gateway.dispatch, msplex.execution) and say the
 import dataclasses
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from uuid import UUID
 
 from jsonschema import Draft202012Validator
 
+from approvals.policy import Ruling, Subject, ruling
+from audit.actors import ActorKind
 from connectors.contract import Risk
 from connectors.lifecycle import Listed
 from identity.permissions import Permission
@@ -26,6 +29,21 @@ NAMED_AT_MOST = 20  # customers that a refusal lists
 LIVE = {Subscription.Status.ACTIVE, Subscription.Status.TRIALING, Subscription.Status.PAST_DUE}
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the row of a call says of its caller, where there is no credential to ask."""
+
+    roles: frozenset[str] = frozenset()
+    kind: str = ""
+
+
+_NOBODY = Recorded()
+
+
+def roles_for(principal: ActingPrincipal, customer_id: UUID) -> frozenset[str]:
+    return frozenset(g.role.value for g in principal.grants if g.customer_id in {None, customer_id})
+
+
 @dataclasses.dataclass(slots=True)
 class Attempt:
     """One request on its way through the gates."""
@@ -36,10 +54,37 @@ class Attempt:
     now: datetime
     usage: Usage
     resolved: Resolved = dataclasses.field(default_factory=Resolved)
+    recorded: Recorded = _NOBODY
 
     @property
     def offered(self) -> OfferedTool | None:
         return self.snapshot.tools.get(self.request.tool)
+
+    @property
+    def ruling(self) -> Ruling:
+        """What the tenant's policy says, once the customer and the tool are known."""
+        offered, customer = self.offered, self.resolved.customer
+        if offered is None or customer is None:
+            raise LookupError("gates out of order")
+        tool = offered.tool
+        subject = Subject(
+            offered.name, offered.connector.key, tool.risk.value, tool.tier.value, customer.id,
+            self.roles, self.caller_kind, self.now, self.request.arguments,
+        )  # fmt: skip
+        return ruling(self.snapshot.rules, subject)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Of the caller for this customer; at the broker, those it had when the gateway decided."""
+        if self.principal is None or self.resolved.customer is None:
+            return self.recorded.roles
+        return roles_for(self.principal, self.resolved.customer.id)
+
+    @property
+    def caller_kind(self) -> str:
+        if self.principal is None:
+            return self.recorded.kind
+        return ActorKind.AGENT.value if self.principal.agent_session_id else self.principal.kind.value
 
     @property
     def caller(self) -> ActingPrincipal:
@@ -161,10 +206,18 @@ def evaluate_policy(attempt: Attempt) -> Refusal | None:
             Code.POLICY_DENIED,
             f"None of your roles for {customer.key} has {permission.value}, which {offered.name} needs.",
         )
-    if attempt.request.arguments is None:
+    arguments = attempt.request.arguments
+    if arguments is not None and (problems := list(argument_problems(offered, arguments))):
+        return Refusal(Code.INVALID_ARGUMENTS, "; ".join(problems))
+    return evaluate_rules(attempt)
+
+
+def evaluate_rules(attempt: Attempt) -> Refusal | None:
+    """The tenant's own rules, after the roles: they take away, and never give."""
+    said = attempt.ruling
+    if not said.refuses or said.rule is None:
         return None
-    problems = list(argument_problems(offered, attempt.request.arguments))
-    return Refusal(Code.INVALID_ARGUMENTS, "; ".join(problems)) if problems else None
+    return Refusal(Code.POLICY_DENIED, f"A rule of this workspace refuses {attempt.request.tool}: {said.rule.name}.")
 
 
 def argument_problems(offered: OfferedTool, arguments: object) -> Iterator[str]:
@@ -198,12 +251,11 @@ def quota_exhausted(included: int) -> Refusal:
 
 
 def check_approval(attempt: Attempt) -> Refusal | None:
-    offered = attempt.offered
-    if offered is None:
-        raise LookupError("gates out of order")
-    if attempt.request.arguments is not None and attempt.snapshot.needs_approval(offered):
-        return Refusal(Code.APPROVAL_REQUIRED, f"{offered.name} needs the approval of a person.", retryable=True)
-    return None
+    """The most specific thing last: who calls, for whom and with what is known, and only people are missing."""
+    if attempt.request.arguments is None or not (needed := attempt.ruling.approvers):
+        return None
+    people = "a person" if needed == 1 else f"{needed} people"
+    return Refusal(Code.APPROVAL_REQUIRED, f"{attempt.request.tool} needs the approval of {people}.", retryable=True)
 
 
 GATES: tuple[tuple[Gate, Callable[[Attempt], Refusal | None]], ...] = (

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from approvals.models import ApprovalPolicy
+from approvals.models import ToolRule
+from approvals.policy import Rule
 from connectors import catalogue
 from connectors.contract import Connector, Tool
 from connectors.lifecycle import Lifecycle, lifecycle
@@ -42,7 +43,7 @@ class Snapshot:
     instances: tuple[ConnectorInstance, ...]
     customers: Mapping[UUID, Customer]
     mapped: frozenset[tuple[UUID, UUID]]  # (instance, customer)
-    approval_policies: Mapping[tuple[str, str], bool]  # (risk, tool) -> required
+    rules: tuple[Rule, ...] = ()  # those that are switched on, in the order in which they are asked
     paused: frozenset[UUID] = frozenset()  # instances whose risky tools wait for a person
     credentials: Mapping[UUID, Credential] = dataclasses.field(default_factory=dict)  # the current one of an instance
 
@@ -67,13 +68,18 @@ class Snapshot:
         )
 
     @cached_property
-    def first_mapped(self) -> Mapping[UUID, UUID]:
-        """For each instance, some active customer that is mapped on it."""
-        found: dict[UUID, UUID] = {}
+    def mapped_customers(self) -> Mapping[UUID, list[UUID]]:
+        """For each instance, the active customers that are mapped on it."""
+        found: dict[UUID, list[UUID]] = {}
         for instance, customer in sorted(self.mapped):
             if self.customers[customer].status == Customer.Status.ACTIVE:
-                found.setdefault(instance, customer)
+                found.setdefault(instance, []).append(customer)
         return found
+
+    @cached_property
+    def ruled_customers(self) -> frozenset[UUID]:
+        """Those that a rule names: to the policy they are not like the others."""
+        return frozenset(rule.customer_id for rule in self.rules if rule.customer_id)
 
     @cached_property
     def customer_keys(self) -> Mapping[str, UUID]:
@@ -86,13 +92,6 @@ class Snapshot:
             return self.customers.get(by_key or UUID(name))
         except ValueError:
             return None
-
-    def needs_approval(self, offered: OfferedTool) -> bool:
-        """The tool's own rule, else its risk class's, else: everything but reading."""
-        policies = self.approval_policies
-        own = policies.get(("", offered.name))
-        by_risk = policies.get((offered.tool.risk.value, ""), offered.tool.risk.value != "read")
-        return by_risk if own is None else own
 
 
 class _Cache:
@@ -152,5 +151,5 @@ def _load(number: int) -> Snapshot:
         mapped=frozenset(CustomerMapping.objects.values_list("instance_id", "customer_id")),
         paused=frozenset(Pause.objects.filter(lifted_at=None).values_list("instance_id", flat=True)),
         credentials={credential.instance_id: credential for credential in newest_credentials()},
-        approval_policies={(p.risk, p.tool): p.required for p in ApprovalPolicy.objects.all()},
+        rules=tuple(Rule.of(row) for row in ToolRule.objects.filter(enabled=True).order_by("position")),
     )

@@ -14,6 +14,7 @@ from audit.kinds import EventKind
 from audit.services import Queued, queue_record
 from billing.services import release_call, reserve_call
 from connectors.models import ToolCall
+from msplex.decision.gates import roles_for
 from msplex.decision.verdicts import Decision, Request
 from msplex.gateway.callers import Caller, Seen, Waiter
 from tenants.isolation.context import acting_for
@@ -83,6 +84,7 @@ def call_of(caller: Caller, seen: Seen, request: Request, decision: Decision, wa
         principal_id=caller.claims.principal_id,
         principal_kind=(ActorKind.AGENT if caller.claims.agent_session_id else ActorKind.SERVICE_ACCOUNT).value,
         principal_label=principal.label if principal else caller.claims.client_id[:200],
+        roles=sorted(roles_for(principal, resolved.customer.id)) if principal and resolved.customer else [],
         agent_session_id=caller.claims.agent_session_id,
         customer=resolved.customer,
         instance=resolved.instance,

@@ -1,7 +1,8 @@
 """Migration operations that put a table behind both walls. Written right after CreateModel; docs/isolation.md explains.
 
 Every table is one of these kinds, by its `customer` argument:
-STAFF (the default), SHARED, NOTED, READ_ONLY, OPEN, the name of the column with the customer, own(column), log(column).
+STAFF (the default), SHARED, NOTED, READ_ONLY, OPEN, the name of the column with the customer, own(column),
+own_read(column), aimed(column), log(column).
 """
 
 import dataclasses
@@ -45,6 +46,13 @@ class own_read:  # noqa: N801
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class aimed:  # noqa: N801
+    """Rows about every customer (none is named), or about one: read where that one is in scope, written as SHARED."""
+
+    column: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class log:  # noqa: N801
     """Rows may be added without a customer or with one in scope, and are read when theirs is in scope.
 
@@ -55,7 +63,7 @@ class log:  # noqa: N801
     beside: str = ""
 
 
-Kind = str | own | own_read | log
+Kind = str | own | own_read | aimed | log
 
 _WRITTEN_BY_TENANT = tuple(
     (f"customer_{command.lower()}", f"{command} {clause}", _ALL)
@@ -85,6 +93,9 @@ def _customer_policies(kind: Kind) -> Iterator[tuple[str, str, str]]:
             )
         case own_read(column):
             yield "customer_select", "SELECT USING", f'{_ALL} OR "{column}" = (SELECT msplex.principal())'
+            yield from _WRITTEN_BY_TENANT
+        case aimed(column):
+            yield "customer_select", "SELECT USING", f'"{column}" IS NULL OR {_ALL} OR "{column}" = {_SCOPE}'
             yield from _WRITTEN_BY_TENANT
         case log(column=column):
             seen = f'{_ALL} OR "{column}" = {_SCOPE}'

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from approvals.models import ApprovalPolicy
+from approvals.models import ToolRule
 from audit.errors import AuditUnavailable
 from audit.lag import ALL_STOP_SECONDS, RISKY_STOP_SECONDS, lag, lag_of_all, require_sealing
 from audit.models import Event
@@ -74,7 +74,7 @@ def test_calls_stop_by_their_risk(room: Room, vendor, seconds: float, refused: l
         door = agent("", world, world.tenant.customers[0])
         caller = auth.authenticate([(b"authorization", f"Bearer {door.token}".encode())], "192.0.2.1")
         with world.tenant.acting():
-            ApprovalPolicy.objects.create(tool=WRITE[0], required=False)
+            ToolRule.objects.create(position=1, name="Notes", effect="allow", tool=WRITE[0])
         fall_behind(room, world.tenant, seconds)
 
         for name, arguments in (READ, WRITE):

@@ -2,12 +2,14 @@
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from approvals.policy import Effect, Rule
 from connectors.contract import Risk
 from connectors.models import ConnectorInstance
 from connectors.vendors.halopsa.connector import HALOPSA
@@ -38,7 +40,7 @@ def make_snapshot(
     ok_at: datetime | None = NOW,
     mapped: frozenset[tuple[UUID, UUID]] | None = None,
     archived: frozenset[UUID] = frozenset(),
-    approvals: dict[tuple[str, str], bool] | None = None,
+    rules: tuple[Rule, ...] = (),
     instances: int = 1,
     included: int = 100,
 ) -> Snapshot:
@@ -69,8 +71,12 @@ def make_snapshot(
             for number, customer in enumerate(CUSTOMERS)
         },
         mapped=frozenset((i, c) for i in ids for c in CUSTOMERS if mapped is None or (i, c) in mapped),
-        approval_policies=approvals or {},
+        rules=rules,
     )  # fmt: skip
+
+
+def rule(effect: str, **terms: Any) -> Rule:
+    return Rule(uuid4(), 1, "tests", Effect(effect), terms.pop("approvers", int(effect == "approval")), **terms)
 
 
 def make_principal(*grants: Grant) -> ActingPrincipal:
@@ -106,8 +112,9 @@ def test_what_passes_ten_gates_is_allowed():
         ({"state": "draft"}, OPERATOR, Gate.VERIFY_INSTANCE_READINESS, Code.INSTANCE_NOT_READY),
         ({"ok_at": NOW - timedelta(hours=1)}, OPERATOR, Gate.VERIFY_INSTANCE_READINESS, Code.INSTANCE_NOT_READY),
         ({"mapped": frozenset()}, OPERATOR, Gate.VERIFY_INSTANCE_READINESS, Code.INSTANCE_NOT_READY),
-        ({"approvals": {("", LIST): True}}, OPERATOR, Gate.CHECK_APPROVAL, Code.APPROVAL_REQUIRED),
-        ({"approvals": {("read", ""): True}}, OPERATOR, Gate.CHECK_APPROVAL, Code.APPROVAL_REQUIRED),
+        ({"rules": (rule("approval", tool=LIST),)}, OPERATOR, Gate.CHECK_APPROVAL, Code.APPROVAL_REQUIRED),
+        ({"rules": (rule("approval", risk="read"),)}, OPERATOR, Gate.CHECK_APPROVAL, Code.APPROVAL_REQUIRED),
+        ({"rules": (rule("refuse", tool=LIST),)}, OPERATOR, Gate.EVALUATE_POLICY, Code.POLICY_DENIED),
     ],
 )
 def test_each_gate_has_a_rule_and_a_refusal_of_its_own(case, principal, gate, code):
@@ -119,8 +126,11 @@ def test_each_gate_has_a_rule_and_a_refusal_of_its_own(case, principal, gate, co
     assert all(verdict.ok for verdict in decision.verdicts[:-1])
 
 
-def test_the_tools_own_approval_rule_wins_over_its_risk_class():
-    assert call(make_snapshot(approvals={("read", ""): True, ("", LIST): False})).allowed
+def test_the_first_rule_that_fits_decides():
+    allow, ask = rule("allow", tool=LIST), rule("approval", risk="read")
+
+    assert call(make_snapshot(rules=(allow, ask))).allowed
+    assert call(make_snapshot(rules=(ask, allow))).refusal.code == Code.APPROVAL_REQUIRED
 
 
 @pytest.mark.parametrize(

@@ -329,10 +329,10 @@ def test_what_an_earlier_gate_refuses_uses_nothing_of_the_rate(door, gateway_url
 
 
 def test_a_tool_under_approval_waits_as_a_request(door, world, vendor):
-    from approvals.models import ApprovalPolicy, ApprovalRequest  # noqa: PLC0415
+    from approvals.models import ApprovalRequest, ToolRule  # noqa: PLC0415
 
     with world.tenant.acting():
-        ApprovalPolicy.objects.create(tool=LIST, required=True)
+        ToolRule.objects.create(position=1, name="Ask", effect="approval", approvers=1, tool=LIST)
     vendor.reset()
 
     first, again, other = door.call(LIST, limit=1), door.call(LIST, limit=1), door.call(LIST, limit=2)

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.db import connection
 
-from approvals.models import ApprovalPolicy, ApprovalRequest
+from approvals.models import ApprovalRequest, ToolRule
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.models import (
@@ -126,7 +126,6 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     HandoverDomain.objects.create(name=f"{world.workspace}.example", token="t", added_by="tests")
     SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
-    ApprovalPolicy.objects.create(tool=f"{world.workspace}_tool", required=True)
     QuotaCounter.objects.create(connector=world.workspace, month=NOW.date().replace(day=1))
     instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
@@ -146,6 +145,7 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
     who = {"principal_kind": "user", "principal_label": "tests"}
     UsageEvent.objects.create(customer=customer, occurred_at=NOW, **principal)
     ToolCall.objects.create(customer=customer, state="queued", **principal, **who)
+    ToolRule.objects.create(position=ToolRule.objects.count() + 1, name="tests", effect="allow", customer=customer)
     ApprovalRequest.objects.create(
         customer=customer, requester_id=user.id, requester_label="tests", connector="halopsa", tool="list_tickets",
         arguments={}, digest="0" * 64, expires_at=LATER,

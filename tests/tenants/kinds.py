@@ -48,6 +48,11 @@ def own_read(column: str) -> Kind:
     return Kind(f"its own to read in {column}", ((SELECT, seen), (INSERT, ALL), (UPDATE, ALL), (DELETE, ALL)))
 
 
+def aimed(column: str) -> Kind:
+    seen = f"(({column} IS NULL) OR {ALL} OR ({column} = {SCOPE}))"
+    return Kind(f"everybody's, or of {column}", ((SELECT, seen), (INSERT, ALL), (UPDATE, ALL), (DELETE, ALL)))
+
+
 def own_or_of_customer(column: str) -> Kind:
     seen = f"({ALL} OR (customer_id = {SCOPE}) OR ({column} = {SELF}))"
     return Kind(f"its own in {column}, or the customer's", ((ANY, seen),))
@@ -68,8 +73,8 @@ def own_or_in_scope(column: str, *, own_written: bool) -> Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "approvals_approvalpolicy": SHARED,
     "approvals_approvalrequest": of_customer("customer_id"),
+    "approvals_toolrule": aimed("customer_id"),
     "audit_alert": log("customer_id"),
     "audit_alerthit": NOTED,
     "audit_checkpoint": SHARED,

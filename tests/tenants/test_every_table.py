@@ -16,13 +16,26 @@ from tenants.isolation.context import Context, acting_for
 from tenants.isolation.models import TenantModel
 from tests.conftest import as_role
 from tests.tenants import kinds
-from tests.tenants.attacks import COMMANDS, NO_RIGHT, ROLES, ROW_REFUSED, Reached, insert, reached, row_of, rows, undone
+from tests.tenants.attacks import (
+    COMMANDS,
+    NO_RIGHT,
+    ROLES,
+    ROW_REFUSED,
+    Reached,
+    insert,
+    put_in,
+    reached,
+    row_of,
+    rows,
+    undone,
+)
 from tests.tenants.furnishing import Furnished, as_administrator, furnish, tenant_models
 from tests.tenants.kinds import DELETE, INSERT, KINDS, SELECT, UPDATE
 
 TABLES = sorted(KINDS)
 LETTERS = {"SELECT": (SELECT,), "UPDATE": (SELECT, UPDATE), "DELETE": (DELETE,)}
-MOVABLE = sorted(table for table, kind in KINDS.items() if "customer_id" in str(kind.conditions))
+AIMED = kinds.aimed("customer_id")
+MOVABLE = sorted(t for t, kind in KINDS.items() if "customer_id" in str(kind.conditions) and kind != AIMED)
 OWN = {"identity_principal": "id", "identity_rolebinding": "principal_id", "identity_user": "id"}
 
 
@@ -182,6 +195,27 @@ def test_no_principal_of_a_customer_moves_a_row_to_another(worlds, table):
         refused = pytest.raises(DatabaseError, match=f"{NO_RIGHT}|{ROW_REFUSED}")
         with as_role(role), acting_for(of_its_customer(acme)), refused, undone():
             rows(sql, acme.customers[1].id, acme.customers[0].id)
+
+
+@pytest.mark.parametrize("table", sorted(table for table, kind in KINDS.items() if kind == AIMED))
+def test_a_customers_principal_reads_what_is_for_everybody_and_changes_none_of_it(worlds, table):
+    acme, globex = worlds
+    narrow = of_its_customer(acme)
+    with as_administrator():
+        general = row_of(table, acme.id) | {"id": str(uuid7()), "customer_id": None, "position": 99}
+    with as_role("app"):
+        with acting_for(Context(acme.id)), transaction.atomic():
+            put_in(table, general)
+        with acting_for(narrow), undone():
+            seen = {row[0] for row in rows(f"SELECT customer_id FROM {table}")}
+            touched = rows(f"UPDATE {table} SET name = 'x' RETURNING id"), rows(f"DELETE FROM {table} RETURNING id")
+        with acting_for(Context(globex.id)), undone():
+            assert None not in {row[0] for row in rows(f"SELECT customer_id FROM {table}")}
+        with acting_for(Context(acme.id)), transaction.atomic():
+            assert rows(f"DELETE FROM {table} WHERE id = %s RETURNING true", general["id"]) == [(True,)]
+
+    assert seen == {None, acme.customers[0].id}
+    assert touched == ([], [])
 
 
 @pytest.mark.parametrize("table", OWN)

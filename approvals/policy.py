@@ -1,0 +1,215 @@
+"""A tenant's tool policy, as values: which rule decides a call, and whether any call of a tool could pass.
+
+The rules stand in an order, as in a firewall: of those that fit, the first decides, and says refuse, ask for approval
+or let run. If none fits, what reads runs, what writes needs one approver, and what destroys needs two.
+Everything here is pure, so that lists, calls, the broker, explanations and simulations cannot disagree.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from approvals.models import ToolRule
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DEFAULT_APPROVERS = {"read": 0, "write": 1, "destructive": 2}
+_ABSENT = object()
+
+Effect = ToolRule.Effect
+
+
+class Comparison(StrEnum):
+    """What can be asked of an argument. One that is not there, or of another type, fits nothing but `absent`."""
+
+    IS = "is"
+    IS_NOT = "is_not"
+    CONTAINS = "contains"  # text, in any case; or an element of a list
+    MORE_THAN = "more_than"  # a number
+    LONGER_THAN = "longer_than"  # characters of a text, elements of a list
+    PRESENT = "present"
+    ABSENT = "absent"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Condition:
+    """`path`: keys of the arguments with dots, such as `ticket.priority`."""
+
+    path: str
+    test: Comparison
+    value: Any = None
+
+    def fits(self, arguments: Mapping[str, Any]) -> bool:
+        return _FITS[self.test](_at(arguments, self.path), self.value)
+
+    def __str__(self) -> str:
+        said = self.test.value.replace("_", " ")
+        return f"{self.path} is {said}" if self.test in UNVALUED else f"{self.path} {said} {self.value!r}"
+
+
+UNVALUED = frozenset({Comparison.PRESENT, Comparison.ABSENT})
+
+
+def _at(arguments: Any, path: str) -> Any:
+    for key in path.split("."):
+        arguments = arguments.get(key, _ABSENT) if isinstance(arguments, Mapping) else _ABSENT
+    return arguments
+
+
+def _is(found: Any, value: Any) -> bool:
+    # 1 is not true, and "1" is not 1.
+    return found is not _ABSENT and isinstance(found, bool) is isinstance(value, bool) and bool(found == value)
+
+
+def _contains(found: Any, value: Any) -> bool:
+    if isinstance(found, str):
+        return str(value).casefold() in found.casefold()
+    return isinstance(found, list) and any(_is(each, value) for each in found)
+
+
+def _more(found: Any, value: Any) -> bool:
+    return isinstance(found, int | float) and not isinstance(found, bool) and bool(found > value)
+
+
+_FITS: dict[Comparison, Callable[[Any, Any], bool]] = {
+    Comparison.IS: _is,
+    Comparison.IS_NOT: lambda found, value: found is not _ABSENT and not _is(found, value),
+    Comparison.CONTAINS: _contains,
+    Comparison.MORE_THAN: _more,
+    Comparison.LONGER_THAN: lambda found, value: isinstance(found, str | list) and len(found) > value,
+    Comparison.PRESENT: lambda found, _: found is not _ABSENT,
+    Comparison.ABSENT: lambda found, _: found is _ABSENT,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Window:
+    """From `starts` to before `ends` of the clock there, over midnight where it ends earlier; on `days` it starts."""
+
+    days: frozenset[int] = frozenset()
+    starts: time | None = None
+    ends: time | None = None
+    timezone: str = "UTC"
+
+    def covers(self, now: datetime) -> bool:
+        there = now.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None)
+        if self.starts is None or self.ends is None:
+            return self._on(there)
+        clock = there.time()
+        if self.starts < self.ends:
+            return self._on(there) and self.starts <= clock < self.ends
+        return (self._on(there) and clock >= self.starts) or (self._on(there - timedelta(days=1)) and clock < self.ends)
+
+    def _on(self, day: datetime) -> bool:
+        return not self.days or day.weekday() in self.days
+
+    def __str__(self) -> str:
+        days = ", ".join(DAYS[day] for day in sorted(self.days))
+        hours = f"{self.starts:%H:%M} to {self.ends:%H:%M}" if self.starts is not None else ""
+        return " ".join(filter(None, [days, hours, self.timezone if days or hours else ""]))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Subject:
+    """What a rule looks at. `arguments` None: a list asks whether any call could pass."""
+
+    tool: str
+    connector: str
+    risk: str
+    tier: str
+    customer_id: UUID
+    roles: frozenset[str]
+    caller: str
+    now: datetime
+    arguments: Mapping[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    id: UUID
+    position: int
+    name: str
+    effect: ToolRule.Effect
+    approvers: int = 0
+    risk: str = ""
+    tier: str = ""
+    connector: str = ""
+    tool: str = ""
+    role: str = ""
+    caller: str = ""
+    customer_id: UUID | None = None
+    conditions: tuple[Condition, ...] = ()
+    window: Window | None = None
+
+    @classmethod
+    def of(cls, row: ToolRule) -> "Rule":
+        conditions = tuple(Condition(c["path"], Comparison(c["test"]), c.get("value")) for c in row.conditions)
+        bound = row.days or row.starts is not None
+        window = Window(frozenset(row.days), row.starts, row.ends, row.timezone or "UTC") if bound else None
+        return cls(
+            row.pk, row.position, row.name, Effect(row.effect), row.approvers, row.risk, row.tier, row.connector,
+            row.tool, row.role, row.caller, row.customer_id, conditions, window,
+        )  # fmt: skip
+
+    @cached_property
+    def _selectors(self) -> tuple[tuple[str, Any], ...]:
+        named = ("risk", "tier", "connector", "tool", "caller", "customer_id")
+        return tuple((name, getattr(self, name)) for name in named if getattr(self, name))
+
+    def fits(self, subject: Subject) -> bool:
+        """Whatever its conditions say, which only a call can be held to."""
+        return (
+            all(getattr(subject, name) == value for name, value in self._selectors)
+            and (not self.role or self.role in subject.roles)
+            and (self.window is None or self.window.covers(subject.now))
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the policy says of a call. Without a rule it is what holds where none fits."""
+
+    effect: ToolRule.Effect
+    approvers: int = 0
+    rule: Rule | None = None
+
+    @property
+    def refuses(self) -> bool:
+        return self.effect == Effect.REFUSE
+
+
+def ruling(rules: Iterable[Rule], subject: Subject) -> Ruling:
+    """For a call; for a list (no arguments) the most that a call of this tool could get."""
+    for rule in rules:
+        if not rule.fits(subject):
+            continue
+        if subject.arguments is None and rule.conditions:
+            if rule.effect == Effect.REFUSE:
+                continue  # other arguments may pass
+        elif not all(condition.fits(subject.arguments or {}) for condition in rule.conditions):
+            continue
+        return Ruling(rule.effect, rule.approvers, rule)
+    return by_default(subject.risk)
+
+
+def by_default(risk: str) -> Ruling:
+    approvers = DEFAULT_APPROVERS.get(risk, max(DEFAULT_APPROVERS.values()))
+    return Ruling(Effect.APPROVAL if approvers else Effect.ALLOW, approvers)
+
+
+def next_change(window: Window, now: datetime) -> datetime | None:
+    """When a window that covers `now` ends, to the minute; None if it does not within eight days."""
+    moment = now.astimezone(UTC).replace(second=0, microsecond=0)
+    for _ in range(8 * 24 * 4):
+        moment += timedelta(minutes=15 - moment.minute % 15)
+        if not window.covers(moment):
+            break
+    else:
+        return None
+    while not window.covers(moment - timedelta(minutes=1)) and moment > now:
+        moment -= timedelta(minutes=1)
+    return moment
