@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) deploy/bootstrap.py
 
-.PHONY: help run test check smoke bench format manage lock
+.PHONY: help run test check smoke bench sweep conformance format manage lock
 .DEFAULT_GOAL := help
 
 help:
 	@$(BOOTSTRAP) help
 
-run smoke bench check format manage:
+run smoke bench sweep conformance check format manage:
 	@$(BOOTSTRAP) $@ $(ARGS)
 
 # make test T=tests/audit, make test DATABASE_URL=postgres://...

@@ -46,6 +46,15 @@ class Condition:
     def fits(self, arguments: Mapping[str, Any]) -> bool:
         return _FITS[self.test](_at(arguments, self.path), self.value)
 
+    def fits_any(self, taken: Mapping[str, bool]) -> bool | None:
+        """Of all calls of a tool that takes these arguments (name to required): True every, False none, None some."""
+        name, _, rest = self.path.partition(".")
+        if name not in taken:
+            return self.test is Comparison.ABSENT
+        if taken[name] and not rest and self.test in UNVALUED:
+            return self.test is Comparison.PRESENT
+        return None
+
     def __str__(self) -> str:
         said = self.test.value.replace("_", " ")
         return f"{self.path} is {said}" if self.test in UNVALUED else f"{self.path} {said} {self.value!r}"
@@ -115,7 +124,7 @@ class Window:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Subject:
-    """What a rule looks at. `arguments` None: a list asks whether any call could pass."""
+    """What a rule looks at. `arguments` None: a list asks whether any call could pass. `taken`: see Condition."""
 
     tool: str
     connector: str
@@ -126,6 +135,7 @@ class Subject:
     caller: str
     now: datetime
     arguments: Mapping[str, Any] | None = None
+    taken: Mapping[str, bool] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +154,8 @@ class Rule:
     customer_id: UUID | None = None
     conditions: tuple[Condition, ...] = ()
     window: Window | None = None
+    factors: tuple[str, ...] = ()  # roles, each of which another one of the approvers must have
+    version: str = ""  # moves with every change of the rule
 
     @classmethod
     def of(cls, row: ToolRule) -> "Rule":
@@ -152,7 +164,8 @@ class Rule:
         window = Window(frozenset(row.days), row.starts, row.ends, row.timezone or "UTC") if bound else None
         return cls(
             row.pk, row.position, row.name, Effect(row.effect), row.approvers, row.risk, row.tier, row.connector,
-            row.tool, row.role, row.caller, row.customer_id, conditions, window,
+            row.tool, row.role, row.caller, row.customer_id, conditions, window, tuple(row.factors),
+            row.changed_at.isoformat(),
         )  # fmt: skip
 
     @cached_property
@@ -161,12 +174,19 @@ class Rule:
         return tuple((name, getattr(self, name)) for name in named if getattr(self, name))
 
     def fits(self, subject: Subject) -> bool:
-        """Whatever its conditions say, which only a call can be held to."""
+        """But for its conditions."""
         return (
             all(getattr(subject, name) == value for name, value in self._selectors)
             and (not self.role or self.role in subject.roles)
             and (self.window is None or self.window.covers(subject.now))
         )
+
+    def holds(self, subject: Subject) -> bool | None:
+        """Its conditions. Of a list: None, if it depends on the arguments."""
+        if subject.arguments is not None:
+            return all(condition.fits(subject.arguments) for condition in self.conditions)
+        answers = {condition.fits_any(subject.taken) for condition in self.conditions}
+        return False if False in answers else None if None in answers else True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -178,6 +198,10 @@ class Ruling:
     rule: Rule | None = None
 
     @property
+    def factors(self) -> tuple[str, ...]:
+        return self.rule.factors if self.rule else ()
+
+    @property
     def refuses(self) -> bool:
         return self.effect == Effect.REFUSE
 
@@ -185,14 +209,10 @@ class Ruling:
 def ruling(rules: Iterable[Rule], subject: Subject) -> Ruling:
     """For a call; for a list (no arguments) the most that a call of this tool could get."""
     for rule in rules:
-        if not rule.fits(subject):
-            continue
-        if subject.arguments is None and rule.conditions:
-            if rule.effect == Effect.REFUSE:
-                continue  # other arguments may pass
-        elif not all(condition.fits(subject.arguments or {}) for condition in rule.conditions):
-            continue
-        return Ruling(rule.effect, rule.approvers, rule)
+        holds = rule.fits(subject) and rule.holds(subject)
+        # Where it depends on the arguments, the better outcome: others may pass, or some be let through.
+        if holds or (holds is None and rule.effect != Effect.REFUSE):
+            return Ruling(rule.effect, rule.approvers, rule)
     return by_default(subject.risk)
 
 

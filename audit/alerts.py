@@ -22,8 +22,13 @@ class AlertKind(StrEnum):
     AGENT_CREDENTIAL_REUSED = "agent_credential_reused"
     AUDIT_LAG = "audit_lag"
     AUDIT_VERIFICATION = "audit_verification"
+    CONNECTION_WITHDRAWN = "connection_withdrawn"
     CREDENTIALS_EXPOSED = "credentials_exposed"
+    CREDENTIAL_ENDS_SOON = "credential_ends_soon"
+    CREDENTIAL_ENDS_TOMORROW = "credential_ends_tomorrow"
+    FOREIGN_ROWS = "foreign_rows"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    QUOTA_WARNING = "quota_warning"
     REPEATED_DENIALS = "repeated_denials"
     SECRET_REFUSED = "secret_refused"  # noqa: S105 -- the name of an alert
     SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105
@@ -60,7 +65,7 @@ class Rule:
 # Refusals that tell a well-behaved caller to wait, to ask a person, or to say more precisely what it wants.
 _NO_DENIAL = frozenset({
     "approval_required", "audit_unavailable", "busy", "customer_required", "invalid_arguments", "rate_limited",
-    "risky_tools_paused", "unavailable",
+    "risky_tools_paused", "tool_suspended", "unavailable",
 })  # fmt: skip
 
 
@@ -73,7 +78,7 @@ def _is_emergency(body: Mapping[str, Any]) -> bool:
 
 
 def _is_unapproved(body: Mapping[str, Any]) -> bool:
-    return body.get("code") == "approval_required"
+    return body.get("code") in {"approval_required", "approval_void"}
 
 
 _UNTRUE = Rule(AlertKind.AUDIT_VERIFICATION, Severity.HIGH, ())
@@ -91,12 +96,17 @@ RULES: dict[EventKind, Rule] = {
         AlertKind.REPEATED_DENIALS, Severity.MEDIUM, (Per.ACTOR, Per.TOOL), DENIALS, _is_denial
     ),
     EventKind.CALL_UNKNOWN: Rule(AlertKind.OUTCOME_UNKNOWN, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.CREDENTIAL_ENDS_SOON: Rule(AlertKind.CREDENTIAL_ENDS_SOON, Severity.HIGH, (Per.SUBJECT,)),
+    EventKind.CREDENTIAL_ENDS_TOMORROW: Rule(AlertKind.CREDENTIAL_ENDS_TOMORROW, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.CREDENTIAL_REFUSED: Rule(AlertKind.SECRET_REFUSED, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.CREDENTIAL_SET_ASIDE: Rule(AlertKind.SECRET_UNREADABLE, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.CREDENTIALS_REKEYED: Rule(AlertKind.CREDENTIALS_EXPOSED, Severity.HIGH, (), counts=_is_emergency),
+    EventKind.INSTANCE_WITHDRAWN: Rule(AlertKind.CONNECTION_WITHDRAWN, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.QUOTA_WARNED: Rule(AlertKind.QUOTA_WARNING, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.SERVICE_ACCOUNT_LOCKED: Rule(AlertKind.SERVICE_ACCOUNT_LOCKED, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.SIGN_IN_FAILED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
     EventKind.TOKEN_REFUSED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
+    EventKind.TOOL_SUSPENDED: Rule(AlertKind.FOREIGN_ROWS, Severity.HIGH, (Per.INSTANCE, Per.TOOL)),
 }
 
 
@@ -115,8 +125,13 @@ HEADLINES = {
     AlertKind.AGENT_CREDENTIAL_REUSED: "An agent's credential was used twice",
     AlertKind.AUDIT_LAG: "The audit log is not sealed in time",
     AlertKind.AUDIT_VERIFICATION: "The audit log does not verify",
+    AlertKind.CONNECTION_WITHDRAWN: "A connection's tools are off the list",
     AlertKind.CREDENTIALS_EXPOSED: "Credentials have to be changed at their vendors",
+    AlertKind.CREDENTIAL_ENDS_SOON: "A credential ends in two weeks or less",
+    AlertKind.CREDENTIAL_ENDS_TOMORROW: "A credential ends tomorrow",
+    AlertKind.FOREIGN_ROWS: "A vendor mixes customers in its answers",
     AlertKind.OUTCOME_UNKNOWN: "The outcome of a call is unknown",
+    AlertKind.QUOTA_WARNING: "A month's included calls are running out",
     AlertKind.REPEATED_DENIALS: "Calls are refused again and again",
     AlertKind.SECRET_REFUSED: "The opening of a credential was refused",
     AlertKind.SECRET_UNREADABLE: "A stored credential cannot be read",
@@ -130,10 +145,20 @@ REMEDIES = {
     AlertKind.AUDIT_LAG: "Risky actions wait until it is. Look at the sealer process and its log.",
     AlertKind.AUDIT_VERIFICATION: "Records may have been changed or removed outside of MSPlex. Keep the database as it"
     " is, run the check of the log, and ask whoever has access to the database.",
+    AlertKind.CONNECTION_WITHDRAWN: "Its page says what is wrong. They come back by themselves when that is mended; a"
+    " connection that was switched off is activated by a person.",
+    AlertKind.CREDENTIAL_ENDS_SOON: "Make a new one at the vendor and enter it on the connection's page, with its new"
+    " end.",
+    AlertKind.CREDENTIAL_ENDS_TOMORROW: "After that day its tools are off the list. Make a new one at the vendor and"
+    " enter it.",
     AlertKind.CREDENTIALS_EXPOSED: "The deployment's operators say that a key may have leaked. Make new credentials at"
     " each vendor and enter them; the list of them has the deadline.",
+    AlertKind.FOREIGN_ROWS: "None of it was given out, and the tool is suspended. Look at the vendor why it does not"
+    " keep to the customer it was asked for, then resume the tool on the connection's page.",
     AlertKind.OUTCOME_UNKNOWN: "It may or may not have reached the vendor. Look there, then resume the connection's"
     " risky tools.",
+    AlertKind.QUOTA_WARNING: "At 100 % calls are refused, or charged where the plan allows overage. Usage shows who"
+    " makes them; another plan includes more.",
     AlertKind.REPEATED_DENIALS: "An agent is set up wrongly, or tries what it may not. The refusals name the gate.",
     AlertKind.SECRET_REFUSED: "The stored credential is not what was stored, or not for this place. Enter it again, and"
     " ask who changed it.",

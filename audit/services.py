@@ -72,6 +72,7 @@ class Queued:
     """An event on its way, in a transaction of constant statements."""
 
     id: UUID
+    at: datetime
     cursor: Any
     opened: Callable[[], None] | None = None  # to be called if this is what opens an alert
 
@@ -107,7 +108,7 @@ def queue_record(
     statement, values = _statement(event, ours, rule)
     cursor = db.ask(statement, *values)
     db.on_commit.append(used)
-    return Queued(event.id, cursor, partial(db.on_commit.append, partial(tell, rule)) if rule else None)
+    return Queued(event.id, event.at, cursor, partial(db.on_commit.append, partial(tell, rule)) if rule else None)
 
 
 @dataclass(kw_only=True)

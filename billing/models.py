@@ -1,9 +1,11 @@
-"""How much was used: what the quota gate counts and what an invoice is made from."""
+"""How much was used and on what terms: what the quota gate counts and what an invoice is made from."""
 
 from django.db import models
+from django.utils import timezone
 
+from tenants.isolation.context import acting_tenant
 from tenants.isolation.models import TenantKey, TenantModel
-from tenants.models import Customer
+from tenants.models import Customer, Subscription
 
 
 class QuotaCounter(TenantModel):
@@ -12,6 +14,7 @@ class QuotaCounter(TenantModel):
     connector = models.CharField(max_length=64)
     month = models.DateField()
     used = models.PositiveIntegerField(default=0)
+    warned = models.PositiveSmallIntegerField(default=0)  # per cent that somebody was told of: 0, 80 or 100
 
     class Meta:
         constraints = [
@@ -34,6 +37,174 @@ class UsageEvent(TenantModel):
     tool = models.CharField(max_length=128)
     principal_id = models.UUIDField()
     quantity = models.PositiveIntegerField(default=1)
+    vendor_requests = models.PositiveIntegerField(default=0)
+    recorded_at = models.DateTimeField(default=timezone.now)  # what a rollup goes by to find what is new
 
     def __str__(self) -> str:
         return f"{self.tool} x{self.quantity}"
+
+
+class CustomerQuota(TenantModel):
+    """At most so many calls of a connector in a month for one customer, within the tenant's; and how many it had.
+
+    `used` is of `month`; the first call of another month begins anew.
+    """
+
+    customer = TenantKey(Customer, models.DO_NOTHING, related_name="+")
+    connector = models.CharField(max_length=64)
+    calls = models.PositiveIntegerField()
+    month = models.DateField()
+    used = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "customer", "connector"], name="billing_customerquota_one")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.connector}: {self.calls}"
+
+
+class PlanVersion(TenantModel):
+    """Terms, as they were agreed with this tenant. Never changed: other terms are the next version."""
+
+    plan = models.CharField(max_length=64)
+    number = models.PositiveIntegerField()
+    currency = models.CharField(max_length=3, default="EUR")
+    seats = models.PositiveIntegerField(null=True)  # none: any number
+    retention_days = models.PositiveIntegerField()
+    isolation = models.CharField(max_length=16, default="pooled")
+    connectors = models.JSONField()  # billing.plans.ConnectorTerms, by the connector's key
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "plan", "number"], name="billing_planversion_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan} v{self.number}"
+
+
+class SubscriptionPeriod(TenantModel):
+    """The subscription from one change to the next. A row is closed by the change that ends it, and never altered."""
+
+    plan_version = TenantKey(PlanVersion, models.DO_NOTHING, related_name="+")
+    status = models.CharField(max_length=16, choices=Subscription.Status)
+    version = models.PositiveIntegerField()
+    valid_from = models.DateTimeField()
+    valid_to = models.DateTimeField(null=True)
+    changed_by = models.CharField(max_length=200)
+    reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "valid_to"], name="billing_period_open", nulls_distinct=False),
+            models.UniqueConstraint(fields=["tenant_id", "version"], name="billing_period_version"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status} since {self.valid_from:%Y-%m-%d}"
+
+
+class PriceList(TenantModel):
+    """What the tenant estimates its customers' assets at, from one change to the next."""
+
+    free_assets = models.PositiveIntegerField(default=5)
+    asset_price = models.DecimalField(max_digits=10, decimal_places=2, default=3)
+    currency = models.CharField(max_length=3, default="EUR")
+    valid_from = models.DateTimeField()
+    valid_to = models.DateTimeField(null=True)
+    changed_by = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "valid_to"], name="billing_prices_open", nulls_distinct=False)
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.asset_price} {self.currency} after {self.free_assets}"
+
+
+class GaugeSample(TenantModel):
+    """How many there were at a moment; without a customer: of the whole tenant."""
+
+    customer = TenantKey(Customer, models.DO_NOTHING, null=True, related_name="+")
+    meter = models.CharField(max_length=32)
+    at = models.DateTimeField()
+    value = models.PositiveIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant_id", "at"], name="billing_gaugesample_at")]
+
+    def __str__(self) -> str:
+        return f"{self.meter}: {self.value}"
+
+
+class UsageRollup(TenantModel):
+    """Of one hour or day (UTC): the sum of a counter, the peak of a gauge. Can be made anew at any time."""
+
+    class Grain(models.TextChoices):
+        HOUR = "hour", "Hour"
+        DAY = "day", "Day"
+
+    grain = models.CharField(max_length=4, choices=Grain)
+    starts_at = models.DateTimeField()
+    customer = TenantKey(Customer, models.DO_NOTHING, null=True, related_name="+")
+    meter = models.CharField(max_length=32)
+    connector = models.CharField(max_length=64, blank=True)
+    quantity = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "grain", "starts_at", "meter", "connector", "customer"],
+                name="billing_usagerollup_one",
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.meter} {self.starts_at:%Y-%m-%d %H}: {self.quantity}"
+
+
+class RollupMark(TenantModel):
+    """Until when everything that was recorded is rolled up. Its row is the lock between two rollups."""
+
+    id = models.UUIDField(primary_key=True, default=acting_tenant, editable=False)
+    upto = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return str(self.upto)
+
+
+class ClosedMonth(TenantModel):
+    """What was billed for it stays as it is; what is still found for it becomes a UsageCorrection."""
+
+    month = models.DateField()
+    closed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "month"], name="billing_closedmonth_month")]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+
+class UsageCorrection(TenantModel):
+    """What was found for a closed month, and the open one in which it is billed."""
+
+    customer = TenantKey(Customer, models.DO_NOTHING, null=True, related_name="+")
+    meter = models.CharField(max_length=32)
+    connector = models.CharField(max_length=64, blank=True)
+    month = models.DateField()
+    booked_in = models.DateField()
+    quantity = models.BigIntegerField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant_id", "booked_in"], name="billing_correction_booked")]
+
+    def __str__(self) -> str:
+        return f"{self.meter} {self.month:%Y-%m}: {self.quantity:+}"

@@ -12,11 +12,11 @@ from rest_framework.response import Response
 from audit.actors import Actor
 from connectors import services
 from connectors.custody import credentials, key_state
-from connectors.filters import CallFilter
-from connectors.models import ConnectorInstance, Credential, ToolCall
+from connectors.filters import CallFilter, SignalFilter
+from connectors.models import ConnectorInstance, Credential, Signal, ToolCall
 from connectors.pauses import resume_risky_tools
 from connectors.retiring import retire_instance
-from connectors.selectors import Offer, catalogue, instances_with_credentials, mappings, tool_calls
+from connectors.selectors import Offer, catalogue, instances_with_credentials, mappings, pulls, signals, tool_calls
 from connectors.serializers import (
     ConfigurationIn,
     InstanceIn,
@@ -26,7 +26,9 @@ from connectors.serializers import (
     MappingIn,
     MappingOut,
     OfferOut,
+    PullOut,
     ResumeIn,
+    SignalOut,
     ToolCallOut,
 )
 from identity.permissions import Permission
@@ -196,6 +198,25 @@ class CredentialViewSet(ListModelMixin, _Rooms):
         return Response(KeysOut(key_state()).data)
 
 
+class SignalViewSet(ListModelMixin, _Rooms):
+    serializer_class = SignalOut
+    filter_backends = (DjangoFilterBackend,)
+    filterset_class = SignalFilter
+    required_permissions = {
+        "list": Permission.CONNECTORS_INSTANCE_READ,
+        "pulls": Permission.CONNECTORS_INSTANCE_READ,
+    }
+
+    def get_queryset(self) -> QuerySet[Signal]:
+        return signals()
+
+    @extend_schema(responses=PullOut(many=True), filters=False)
+    @action(detail=False, methods=["get"], pagination_class=None, filter_backends=())
+    def pulls(self, request: Request) -> Response:  # noqa: ARG002
+        """When each connection was last asked, and what came of it."""
+        return Response(PullOut(pulls(), many=True, context={"whole_tenant": self.principal.scope() is None}).data)
+
+
 class ToolCallViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     serializer_class = ToolCallOut
     filter_backends = (DjangoFilterBackend,)
@@ -213,5 +234,6 @@ routes = [
     ("connectors", CatalogueViewSet, "connector"),
     ("connector-instances", InstanceViewSet, "connector-instance"),
     ("credentials", CredentialViewSet, "credential"),
+    ("signals", SignalViewSet, "signal"),
     ("tool-calls", ToolCallViewSet, "tool-call"),
 ]

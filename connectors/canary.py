@@ -1,4 +1,7 @@
-"""The last look at an answer before it leaves the broker: does it contain the credential, in any usual spelling?"""
+"""The last look at an answer before it leaves the broker: does it contain the credential, in any usual spelling?
+
+`make sweep` looks for the same spellings everywhere else (msplex.runtime.sweep).
+"""
 
 import base64
 import binascii
@@ -17,7 +20,7 @@ def leaks(value: Any, secrets: Iterable[Secret]) -> bool:
     """True if any text anywhere in the value, keys included, contains one of the secrets, plain or encoded."""
     texts = [text.casefold() for text in _texts(value)]
     haystack = "\0".join([*texts, json.dumps(value, ensure_ascii=True).casefold(), _unspaced(texts)])
-    return any(needle in haystack for secret in secrets for needle in _spellings(secret.reveal()))
+    return any(needle in haystack for secret in secrets for needle in spellings(secret.reveal()))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -39,15 +42,16 @@ def _unspaced(texts: list[str]) -> str:
     return "\0".join("".join(text.split()).replace(":", "") for text in texts)
 
 
-def _spellings(secret: bytes) -> set[str]:
+def spellings(secret: bytes) -> set[str]:
     """Compared without regard to case, so that one spelling stands for hex and percent codes of either case."""
     if len(secret) < MINIMUM_LENGTH:
         return set()
     text = secret.decode()
-    spellings = {
+    spelled = {
         text,
         json.dumps(text)[1:-1],
         json.dumps(json.dumps(text))[3:-3],
+        quote(text),
         quote(text, safe=""),
         quote_plus(text),
         "".join(f"%{byte:02x}" for byte in secret),
@@ -55,7 +59,7 @@ def _spellings(secret: bytes) -> set[str]:
         text[::-1],
         *_base64_cores(secret),
     }
-    return {spelling.casefold() for spelling in spellings}
+    return {spelling.casefold() for spelling in spelled}
 
 
 def _base64_cores(secret: bytes) -> Iterator[str]:

@@ -31,11 +31,15 @@ from tenants.isolation.context import acting_tenant
 
 @dataclass(frozen=True, slots=True)
 class ExecutionResult:
-    """`rows_dropped` counts what the vendor sent of others: for operators, never for the caller."""
+    """`rows_dropped` counts what was withheld: for operators, never for the caller.
+
+    `rows_foreign`, of those: what was of others although the vendor was asked for one customer.
+    """
 
     structured: dict[str, Any]
     rows: list[dict[str, Any]]
     rows_dropped: int
+    rows_foreign: int
     vendor_requests: int
     exchanges: tuple[Exchange, ...] = ()
 
@@ -97,11 +101,12 @@ def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Conne
     except VendorError as error:
         raise _as_seen_from(tool, error) from None
     owner = parents if parents and tool.narrowing is Narrowing.PARENT else customer
-    structured, rows, dropped = answer(tool, fetched, owner)
-    if leaks(structured, connection.secrets):
+    said = answer(tool, fetched, owner)
+    if leaks(said.structured, connection.secrets):
         raise OutputBlocked
     http = connection.http
-    return ExecutionResult(structured, rows, dropped, http.requests, tuple(http.exchanges))
+    exchanges = tuple(http.exchanges)
+    return ExecutionResult(said.structured, said.rows, said.dropped, said.foreign, http.requests, exchanges)
 
 
 def _parents(guard: Parent, call: ToolCall, connection: Connection, customer: Owner) -> Parents:
@@ -120,8 +125,17 @@ def _as_seen_from(tool: Tool, error: VendorError) -> VendorError:
     return VendorError("not_found") if by_id and error.code == "vendor_forbidden" else error
 
 
-def answer(tool: Tool, fetched: Fetched, owner: Owning) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
-    """What the caller gets, its rows, and how many things were withheld."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the caller gets, its rows, how many things were withheld, and how many of those were of others."""
+
+    structured: dict[str, Any]
+    rows: list[dict[str, Any]]
+    dropped: int
+    foreign: int
+
+
+def answer(tool: Tool, fetched: Fetched, owner: Owning) -> Said:
     shape = tool.output.shape
     narrowed = narrow(fetched.rows, owner=owner, shape=shape)
     picked = [pick(redact(row, tool.redactions), owner=owner, shape=shape) for row in narrowed.rows]
@@ -129,21 +143,20 @@ def answer(tool: Tool, fetched: Fetched, owner: Owning) -> tuple[dict[str, Any],
     misshapen = len(picked) - len(rows)
     dropped = fetched.dropped + narrowed.dropped + misshapen
     unreadable = fetched.unreadable + narrowed.unreadable + misshapen
+    foreign = fetched.foreign + narrowed.foreign
     if not tool.output.many:
-        return _single(tool, rows, dropped, unreadable)
+        return Said(_single(tool, rows, unreadable), rows, dropped, foreign)
     if not rows and unreadable and unreadable == dropped:
         raise _counted(VendorError("vendor_shape"), dropped)  # not an empty list: nothing could be read
     listed = {"notice": UNTRUSTED, tool.output.key: rows, "count": len(rows), "has_more": fetched.has_more}
-    return listed, rows, dropped
+    return Said(listed, rows, dropped, foreign)
 
 
-def _single(
-    tool: Tool, rows: list[dict[str, Any]], dropped: int, unreadable: int
-) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+def _single(tool: Tool, rows: list[dict[str, Any]], unreadable: int) -> dict[str, Any]:
     if len(rows) != 1:
         # Of another customer: not counted, or the count would tell that it exists. Of nobody: a fault of the connector.
         raise _counted(VendorError("not_found"), unreadable)
-    return {"notice": UNTRUSTED, tool.output.key: rows[0]}, rows, dropped
+    return {"notice": UNTRUSTED, tool.output.key: rows[0]}
 
 
 def _counted(error: VendorError, dropped: int) -> VendorError:

@@ -2,7 +2,7 @@
 
 import django_filters as filters
 
-from connectors.models import ToolCall
+from connectors.models import Signal, ToolCall
 
 
 class CallFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
@@ -18,4 +18,16 @@ class CallFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no
 
     class Meta:
         model = ToolCall
+        fields: tuple[str, ...] = ()
+
+
+class SignalFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
+    kind = filters.ChoiceFilter(choices=Signal.Kind.choices, label="What", empty_label="Any")
+    severity = filters.ChoiceFilter(choices=Signal.Severity.choices, label="Severity", empty_label="Any")
+    state = filters.ChoiceFilter(choices=Signal.State.choices, label="State", empty_label="Any")
+    customer = filters.UUIDFilter(field_name="customer_id", label="One customer")
+    instance = filters.UUIDFilter(field_name="instance_id", label="One connection")
+
+    class Meta:
+        model = Signal
         fields: tuple[str, ...] = ()

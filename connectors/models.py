@@ -190,6 +190,7 @@ class ToolCall(TenantModel):
     principal_label = models.CharField(max_length=200)
     roles = models.JSONField(default=list)  # the caller's for that customer, when the gateway decided
     agent_session_id = models.UUIDField(null=True)  # the agent through which the principal, a person, has called
+    approval_id = models.UUIDField(null=True)  # the approved request that it takes (approvals)
     customer = TenantKey(Customer, models.DO_NOTHING, null=True, related_name="+")
     instance = TenantKey(ConnectorInstance, models.DO_NOTHING, null=True, related_name="+")
     connector = models.CharField(max_length=64, blank=True)
@@ -207,12 +208,18 @@ class ToolCall(TenantModel):
     finished_at = models.DateTimeField(null=True)
     rows_returned = models.PositiveIntegerField(null=True)
     rows_dropped = models.PositiveIntegerField(null=True)
+    rows_foreign = models.PositiveIntegerField(default=0)
     vendor_requests = models.PositiveIntegerField(default=0)
 
     class Meta:
         indexes = [
             models.Index(fields=["tenant_id", "state", "id"], name="connectors_call_state"),
             models.Index(fields=["tenant_id", "principal_id", "id"], name="connectors_call_principal"),
+            models.Index(
+                fields=["tenant_id", "instance", "tool", "finished_at"],
+                name="connectors_call_foreign",
+                condition=Q(rows_foreign__gt=0),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -235,12 +242,19 @@ class ToolCall(TenantModel):
 
 
 class Pause(TenantModel):
-    """A call of this connection has an unknown outcome: until a person has looked, its risky tools do not run.
+    """Why tools of this connection do not run until a person has looked.
 
-    One for each such call, so that whoever resumes lifts those they saw, and no other.
+    `outcome_unknown`: nobody knows what became of a call, so what changes something waits. One for each such call, so
+    that whoever resumes lifts those they saw, and no other. `foreign_rows`: the vendor answered this one tool with rows
+    of others again and again, so the tool itself waits, whatever it does. One at a time for each tool.
     """
 
+    class Why(models.TextChoices):
+        OUTCOME_UNKNOWN = "outcome_unknown", "Outcome of a call unknown"
+        FOREIGN_ROWS = "foreign_rows", "Rows of other customers"
+
     instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="pauses")
+    why = models.CharField(max_length=16, choices=Why, default=Why.OUTCOME_UNKNOWN)
     call_id = models.UUIDField()
     tool = models.CharField(max_length=128)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -254,6 +268,88 @@ class Pause(TenantModel):
                 fields=["tenant_id", "instance", "id"], name="connectors_pause_open", condition=Q(lifted_at=None)
             )
         ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "instance", "tool"],
+                name="connectors_pause_tool",
+                condition=Q(lifted_at=None, why="foreign_rows"),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.tool} of {self.instance_id}"
+
+
+class Signal(TenantModel):
+    """What a vendor says of a customer that somebody may have to look at, as of the last pull (connectors.signals).
+
+    `owner`: whose it was at the vendor when it was kept, so that a mapping that changes takes it away.
+    `count`: of what is a number, such as devices, and no event.
+    """
+
+    class Kind(models.TextChoices):
+        ALERT = "alert", "Alert"
+        SLA = "sla", "Service level breached"
+        DEVICES = "devices", "Devices"
+        CVES = "cves", "Known vulnerabilities"
+
+    class Severity(models.TextChoices):
+        CRITICAL = "critical", "Critical"
+        HIGH = "high", "High"
+        MEDIUM = "medium", "Medium"
+        LOW = "low", "Low"
+        UNKNOWN = "unknown", "Not said"
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        RESOLVED = "resolved", "Over"
+
+    instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="signals")
+    customer = TenantKey(Customer, models.DO_NOTHING, related_name="+")
+    kind = models.CharField(max_length=16, choices=Kind)
+    external_id = models.CharField(max_length=64)
+    owner = models.CharField(max_length=64)
+    title = models.CharField(max_length=320)
+    severity = models.CharField(max_length=16, choices=Severity, default=Severity.UNKNOWN)
+    state = models.CharField(max_length=16, choices=State, default=State.OPEN)
+    count = models.PositiveBigIntegerField(null=True)
+    opened_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    seen_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "instance", "customer", "kind", "external_id"], name="connectors_signal_known"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["tenant_id", "state", "id"], name="connectors_signal_state"),
+            models.Index(fields=["tenant_id", "customer", "state", "id"], name="connectors_signal_customer"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class SignalPull(TenantModel):
+    """When a connection was last asked for signals, and what came of it. `code`: why nothing did.
+
+    `unmapped`: of clients who are nobody's among our customers; `unreadable`: of nobody at all. Neither is kept.
+    """
+
+    instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="pulls")
+    pulled_at = models.DateTimeField(null=True)
+    ok_at = models.DateTimeField(null=True)
+    code = models.CharField(max_length=64, blank=True)
+    kept = models.PositiveIntegerField(default=0)
+    unmapped = models.PositiveIntegerField(default=0)
+    unreadable = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "instance"], name="connectors_pull_instance")]
+
+    def __str__(self) -> str:
+        return self.code or "ok"

@@ -14,6 +14,8 @@ from connectors.shapes import Nested, Shape, at
 
 # Zero and negative numbers are how some vendors write "nobody" or "everybody"; so is the UUID of zeros.
 _NUMBER = re.compile(r"0*([1-9][0-9]{0,17})\Z")
+# The most parents that a guard reads (NinjaOne's devices): with fewer it has seen them all.
+COMPLETE = 5000
 _UUID = re.compile(r"(?!0{8}-)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
@@ -22,12 +24,19 @@ class Owning(Protocol):
 
     def owns(self, value: Any) -> bool: ...
 
+    def tells_others(self, value: Any) -> bool:
+        """It can be read, and names somebody else for certain."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
+    """`dropped` counts what was removed; of that, `unreadable` names no owner and `foreign` names somebody else."""
+
     rows: list[dict[str, Any]]
     dropped: int
     unreadable: int = 0
+    foreign: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,9 @@ class Owner:
         found = normalised(value)
         return found is not None and found == normalised(self.external_id)
 
+    def tells_others(self, value: Any) -> bool:
+        return normalised(value) is not None and not self.owns(value)
+
 
 @dataclass(frozen=True, slots=True)
 class Parents:
@@ -57,6 +69,10 @@ class Parents:
 
     def owns(self, value: Any) -> bool:
         return normalised(value) in self.ids
+
+    def tells_others(self, value: Any) -> bool:
+        """A list that long may have been cut: what is not on it can be the customer's all the same."""
+        return len(self.ids) < COMPLETE and normalised(value) is not None and not self.owns(value)
 
 
 def normalised(value: Any) -> str | None:
@@ -75,21 +91,34 @@ def normalised(value: Any) -> str | None:
 def narrow(rows: Sequence[Any], *, owner: Owning, shape: Shape) -> Narrowed:
     """Raw rows that belong to the owner, with foreign objects inside them removed; and how many things were removed."""
     kept: list[dict[str, Any]] = []
-    dropped = unreadable = 0
+    dropped = unreadable = foreign = 0
     for row in rows:
         if isinstance(row, dict) and owner.owns(at(row, shape.owner)):
             clean, inner = _without_foreign(row, owner, shape.owner)
             kept.append(clean)
-            dropped += inner
+            dropped, foreign = dropped + inner.dropped, foreign + inner.foreign
         else:
+            named = at(row, shape.owner) if isinstance(row, dict) else None
             dropped += 1
-            unreadable += not isinstance(row, dict) or normalised(at(row, shape.owner)) is None
-    return Narrowed(kept, dropped, unreadable)
+            unreadable += normalised(named) is None
+            foreign += owner.tells_others(named)
+    return Narrowed(kept, dropped, unreadable, foreign)
 
 
-def _without_foreign(row: Mapping[str, Any], owner: Owning, key: str) -> tuple[dict[str, Any], int]:
+@dataclass(frozen=True, slots=True)
+class _Inner:
+    """What was removed inside a row."""
+
+    dropped: int = 0
+    foreign: int = 0
+
+    def __add__(self, other: "_Inner") -> "_Inner":
+        return _Inner(self.dropped + other.dropped, self.foreign + other.foreign)
+
+
+def _without_foreign(row: Mapping[str, Any], owner: Owning, key: str) -> tuple[dict[str, Any], _Inner]:
     """A nested object with another owner goes, and with it what repeats it beside it: user, user_id, user_name."""
-    clean, dropped = {}, 0
+    clean, dropped = {}, _Inner()
     gone: set[str] = set()
     for name, value in row.items():
         kept, inner = _kept(value, owner, key)
@@ -101,16 +130,16 @@ def _without_foreign(row: Mapping[str, Any], owner: Owning, key: str) -> tuple[d
     return {name: value for name, value in clean.items() if name not in gone}, dropped
 
 
-def _kept(value: Any, owner: Owning, key: str) -> tuple[Any, int]:
+def _kept(value: Any, owner: Owning, key: str) -> tuple[Any, _Inner]:
     if isinstance(value, dict):
-        if key.partition(".")[0] in value and not owner.owns(at(value, key)):
-            return None, 1
+        if key.partition(".")[0] in value and not owner.owns(named := at(value, key)):
+            return None, _Inner(1, int(owner.tells_others(named)))
         return _without_foreign(value, owner, key)
     if isinstance(value, list):
         pairs = [_kept(item, owner, key) for item in value]
         kept = [new for old, (new, _) in zip(value, pairs, strict=True) if old is None or new is not None]
-        return kept, sum(count for _, count in pairs)
-    return value, 0
+        return kept, sum((count for _, count in pairs), start=_Inner())
+    return value, _Inner()
 
 
 def pick(row: Mapping[str, Any], *, owner: Owning, shape: Shape) -> dict[str, Any] | None:

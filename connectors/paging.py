@@ -1,6 +1,7 @@
 """Lists of a vendor, a page at a time, counted over what belongs to the customer."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.contract import Client, Fetched
@@ -30,9 +31,9 @@ def of_one_answer(
     rows: list[Any], *, owner: Owning, shape: Shape, page: int, limit: int, shared: bool = False
 ) -> Fetched:
     """For lists that a vendor gives as a whole: a page of what is kept of it. `shared`: see picked_out."""
-    narrowed = narrow(rows, owner=owner, shape=shape)
-    dropped = narrowed.unreadable if shared else narrowed.dropped
-    return _page_of(narrowed.rows, page, limit, dropped, narrowed.unreadable)
+    walked = _Walked()
+    walked.take(rows, owner, shape)
+    return walked.page(page, limit, shared=shared)
 
 
 def picked_out(
@@ -43,37 +44,52 @@ def picked_out(
     At most WALK_PAGES times WALK_SIZE rows are looked at. `shared`: the vendor has no parameter for the customer, so
     rows of others are what was asked for, and only those without an owner count as withheld.
     """
-    kept: list[Any] = []
-    dropped = unreadable = 0
+    walked = _Walked()
     for number in range(1, WALK_PAGES + 1):
         rows = fetch(number, WALK_SIZE)
-        narrowed = narrow(rows, owner=owner, shape=shape)
-        kept += narrowed.rows
-        dropped, unreadable = dropped + narrowed.dropped, unreadable + narrowed.unreadable
+        walked.take(rows, owner, shape)
         if len(rows) < WALK_SIZE:
             break
-    return _page_of(kept, page, limit, unreadable if shared else dropped, unreadable)
+    return walked.page(page, limit, shared=shared)
 
 
 def gathered(
     pages: Iterable[list[Any]], *, owner: Owning, shape: Shape, page: int, limit: int, most: int = WALK_PAGES
 ) -> Fetched:
     """For vendors that page by a cursor: from the first page on, until this one is full, and never more than `most`."""
-    kept: list[Any] = []
-    dropped = unreadable = 0
+    walked = _Walked()
     for number, rows in enumerate(pages, 1):
-        narrowed = narrow(rows, owner=owner, shape=shape)
-        kept += narrowed.rows
-        dropped, unreadable = dropped + narrowed.dropped, unreadable + narrowed.unreadable
-        if number >= most or len(kept) > page * limit:
+        walked.take(rows, owner, shape)
+        if number >= most or len(walked.kept) > page * limit:
             break
-    return _page_of(kept, page, limit, dropped, unreadable)
+    return walked.page(page, limit)
 
 
-def _page_of(kept: list[Any], page: int, limit: int, dropped: int, unreadable: int) -> Fetched:
-    start = (page - 1) * limit
-    more = len(kept) > start + limit
-    return Fetched(kept[start : start + limit], has_more=more, dropped=dropped, unreadable=unreadable)
+@dataclass(slots=True)
+class _Walked:
+    """What was kept of the rows that were looked at, and what was not."""
+
+    kept: list[Any] = field(default_factory=list)
+    dropped: int = 0
+    unreadable: int = 0
+    foreign: int = 0
+
+    def take(self, rows: Sequence[Any], owner: Owning, shape: Shape) -> None:
+        narrowed = narrow(rows, owner=owner, shape=shape)
+        self.kept += narrowed.rows
+        self.dropped += narrowed.dropped
+        self.unreadable += narrowed.unreadable
+        self.foreign += narrowed.foreign
+
+    def page(self, number: int, limit: int, *, shared: bool = False) -> Fetched:
+        start = (number - 1) * limit
+        return Fetched(
+            self.kept[start : start + limit],
+            has_more=len(self.kept) > start + limit,
+            dropped=self.unreadable if shared else self.dropped,
+            unreadable=self.unreadable,
+            foreign=0 if shared else self.foreign,
+        )
 
 
 def clients_of(fetch: FetchPage, *, name: str = "name", id_at: str = "id") -> list[Client]:

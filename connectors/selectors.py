@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from connectors.catalogue import all_connectors
@@ -19,6 +19,8 @@ from connectors.models import (
     CustomerMapping,
     Pause,
     SealedSecret,
+    Signal,
+    SignalPull,
     ToolCall,
 )
 from connectors.readiness import is_entitled
@@ -47,6 +49,7 @@ class CallToRun:
     instance: ConnectorInstance
     mapping: CustomerMapping
     paused: bool = False  # its risky tools (connectors.pauses)
+    suspended: bool = False  # this tool
 
 
 def catalogue(now: datetime) -> list[Offer]:
@@ -174,13 +177,43 @@ def due_for_check(now: datetime) -> list[ConnectorInstance]:
     return list(configured.annotate(checked=Coalesce(F("health_checked_at"), _EARLIEST)).filter(due))
 
 
+def connectors_with_signals() -> list[str]:
+    return [entry.key for entry in all_connectors() if entry.signals is not None]
+
+
+def due_for_pull(now: datetime, every: timedelta) -> QuerySet[ConnectorInstance]:
+    """Active ones that have not been asked for signals lately."""
+    lately = SignalPull.objects.filter(pulled_at__gt=now - every).values("instance")
+    return ConnectorInstance.objects.filter(state=ConnectorInstance.State.ACTIVE).exclude(id__in=lately)
+
+
+def signals() -> QuerySet[Signal]:
+    """Newest first, by when we first saw them."""
+    return Signal.objects.select_related("customer", "instance").order_by("-id")
+
+
+def pulls() -> QuerySet[SignalPull]:
+    """What each connection was last asked, and with what result."""
+    return SignalPull.objects.select_related("instance").order_by("instance__name", "id")
+
+
+def open_signals_by_kind() -> dict[str, int]:
+    """Of the customers in scope: how many events are open, and what the numbers add up to."""
+    found = dict.fromkeys(Signal.Kind.values, 0)
+    rows = Signal.objects.filter(state=Signal.State.OPEN).order_by().values_list("kind")
+    for kind, events, total in rows.annotate(events=Count("id"), total=Sum("count")):
+        found[kind] = events if total is None else total
+    return found
+
+
 def tool_calls() -> QuerySet[ToolCall]:
     """Newest first: ids are in order of time."""
     return ToolCall.objects.select_related("customer", "instance").order_by("-id")
 
 
 _NEEDED = (
-    f"SELECT {columns(ConnectorInstance, 'i')}, {columns(CustomerMapping, 'm')}, EXISTS (SELECT FROM connectors_pause p"  # noqa: S608
+    f"SELECT {columns(ConnectorInstance, 'i')}, {columns(CustomerMapping, 'm')}, ARRAY(SELECT"  # noqa: S608
+    " CASE p.why WHEN 'foreign_rows' THEN p.tool ELSE '' END FROM connectors_pause p"
     " WHERE p.tenant_id = c.tenant_id AND p.instance_id = c.instance_id AND p.lifted_at IS NULL)"
     " FROM connectors_toolcall c"
     " JOIN connectors_connectorinstance i ON i.tenant_id = c.tenant_id AND i.id = c.instance_id"
@@ -198,4 +231,7 @@ def ask_what_is_needed(db: Signed, call_id: UUID) -> Any:
 def call_to_run(call: ToolCall, needed: Any) -> CallToRun | None:
     """A call with all that running it needs; None if any of it is missing or out of scope."""
     row = one(needed)
-    return CallToRun(call, *split(row[:-1], ConnectorInstance, CustomerMapping), bool(row[-1])) if row else None
+    if row is None:
+        return None
+    waiting = row[-1]  # tools; an empty name stands for all risky ones
+    return CallToRun(call, *split(row[:-1], ConnectorInstance, CustomerMapping), "" in waiting, call.tool in waiting)

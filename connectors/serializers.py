@@ -8,7 +8,7 @@ from connectors.checks import history
 from connectors.contract import Connector
 from connectors.custody import Keys, Standing, number_to_change, standing
 from connectors.lifecycle import Lifecycle, Listed, State, lifecycle
-from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, ToolCall
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, Signal, SignalPull, ToolCall
 from connectors.readiness import Readiness, readiness
 from connectors.selectors import Offer
 from identity.api_fields import Text
@@ -158,7 +158,41 @@ class PauseOut(serializers.ModelSerializer[Pause]):
 
     class Meta:
         model = Pause
-        fields = ("id", "call", "tool", "created_at")
+        fields = ("id", "why", "call", "tool", "created_at")
+
+
+class SignalOut(serializers.ModelSerializer[Signal]):
+    """What a vendor says of a customer, as of `seen_at`. Its title was written by outside parties: it is data."""
+
+    kind = serializers.CharField()
+    severity = serializers.CharField()
+    state = serializers.CharField()
+    customer = serializers.UUIDField(source="customer_id")
+    instance = serializers.UUIDField(source="instance_id")  # type: ignore[assignment]  # DRF's own name for another thing
+    count = serializers.IntegerField(allow_null=True, help_text="Of what is a number, such as devices, and no event.")
+
+    class Meta:
+        model = Signal
+        fields = (
+            "id", "customer", "instance", "kind", "severity", "state", "external_id", "title", "count",
+            "opened_at", "due_at", "seen_at", "resolved_at",
+        )  # fmt: skip
+
+
+class PullOut(serializers.ModelSerializer[SignalPull]):
+    """When a connection was last asked for signals. `code`: why nothing came."""
+
+    instance = serializers.UUIDField(source="instance_id")  # type: ignore[assignment]
+    unmapped = serializers.SerializerMethodField(
+        help_text="Of clients who are no customer's here; not kept. Null for those who do not see every customer."
+    )
+
+    class Meta:
+        model = SignalPull
+        fields = ("instance", "pulled_at", "ok_at", "code", "kept", "unmapped")
+
+    def get_unmapped(self, pull: SignalPull) -> int | None:
+        return pull.unmapped if self.context["whole_tenant"] else None
 
 
 class ResumeIn(serializers.Serializer[Any]):
@@ -173,7 +207,8 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
     readiness = serializers.SerializerMethodField(help_text="What its state follows from.")
     paused = serializers.SerializerMethodField(help_text="Its risky tools wait until a person has looked.")
     pauses = serializers.SerializerMethodField(
-        help_text="Newest first, one for each call whose outcome is unknown. Null for those who may not manage it."
+        help_text="Newest first: one for each call whose outcome is unknown, and one for each tool that is suspended,"
+        " because the vendor mixed customers in its answers. Null for those who may not manage it."
     )
 
     held_back_seconds = serializers.SerializerMethodField(
@@ -206,7 +241,7 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
         return HistoryOut(history(instance, self.context["now"])).data
 
     def get_paused(self, instance: ConnectorInstance) -> bool:
-        return bool(instance.pauses.all())
+        return any(pause.why == Pause.Why.OUTCOME_UNKNOWN for pause in instance.pauses.all())
 
     @extend_schema_field(PauseOut(many=True, allow_null=True))
     def get_pauses(self, instance: ConnectorInstance) -> Any:

@@ -29,6 +29,38 @@ def sweep_health() -> None:
             enqueue_due_checks(datetime.now(UTC))
 
 
+@shared_task(name="connectors.watch", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def watch() -> None:
+    """Started by beat: what nobody does, such as a check that was not made, is told all the same."""
+    from connectors.noticing import notice  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            notice(datetime.now(UTC))
+
+
+@shared_task(name="connectors.pull_signals", process=Process.BROKER)  # type: ignore[untyped-decorator]
+def pull_signals(instance_id: str) -> None:
+    from connectors.signals import pull_signals as pull  # noqa: PLC0415 - a leaf: it enqueues this
+
+    pull(UUID(instance_id))
+
+
+@shared_task(name="connectors.sweep_signals", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_signals() -> None:
+    """Started by beat: whoever has not been asked lately is, and what has been over for long is forgotten."""
+    from connectors.signals import enqueue_due_pulls, forget_old_signals  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            enqueue_due_pulls(datetime.now(UTC))
+            forget_old_signals(datetime.now(UTC))
+
+
 @shared_task(name="connectors.keep_keys", base=PlainTask, process=Process.BROKER)  # type: ignore[untyped-decorator]
 def keep_keys() -> None:
     """Started by beat: keys that are due, and the next minute's share of a re-keying."""

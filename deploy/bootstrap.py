@@ -31,20 +31,23 @@ TOOLS = ROOT / ".tools"
 UV = TOOLS / "bin" / "uv"
 REQUIREMENTS = ROOT / "deploy" / "requirements"
 
-GROUPS = ("runtime", "embedded", "test", "lint")
+GROUPS = ("runtime", "embedded", "test", "conformance", "lint")
 SERVING = ("runtime", "embedded")
+CHECKING = (*SERVING, "test", "lint")
 COMMANDS = {
     "run": (SERVING, "start everything and say where to go; Ctrl-C stops it"),
     "test": ((*SERVING, "test"), "run the tests; T=path for some, DATABASE_URL=... for your own PostgreSQL"),
-    "check": (GROUPS, "format, lint, types, import rules, templates, migrations, production settings"),
+    "check": (CHECKING, "format, lint, types, import rules, templates, migrations, production settings"),
     "smoke": (SERVING, "start everything in a throw-away place, act as users do, print one JSON line"),
     "bench": (SERVING, "measure, print JSON"),
-    "format": (GROUPS, "format and fix what can be fixed by a tool"),
+    "sweep": (SERVING, "plant secrets through the portal, crash everything, look for them everywhere, print JSON"),
+    "conformance": ((*SERVING, "conformance"), "the official MCP suite and clients against the gateway"),
+    "format": (CHECKING, "format and fix what can be fixed by a tool"),
     "manage": (SERVING, "a Django command for what runs here: make manage ARGS='create_tenant ...'"),
     "lock": ((), "pin every requirement again after a change of pyproject.toml; --upgrade for newer versions"),
-    "install": (GROUPS, "only prepare .venv"),
+    "install": (CHECKING, "only prepare .venv"),
 }
-MAKES_PDF = {"run", "test", "smoke", "bench"}
+MAKES_PDF = {"run", "test", "smoke", "bench", "conformance", "sweep"}
 PANGO = ("pango-1.0", "pangoft2-1.0", "harfbuzz-subset")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -79,7 +82,7 @@ def hand_over(command: str, arguments: Sequence[str]) -> None:
 def show_help(*, known: bool) -> NoReturn:
     print("Usage: make COMMAND    (or: python3 deploy/bootstrap.py COMMAND)\n")
     for name, (_, text) in COMMANDS.items():
-        print(f"  {name:9}{text}")
+        print(f"  {name:13}{text}")
     sys.exit(0 if known else 2)
 
 

@@ -40,6 +40,7 @@ ADMINS = frozenset({OWNER, ADMIN})
 SETS_UP = ADMINS | {OPERATOR}
 MANAGES_PEOPLE = ADMINS | {CUSTOMER_MANAGER}
 READS_ALERTS = ADMINS | {OPERATOR, OPERATOR_OF_ONE, VIEWER, VIEWER_OF_ONE}
+READS_USAGE = EVERYBODY - {OPERATOR, OPERATOR_OF_ONE}
 READS_EVENTS = MANAGES_PEOPLE | {VIEWER, VIEWER_OF_ONE, CUSTOMER_VIEWER}
 
 
@@ -114,8 +115,56 @@ SURFACES = (
         confirmed=("connector_configure", "connector-instance.configure"),
     ),
     Surface(
+        "Connectors", "See signals", ALL_BUT_BILLING,
+        reads=("signals", "customer_signals", "signal.list", "signal.pulls"),
+    ),
+    Surface(
         "Tool calls", "See tool calls", ALL_BUT_BILLING,
         reads=("calls", "call", "tool-call.list", "tool-call.retrieve"),
+    ),
+    Surface(
+        "Approvals", "See requests for approval", ALL_BUT_BILLING,
+        reads=("approvals", "approval", "approval-request.list", "approval-request.retrieve"),
+    ),
+    Surface(
+        "Approvals", "Ask for approval before calling, and withdraw it", SETS_UP | {OPERATOR_OF_ONE},
+        reads=("approval_new",),
+        changes=("approval_new", "emergency.quorum", "approval_withdraw", "approval-request.withdraw"),
+        why_unconfirmed="It runs nothing: others have to agree.",
+    ),
+    Surface(
+        "Approvals", "Vote on requests, and comment", SETS_UP | {OPERATOR_OF_ONE},
+        changes=(
+            "approval_approve", "approval_passkey", "approval_reject", "approval_comment", "approval-request.approve",
+            "approval-request.passkey_options", "approval-request.passkey", "approval-request.reject",
+            "approval-request.comment",
+        ),
+        why_unconfirmed="An approval takes its own second factor, spent for it alone; a rejection only stops.",
+    ),
+    Surface(
+        "Tool calls", "See the tool policy, and try a call against it", ADMINS | {OPERATOR, VIEWER},
+        reads=("policy", "policy_try", "tool-rule.list", "tool-rule.retrieve"), changes=("explanation.create",),
+        why_unconfirmed="It is a question: nothing is sent, counted or changed.",
+    ),
+    Surface(
+        "Tool calls", "Edit the tool policy", ADMINS,
+        reads=("policy_rule_new", "policy_rule"),
+        confirmed=(
+            "policy_rule_new", "policy_rule", "policy_rule_move", "policy_rule_remove", "tool-rule.create",
+            "tool-rule.partial_update", "tool-rule.destroy", "tool-rule.move",
+        ),
+    ),
+    Surface("Billing", "See usage", READS_USAGE, reads=("usage", "usage.list")),
+    Surface(
+        "Billing", "See the plan and the estimates for customers, take exports", ADMINS | {BILLING},
+        reads=(
+            "billing_plan", "billing_overview", "billing_exports", "billing_export", "billing-plan.list",
+            "billing-overview.list", "billing-export.list", "billing-export.file",
+        ),
+    ),
+    Surface(
+        "Billing", "Change the price list", ADMINS,
+        reads=("billing_prices",), confirmed=("billing_prices", "billing-price.create"),
     ),
     Surface(
         "Audit", "Search the log, and trace calls through it", READS_EVENTS,
@@ -287,7 +336,7 @@ SURFACES = (
         changes=("account_session_revoke", "account_sessions_revoke", "session.revoke", "session.revoke_all"),
         why_unconfirmed="It takes away and never gives: whoever is signed out signs in again.",
     ),
-    Surface("Your account", "See agents", EVERYBODY, reads=("agents", "agent.list", "agent.retrieve")),
+    Surface("Your account", "See agents", EVERYBODY, reads=("agents", "agent_clients", "agent.list", "agent.retrieve")),
     Surface(
         "Your account", "Connect an agent", EVERYBODY, reads=("agent_connect",), confirmed=("agent_connect",),
     ),

@@ -69,7 +69,9 @@ class PrincipalMiddleware:
         if cookie is None:
             return self._signed_out(request)
         try:
-            return self._within(request, cookie.tenant_id, cookie.principal_id, lambda: _by_session(cookie))
+            return self._within(
+                request, cookie.tenant_id, cookie.principal_id, lambda: _by_session(cookie, attended=_attended(request))
+            )
         except PrincipalRefused:
             return self._signed_out(request)
         except TenantSuspended as suspended:
@@ -147,8 +149,13 @@ def _bearer(request: HttpRequest) -> Claims:
     return read_access_token(token.strip(), audience=settings.API_RESOURCE)
 
 
-def _by_session(cookie: SessionCookie) -> _Entry:
-    row = live_session(cookie)
+def _attended(request: HttpRequest) -> bool:
+    """Pages that ask again by themselves say so (`X-Unattended`)."""
+    return "X-Unattended" not in request.headers
+
+
+def _by_session(cookie: SessionCookie, *, attended: bool) -> _Entry:
+    row = live_session(cookie, attended=attended)
     if row is None:
         raise PrincipalRefused
     principal = acting_principal(cookie.principal_id, epoch=row.epoch)

@@ -33,6 +33,7 @@ class Purpose(StrEnum):
     SECOND_FACTOR = "second"
     SIGN_IN = "sign-in"  # without a password
     STEP_UP = "step-up"
+    VOTE = "vote"  # on a request for approval
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,11 +62,12 @@ class State:
 
 
 class _Helper(WebAuthnHelper):  # type: ignore[misc]
-    """`name`: what the person calls the new passkey."""
+    """`name`: what the person calls the new passkey. `challenge`: what is to be signed, if not anything random."""
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", challenge: bytes = b"") -> None:
         super().__init__(request=None)
         self.name = name
+        self.challenge = challenge
 
     def get_user_entity(self, user: User) -> PublicKeyCredentialUserEntity:
         return PublicKeyCredentialUserEntity(id=handle_of(user), name=user.email, display_name=user.name or user.email)
@@ -75,6 +77,8 @@ class _Helper(WebAuthnHelper):  # type: ignore[misc]
         options: dict[str, Any] = super().get_generate_authentication_options_kwargs(**kwargs)
         if not kwargs["require_user_verification"]:
             options["user_verification"] = UserVerificationRequirement.PREFERRED
+        if self.challenge:
+            options["challenge"] = self.challenge
         return options
 
     def create_credential(self, *args: Any) -> Passkey:
@@ -105,9 +109,9 @@ def begin_making(user: User, visitor: Visitor) -> Ceremony:
     return Ceremony(options, _seal(state, visitor))
 
 
-def begin_asking(user: User | None, visitor: Visitor) -> Ceremony:
+def begin_asking(user: User | None, visitor: Visitor, *, challenge: bytes = b"") -> Ceremony:
     """Without a user: whichever passkey the device has for us; then it must also verify the person."""
-    options, state = _Helper().authenticate_begin(user, require_user_verification=user is None)
+    options, state = _Helper(challenge=challenge).authenticate_begin(user, require_user_verification=user is None)
     return Ceremony(options, _seal(state, visitor))
 
 
@@ -122,6 +126,11 @@ def check(user: User, state: State, answer: dict[str, Any]) -> Passkey:
     with _refusals():
         used: Passkey = _Helper().authenticate_complete(user, dataclasses.asdict(state), answer)
         return used
+
+
+def challenge_of(state: State) -> bytes:
+    """The bytes that were signed."""
+    return bytes(base64url_to_bytes(state.challenge))
 
 
 def _seal(state: dict[str, Any], visitor: Visitor) -> str:

@@ -4,9 +4,14 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
+    APPROVALS_REQUEST_DECIDE = "approvals:request:decide"
+    APPROVALS_RULE_MANAGE = "approvals:rule:manage"
+    APPROVALS_RULE_READ = "approvals:rule:read"
     AUDIT_ALERT_MANAGE = "audit:alert:manage"
     AUDIT_ALERT_READ = "audit:alert:read"
     AUDIT_EVENT_READ = "audit:event:read"
+    BILLING_ACCOUNT_READ = "billing:account:read"
+    BILLING_PRICE_MANAGE = "billing:price:manage"
     BILLING_USAGE_READ = "billing:usage:read"
     CONNECTORS_CATALOGUE_READ = "connectors:catalogue:read"
     CONNECTORS_INSTANCE_MANAGE = "connectors:instance:manage"
@@ -28,6 +33,7 @@ class Permission(StrEnum):
 # What a binding for one customer can carry. The rest is about the whole tenant and needs a tenant-wide binding.
 CUSTOMER_PERMISSIONS = frozenset(
     {
+        Permission.APPROVALS_REQUEST_DECIDE,
         Permission.AUDIT_ALERT_READ,
         Permission.AUDIT_EVENT_READ,
         Permission.BILLING_USAGE_READ,

@@ -58,17 +58,25 @@ ROLES: dict[Role, RoleDefinition] = {
     ),
     Role.BILLING: RoleDefinition(
         "Billing",
-        "Usage and subscription, and nothing else.",
+        "Usage, plan, estimates and exports, and nothing else.",
         frozenset(
-            {Permission.BILLING_USAGE_READ, Permission.CUSTOMERS_CUSTOMER_READ, Permission.PORTAL_DASHBOARD_READ},
+            {
+                Permission.BILLING_ACCOUNT_READ,
+                Permission.BILLING_USAGE_READ,
+                Permission.CUSTOMERS_CUSTOMER_READ,
+                Permission.PORTAL_DASHBOARD_READ,
+            },
         ),
         tenant_wide_only=True,
     ),
     Role.OPERATOR: RoleDefinition(
         "Operator",
-        "Daily operations: sets up connectors and runs tools that read or write, not those that destroy.",
+        "Daily operations: sets up connectors, runs tools that read or write (not those that destroy), and decides on"
+        " requests.",
         frozenset(
             {
+                Permission.APPROVALS_REQUEST_DECIDE,
+                Permission.APPROVALS_RULE_READ,
                 Permission.AUDIT_ALERT_MANAGE,
                 Permission.AUDIT_ALERT_READ,
                 Permission.CONNECTORS_CATALOGUE_READ,
@@ -85,7 +93,7 @@ ROLES: dict[Role, RoleDefinition] = {
     Role.VIEWER: RoleDefinition(
         "Viewer",
         "Reads, changes nothing: dashboard, connectors, calls, usage, audit, alerts, and tools that only read.",
-        _READING | {Permission.AUDIT_ALERT_READ, Permission.GATEWAY_TOOL_READ},
+        _READING | {Permission.APPROVALS_RULE_READ, Permission.AUDIT_ALERT_READ, Permission.GATEWAY_TOOL_READ},
     ),
     Role.CUSTOMER_MANAGER: RoleDefinition(
         "Customer manager",

@@ -77,13 +77,16 @@ def _limits() -> Subquery:
     return Subquery(SecurityPolicy.objects.values(limits=limits)[:1], output_field=JSONField())
 
 
-def live_session(cookie: SessionCookie) -> Session | None:
-    """The row of this cookie, if it is neither ended nor too old; in the open transaction."""
+def live_session(cookie: SessionCookie, *, attended: bool = True) -> Session | None:
+    """The row of this cookie, if it is neither ended nor too old; in the open transaction.
+
+    `attended`: somebody did something. A page that asks for news by itself does not keep a session alive.
+    """
     now = timezone.now()
     rows = _live().filter(principal_id=cookie.principal_id, key_hash=cookie.key_hash())
     row = rows.annotate(limits=_limits()).first()
     if row is None or ends_by_itself(row, SecurityPolicy(**(row.limits or {})))[0] <= now:
         return None
-    if row.last_seen_at + timedelta(seconds=TOUCH_SECONDS) <= now:
+    if attended and row.last_seen_at + timedelta(seconds=TOUCH_SECONDS) <= now:
         _live().filter(id=row.pk).update(last_seen_at=now)
     return row

@@ -22,6 +22,11 @@ app.conf.update(settings.CELERY)
 app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
+    "approvals.expire_requests": {
+        "task": "approvals.expire_requests",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "audit.cut_packs": {
         "task": "audit.cut_packs",
         "schedule": crontab(minute="2-59/10"),
@@ -42,8 +47,38 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "billing.roll_up": {
+        "task": "billing.roll_up",
+        "schedule": crontab(minute=4),
+        "options": {"queue": "worker"},
+    },
+    "billing.roll_up_day": {
+        "task": "billing.roll_up",
+        "schedule": crontab(hour=0, minute=12),
+        "options": {"queue": "worker"},
+    },
+    "billing.sample_gauges": {
+        "task": "billing.sample_gauges",
+        "schedule": crontab(minute="1-56/15"),
+        "options": {"queue": "worker"},
+    },
+    "billing.warn_of_quota": {
+        "task": "billing.warn_of_quota",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "connectors.sweep_health": {
         "task": "connectors.sweep_health",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
+    "connectors.watch": {
+        "task": "connectors.watch",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
+    "connectors.sweep_signals": {
+        "task": "connectors.sweep_signals",
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },

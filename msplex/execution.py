@@ -13,6 +13,9 @@ from uuid import UUID
 
 from django.db import DatabaseError, transaction
 
+from approvals import granting
+from approvals.granting import UNASKED, Approval
+from approvals.models import ApprovalRequest
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.services import Queued, queue_record
@@ -22,7 +25,7 @@ from connectors.errors import MESSAGES, ExecutionError
 from connectors.exchanges import Exchange, as_facts
 from connectors.execution import execute
 from connectors.models import ConnectorInstance, ToolCall
-from connectors.pauses import is_risky, pause_for
+from connectors.pauses import is_risky, pause_for, suspend_if_foreign
 from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
 from msplex import rechecking, replies
 from msplex.decision.verdicts import Code, Gate, Verdict
@@ -36,7 +39,9 @@ LOST_AFTER = timedelta(minutes=5)  # longer than a broker lets any call take
 MESSAGE_UNKNOWN = "The call may or may not have reached the vendor. Look there before you try again."
 MESSAGE_EXPIRED = "The call waited too long for the broker and was not sent. Try again in a moment."
 MESSAGE_PAUSED = "The outcome of another call became unknown, so nothing was sent. A person has to look first."
+MESSAGE_SUSPENDED = "The tool is suspended, because its vendor mixed customers, so nothing was sent."
 MESSAGE_UNCHECKED = "Whether the call may run could not be checked, so nothing was sent. Try again."
+MESSAGE_VOID = "So the approval does not hold, and nothing was sent. Call again to ask anew."
 MESSAGE_NOT_READY = "The connector instance is not active any more, so nothing was sent."
 
 
@@ -52,18 +57,20 @@ class Outcome:
     structured: dict[str, Any] | None = None
     rows_returned: int | None = None
     rows_dropped: int | None = None
+    rows_foreign: int = 0
     vendor_requests: int = 0
     exchanges: tuple[Exchange, ...] = ()
     answered: bool = False
 
 
-_CLAIM = (
-    "UPDATE connectors_toolcall c SET state = 'running', started_at = %s"  # noqa: S608
-    f" WHERE c.tenant_id = %s AND c.id = %s AND c.state = 'queued' RETURNING {columns(ToolCall, 'c')}"
-)
+_CLAIMED = "UPDATE connectors_toolcall c SET state = 'running', started_at = %s"
+_WHICH = " WHERE c.tenant_id = %s AND c.id = %s AND c.state = 'queued' AND c.approval_id IS"
+_ROW = f"RETURNING {columns(ToolCall, 'c')}"
+_CLAIM = f"{_CLAIMED}{_WHICH} NULL {_ROW}"
+_CLAIM_APPROVED = f"{_CLAIMED}{_WHICH} NOT NULL {_ROW}"
 _FINISH = (
     "UPDATE connectors_toolcall SET state = %s, code = %s, gate = %s, finished_at = %s, rows_returned = %s,"
-    " rows_dropped = %s, vendor_requests = %s, verdicts = %s"
+    " rows_dropped = %s, rows_foreign = %s, vendor_requests = %s, verdicts = %s"
     " WHERE tenant_id = %s AND id = %s AND state = %s RETURNING true"
 )
 LOST = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
@@ -74,11 +81,11 @@ def run(call_id: UUID, *, again: bool = False) -> Reply | None:
 
     `again`: the message was with somebody else before, who died. What comes back is for whoever waits.
     """
-    claimed = _claim(call_id)
+    claimed = _claim(call_id) or _claim_approved(call_id)
     if claimed is None:
         return _finish_lost(call_id) if again else None
-    call, job, asked = claimed
-    outcome = _cannot_run(call, job) or _refused(job, asked) or _execute(job)
+    call, job = claimed.call, claimed.job
+    outcome = _cannot_run(call, job) or _refused(claimed) or _execute(job)
     try:
         recorded = _finish(call, outcome)
     except (AuditUnavailable, DatabaseError):
@@ -88,8 +95,30 @@ def run(call_id: UUID, *, again: bool = False) -> Reply | None:
     return _reply(call, outcome if recorded else LOST)
 
 
-def _claim(call_id: UUID) -> tuple[ToolCall, CallToRun | None, rechecking.Asked] | None:
-    """The call, and what running it needs if that is still there. None: it is not ours to run."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Claimed:
+    """The call, and what running it needs if that is still there."""
+
+    call: ToolCall
+    job: CallToRun | None
+    asked: rechecking.Asked
+    approval: Approval = UNASKED
+
+
+def _claim_approved(call_id: UUID) -> _Claimed | None:
+    """Of a call that takes an approval: claimed, checked and granted in one transaction, or none of it."""
+    with signed_transaction() as db:
+        row = one(db.ask(_CLAIM_APPROVED, datetime.now(UTC), acting_tenant(), call_id))
+        if row is None:
+            return None
+        call = made(ToolCall, row)
+        needed, asked = ask_what_is_needed(db, call_id), rechecking.ask(db)
+        job = call_to_run(call, needed)
+        return _Claimed(call, job, asked, granting.grant(db, call, job.mapping.external_id if job else None))
+
+
+def _claim(call_id: UUID) -> _Claimed | None:
+    """None: it is not ours to run, or takes an approval."""
     with signed_transaction() as db:
         claimed = db.ask(_CLAIM, datetime.now(UTC), acting_tenant(), call_id)
         needed, asked = ask_what_is_needed(db, call_id), rechecking.ask(db)
@@ -97,7 +126,7 @@ def _claim(call_id: UUID) -> tuple[ToolCall, CallToRun | None, rechecking.Asked]
     if row is None:
         return None
     call = made(ToolCall, row)
-    return call, call_to_run(call, needed), asked
+    return _Claimed(call, call_to_run(call, needed), asked)
 
 
 def _cannot_run(call: ToolCall, job: CallToRun | None) -> Outcome | None:
@@ -107,15 +136,21 @@ def _cannot_run(call: ToolCall, job: CallToRun | None) -> Outcome | None:
         return Outcome(ToolCall.State.FAILED, Code.INSTANCE_NOT_READY, MESSAGE_NOT_READY)
     if job.paused and is_risky(call.connector, call.tool):
         return Outcome(ToolCall.State.FAILED, Code.RISKY_TOOLS_PAUSED, MESSAGE_PAUSED, retryable=True)
+    if job.suspended:
+        return Outcome(ToolCall.State.FAILED, Code.TOOL_SUSPENDED, MESSAGE_SUSPENDED, retryable=True)
     return None
 
 
-def _refused(job: CallToRun | None, asked: rechecking.Asked) -> Outcome | None:
+def _refused(claimed: _Claimed) -> Outcome | None:
     """What the gates say now. That no gateway would have queued the call is worth an alert."""
+    job, approval = claimed.job, claimed.approval
     if job is None:
         return None
+    if approval.refused:
+        logger.error("alert: call %s was queued as approved and is not: %s", job.call.id, approval.refused)
+        return Outcome(ToolCall.State.FAILED, Code.APPROVAL_VOID, f"{approval.refused} {MESSAGE_VOID}")
     try:
-        refusal = rechecking.refusal_of(job, asked)
+        refusal = rechecking.refusal_of(job, claimed.asked, approval.voters)
     except DatabaseError:
         logger.exception("whether call %s may run could not be checked", job.call.id)
         return Outcome(ToolCall.State.FAILED, Code.UNAVAILABLE, MESSAGE_UNCHECKED, retryable=True)
@@ -160,6 +195,7 @@ def _succeeded(job: CallToRun) -> Outcome:
         structured=result.structured,
         rows_returned=result.rows_returned,
         rows_dropped=result.rows_dropped,
+        rows_foreign=result.rows_foreign,
         vendor_requests=result.vendor_requests,
         exchanges=result.exchanges,
         answered=True,
@@ -173,19 +209,32 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
     verdicts = [*call.verdicts, *(verdict.as_json() for verdict in _verdicts(call, outcome))]
     values = [
         outcome.state.value, outcome.code, "" if ok else Gate.EXECUTE.value, now, outcome.rows_returned,
-        outcome.rows_dropped, outcome.vendor_requests, json.dumps(verdicts), call.tenant_id, call.id, call.state,
+        outcome.rows_dropped, outcome.rows_foreign, outcome.vendor_requests, json.dumps(verdicts),
+        call.tenant_id, call.id, call.state,
     ]  # fmt: skip
     try:
         with signed_transaction() as db:
             changed = db.ask(_FINISH, *values)
             event = _record(db, call, outcome)
-            counted = meter_call(db, _usage(call, now)) if outcome.answered else None
+            counted = meter_call(db, _usage(call, outcome, event.at)) if outcome.answered else None
             released = None if outcome.answered else release_call(db, call.connector, call.created_at)
             paused = pause_for(db, call) if outcome.state == ToolCall.State.UNKNOWN and call.instance_id else None
+            ended = _ENDS.get(outcome.state, ApprovalRequest.State.FAILED)
+            approval = granting.end(db, call, ended, outcome.code, outcome.message) if call.approval_id else []
             _check(changed, event, counted, released, paused)
+            for answer in approval:
+                one(answer)
+            if outcome.rows_foreign and (suspended := suspend_if_foreign(db, call, now)):
+                suspended.confirm()
     except _Overtaken:
         return False
     return True
+
+
+_ENDS = {
+    ToolCall.State.SUCCEEDED: ApprovalRequest.State.EXECUTED,
+    ToolCall.State.UNKNOWN: ApprovalRequest.State.UNKNOWN,
+}
 
 
 class _Overtaken(Exception):
@@ -224,6 +273,7 @@ def _record(db: Signed, call: ToolCall, outcome: Outcome) -> Queued:
         result="ok" if outcome.state == ToolCall.State.SUCCEEDED else "failed",
         body={
             "alert": lost,
+            "billed": outcome.answered,
             "code": outcome.code,
             "connector": call.connector,
             "requests": as_facts(outcome.exchanges),
@@ -235,7 +285,8 @@ def _record(db: Signed, call: ToolCall, outcome: Outcome) -> Queued:
     )
 
 
-def _usage(call: ToolCall, now: datetime) -> UsageEvent:
+def _usage(call: ToolCall, outcome: Outcome, now: datetime) -> UsageEvent:
+    """Of the moment of its audit event, so that both are of the same month."""
     if call.customer_id is None:
         raise LookupError("a call without a customer is never dispatched")
     return UsageEvent(
@@ -245,6 +296,8 @@ def _usage(call: ToolCall, now: datetime) -> UsageEvent:
         connector=call.connector,
         tool=call.tool,
         principal_id=call.principal_id,
+        vendor_requests=outcome.vendor_requests,
+        recorded_at=now,
     )
 
 

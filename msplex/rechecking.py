@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from approvals.quorum import Voter
 from connectors.models import ToolCall
 from connectors.selectors import CallToRun
 from msplex.decision import gates
@@ -24,6 +25,7 @@ from tenants.selectors import ask_revision, revision_of
 MESSAGE_SUSPENDED = "This workspace is suspended, so nothing was sent."
 MESSAGE_CUSTOMER = "The customer is not active any more, so nothing was sent."
 MESSAGE_UNAPPROVED = "Nobody has approved this call, so nothing was sent."
+MESSAGE_TIGHTENED = "The policy asks for more people by now than have approved this call, so nothing was sent."
 _RULES: tuple[Callable[[Attempt], Refusal | None], ...] = (
     gates.load_entitlements,
     gates.verify_subscription,
@@ -46,7 +48,7 @@ def ask(db: Signed) -> Asked:
     return Asked(ask_revision(db), db.ask("SELECT border.tenant_active()"))
 
 
-def refusal_of(job: CallToRun, asked: Asked) -> Refusal | None:
+def refusal_of(job: CallToRun, asked: Asked, voters: tuple[Voter, ...] = ()) -> Refusal | None:
     """Why the call may not run now; None if it may. Loads the snapshot if the tenant has changed since the last."""
     context = current()
     if context is None:
@@ -54,14 +56,14 @@ def refusal_of(job: CallToRun, asked: Asked) -> Refusal | None:
     snapshot = snapshot_at(context, revision_of(asked.revision))
     if one(asked.active) != (True,) or snapshot.tenant.status != Tenant.Status.ACTIVE:
         return Refusal(Code.TENANT_SUSPENDED, MESSAGE_SUSPENDED)
-    return _decide(_attempt(job.call, job, snapshot))
+    return _decide(_attempt(job.call, job, snapshot, voters))
 
 
-def _attempt(call: ToolCall, job: CallToRun, snapshot: Snapshot) -> Attempt:
+def _attempt(call: ToolCall, job: CallToRun, snapshot: Snapshot, voters: tuple[Voter, ...]) -> Attempt:
     customer = snapshot.customers.get(call.customer_id) if call.customer_id else None
     request = Request(f"{job.instance.slug}_{call.tool}", call.arguments)
     caller = Recorded(frozenset(call.roles), call.principal_kind)
-    return Attempt(snapshot, None, request, datetime.now(UTC), Usage(), Resolved(customer=customer), caller)
+    return Attempt(snapshot, None, request, datetime.now(UTC), Usage(), Resolved(customer=customer), caller, voters)
 
 
 def _decide(attempt: Attempt) -> Refusal | None:
@@ -70,12 +72,14 @@ def _decide(attempt: Attempt) -> Refusal | None:
         return Refusal(Code.CUSTOMER_NOT_IN_SCOPE, MESSAGE_CUSTOMER)
     for rule in _RULES:
         if refusal := rule(attempt):
-            return _as_said_here(refusal)
+            return _as_said_here(refusal, attempt)
     return None
 
 
-def _as_said_here(refusal: Refusal) -> Refusal:
-    """The gateway would have left a request behind; the broker only says that there is no approval."""
+def _as_said_here(refusal: Refusal, attempt: Attempt) -> Refusal:
+    """The gateway would have left a request behind; the broker only says that there is no approval, or not enough."""
     if refusal.code != Code.APPROVAL_REQUIRED:
         return refusal
+    if attempt.voters:
+        return Refusal(Code.APPROVAL_VOID, MESSAGE_TIGHTENED)
     return dataclasses.replace(refusal, message=MESSAGE_UNAPPROVED, retryable=False)

@@ -290,6 +290,7 @@ SPECTACULAR_SETTINGS = {
         "RoleEnum": "identity.models.bindings.ROLE_CHOICES",
         "CallStateEnum": "connectors.models.ToolCall.State",
         "InstanceStateEnum": "connectors.models.ConnectorInstance.State",
+        "ApprovalStateEnum": "approvals.models.ApprovalRequest.State",
         "PackStateEnum": "audit.packs.models.Pack.State",
     },
 }
@@ -316,7 +317,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "filters": {"links": {"()": "msplex.logs.MaskLinks"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["links"]}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "root": {"handlers": ["stderr"], "level": env.msplex_log_level},
     "loggers": {
         "httpx2": {"level": "WARNING"},
         "httpcore2": {"level": "WARNING"},

@@ -41,3 +41,18 @@ def watch_lag() -> None:
     from audit.watching import watch_lag as watch  # noqa: PLC0415 - a leaf, as everywhere
 
     watch()
+
+
+@shared_task(name="billing.sample_gauges", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sample_gauges() -> None:
+    """Started by beat: what billing reports at its peak, with what it cannot see itself."""
+    from billing.gauges import sample_gauges as sample  # noqa: PLC0415 - leaves, as everywhere
+    from billing.meters import Meter  # noqa: PLC0415
+    from connectors.models import ConnectorInstance  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)), transaction.atomic():
+            instances = ConnectorInstance.objects.exclude(state=ConnectorInstance.State.DRAFT).count()
+            sample(datetime.now(UTC), of_others={Meter.CONNECTOR_INSTANCES: instances})

@@ -9,19 +9,27 @@ from rest_framework.routers import SimpleRouter
 from identity.web import public
 from msplex import verifying
 from msplex.health import healthz, readyz
+from msplex.portal.api_approvals import EmergencyViewSet
 from msplex.portal.api_log import log_keys_view
 
 router = SimpleRouter()
 for _module in (
     "identity.api",
+    "approvals.api_rules",
     "connectors.api",
     "msplex.portal.api",
+    "msplex.portal.api_approvals",
     "msplex.portal.api_audit",
+    "msplex.portal.api_billing",
+    "msplex.portal.api_explain",
     "msplex.portal.api_log",
     "msplex.portal.api_packs",
 ):
     for _prefix, _viewset, _basename in import_module(_module).routes:
         router.register(_prefix, _viewset, basename=_basename)
+# An address that is given as it stands, without a slash behind it.
+bare = SimpleRouter(trailing_slash=False)
+bare.register("emergency", EmergencyViewSet, basename="emergency")
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
@@ -30,7 +38,8 @@ urlpatterns = [
     path(".well-known/msplex-log-key.pem", verifying.log_key_pem, name="log-key-pem"),
     path(".well-known/msplex-pack-authority.pem", verifying.pack_authority, name="pack-authority"),
     path(".well-known/msplex_verify.py", verifying.verifier, name="verifier"),
-    path("api/v1/", include((router.urls, "api"))),
+    path(".well-known/msplex_verify_export.py", verifying.export_verifier, name="export-verifier"),
+    path("api/v1/", include(([*router.urls, *bare.urls], "api"))),
     path(
         "api/schema",
         public("the API's description")(SpectacularJSONAPIView.as_view()),

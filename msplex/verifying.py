@@ -8,15 +8,22 @@ from django.http import HttpRequest, HttpResponse
 from audit.log_keys import log_keys
 from audit.packs.certificates import authority_of
 from audit.verifier import msplex_verify
+from billing import msplex_verify_export
 from identity.web import public
 from tenants.errors import NotFound
 
 PROGRAM = Path(msplex_verify.__file__)
+EXPORT_PROGRAM = Path(msplex_verify_export.__file__)
 
 
 @public("whoever checks a pack needs the program, and need not be known here")
 def verifier(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     return _file(PROGRAM.read_bytes(), PROGRAM.name, "text/x-python; charset=utf-8")
+
+
+@public("whoever pays by an export needs the program, and need not be known here")
+def export_verifier(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    return _file(EXPORT_PROGRAM.read_bytes(), EXPORT_PROGRAM.name, "text/x-python; charset=utf-8")
 
 
 @public("the public keys of the log, as openssl reads them; the newest first")

@@ -3,9 +3,10 @@
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from tenants.isolation.context import acting_tenant
-from tenants.isolation.models import TenantModel
+from tenants.isolation.models import TenantKey, TenantModel
 
 KEY_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 key_validator = RegexValidator(KEY_PATTERN, "Use lower-case letters, digits and hyphens, such as acme-dental.")
@@ -63,6 +64,32 @@ class Customer(TenantModel):
         return self.name
 
 
+class Asset(TenantModel):
+    """A thing that is managed for a customer, such as a host. Those that are active count for the customer's estimate.
+
+    `external_ref`: what the system that knows it calls it; unique for the customer and kind where there is one.
+    """
+
+    customer = TenantKey(Customer, models.DO_NOTHING, related_name="+")
+    kind = models.CharField(max_length=32, default="host")
+    name = models.CharField(max_length=200)
+    external_ref = models.CharField(max_length=200, blank=True)
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "customer", "kind", "external_ref"],
+                name="tenants_asset_external",
+                condition=~Q(external_ref=""),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Subscription(TenantModel):
     """Whether the tenant may use the gateway at all. Billing writes it, everyone reads it."""
 
@@ -70,11 +97,13 @@ class Subscription(TenantModel):
         TRIALING = "trialing", "Trial"
         ACTIVE = "active", "Active"
         PAST_DUE = "past_due", "Past due"
+        SUSPENDED = "suspended", "Suspended"
         CANCELLED = "cancelled", "Cancelled"
 
     id = models.UUIDField(primary_key=True, default=acting_tenant, editable=False)
     plan = models.CharField(max_length=64)
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    version = models.PositiveIntegerField(default=0)  # of billing's SubscriptionPeriod that was written here
 
     class Meta:
         constraints = [

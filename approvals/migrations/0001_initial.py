@@ -93,61 +93,6 @@ class Migration(migrations.Migration):
                 ]
             },
         ),
-        migrations.CreateModel(
-            name="ApprovalRequest",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.ids.uuid7,
-                        editable=False,
-                        primary_key=True,
-                        serialize=False,
-                    ),
-                ),
-                (
-                    "tenant_id",
-                    models.UUIDField(default=tenants.isolation.context.acting_tenant, editable=False),
-                ),
-                ("requester_id", models.UUIDField()),
-                ("requester_label", models.CharField(max_length=200)),
-                ("connector", models.CharField(max_length=64)),
-                ("tool", models.CharField(max_length=128)),
-                ("arguments", models.JSONField()),
-                ("digest", models.CharField(max_length=64)),
-                (
-                    "state",
-                    models.CharField(
-                        choices=[
-                            ("pending", "Waiting for approval"),
-                            ("expired", "Expired"),
-                        ],
-                        default="pending",
-                        max_length=16,
-                    ),
-                ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("expires_at", models.DateTimeField()),
-                (
-                    "customer",
-                    tenants.isolation.models.TenantKey(
-                        db_constraint=False,
-                        db_index=False,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        to="tenants.customer",
-                    ),
-                ),
-            ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(
-                        condition=models.Q(("state", "pending")),
-                        fields=("tenant_id", "requester_id", "customer", "digest"),
-                        name="approvals_request_pending",
-                    )
-                ],
-            },
-        ),
         tenant_table(
             "approvals_toolrule",
             customer=aimed("customer_id"),
@@ -155,10 +100,4 @@ class Migration(migrations.Migration):
         ),
         tenant_fk("approvals_toolrule", "customer_id", "tenants_customer"),
         versioned_table("approvals_toolrule"),
-        tenant_table(
-            "approvals_approvalrequest",
-            customer="customer_id",
-            grants={"app": "SELECT, INSERT, UPDATE", "worker": "SELECT, UPDATE"},
-        ),
-        tenant_fk("approvals_approvalrequest", "customer_id", "tenants_customer"),
     ]

@@ -1,4 +1,5 @@
 import django.db.models.deletion
+import django.utils.timezone
 from django.db import migrations, models
 
 import tenants.ids
@@ -39,6 +40,7 @@ class Migration(migrations.Migration):
                 ("connector", models.CharField(max_length=64)),
                 ("month", models.DateField()),
                 ("used", models.PositiveIntegerField(default=0)),
+                ("warned", models.PositiveSmallIntegerField(default=0)),
             ],
             options={
                 "constraints": [
@@ -70,6 +72,8 @@ class Migration(migrations.Migration):
                 ("tool", models.CharField(max_length=128)),
                 ("principal_id", models.UUIDField()),
                 ("quantity", models.PositiveIntegerField(default=1)),
+                ("vendor_requests", models.PositiveIntegerField(default=0)),
+                ("recorded_at", models.DateTimeField(default=django.utils.timezone.now)),
                 (
                     "customer",
                     tenants.isolation.models.TenantKey(
@@ -94,7 +98,7 @@ class Migration(migrations.Migration):
         tenant_table(
             "billing_usageevent",
             customer="customer_id",
-            grants={"app": "SELECT", "worker": "SELECT", "broker": "INSERT"},
+            grants={"app": "SELECT", "worker": "SELECT", "broker": "SELECT, INSERT"},
         ),
         tenant_fk("billing_usageevent", "customer_id", "tenants_customer"),
     ]

@@ -17,7 +17,7 @@ from tenants.isolation.operations import (
 SET_UP = "settings, configured_at, state, activated_at, activated_by, check_asked_at"
 HEALTH = "health, health_checked_at, health_ok_at, health_failures, health_detail"
 VERDICT = "state, gate, code, verdicts"
-OUTCOME = f"{VERDICT}, finished_at, rows_returned, rows_dropped, vendor_requests"
+OUTCOME = f"{VERDICT}, finished_at, rows_returned, rows_dropped, rows_foreign, vendor_requests"
 
 
 class Migration(migrations.Migration):
@@ -166,6 +166,7 @@ class Migration(migrations.Migration):
                 ("principal_label", models.CharField(max_length=200)),
                 ("roles", models.JSONField(default=list)),
                 ("agent_session_id", models.UUIDField(null=True)),
+                ("approval_id", models.UUIDField(null=True)),
                 ("connector", models.CharField(blank=True, max_length=64)),
                 ("tool", models.CharField(max_length=128)),
                 ("arguments", models.JSONField(default=dict)),
@@ -194,6 +195,7 @@ class Migration(migrations.Migration):
                 ("finished_at", models.DateTimeField(null=True)),
                 ("rows_returned", models.PositiveIntegerField(null=True)),
                 ("rows_dropped", models.PositiveIntegerField(null=True)),
+                ("rows_foreign", models.PositiveIntegerField(default=0)),
                 ("vendor_requests", models.PositiveIntegerField(default=0)),
                 (
                     "customer",
@@ -292,5 +294,13 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="toolcall",
             index=models.Index(fields=["tenant_id", "principal_id", "id"], name="connectors_call_principal"),
+        ),
+        migrations.AddIndex(
+            model_name="toolcall",
+            index=models.Index(
+                condition=models.Q(("rows_foreign__gt", 0)),
+                fields=["tenant_id", "instance", "tool", "finished_at"],
+                name="connectors_call_foreign",
+            ),
         ),
     ]

@@ -20,6 +20,17 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ("tenant_id", models.UUIDField(default=tenants.isolation.context.acting_tenant, editable=False)),
+                (
+                    "why",
+                    models.CharField(
+                        choices=[
+                            ("outcome_unknown", "Outcome of a call unknown"),
+                            ("foreign_rows", "Rows of other customers"),
+                        ],
+                        default="outcome_unknown",
+                        max_length=16,
+                    ),
+                ),
                 ("call_id", models.UUIDField()),
                 ("tool", models.CharField(max_length=128)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -43,6 +54,13 @@ class Migration(migrations.Migration):
                         condition=models.Q(("lifted_at", None)),
                         fields=["tenant_id", "instance", "id"],
                         name="connectors_pause_open",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("lifted_at", None), ("why", "foreign_rows")),
+                        fields=("tenant_id", "instance", "tool"),
+                        name="connectors_pause_tool",
                     )
                 ],
             },

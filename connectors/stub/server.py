@@ -55,6 +55,7 @@ class Stub:
         if path.startswith("/_stub/"):
             return self._control(path.removeprefix("/_stub/"), body)
         self.state.counts[path] += 1
+        self.state.received.append(_raw(scope, body))
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
         query = scope["query_string"].decode()
         ask = Ask(
@@ -121,6 +122,8 @@ class Stub:
 
     def _control(self, command: str, body: bytes) -> Reply:
         state, given = self.state, json.loads(body or b"{}")
+        if command == "received":
+            return Reply(200, b"\n".join(state.received), "application/octet-stream")
         if command == "requests":
             return Reply.json(self._seen())
         if command == "mode" and given.get("mode") in MODES:
@@ -160,6 +163,11 @@ async def _body(receive: Any) -> bytes:
         body += message.get("body", b"")
         if not message.get("more_body"):
             return body
+
+
+def _raw(scope: Any, body: bytes) -> bytes:
+    head = [f"{scope['method']} {scope['path']}".encode(), scope["query_string"]]
+    return b"\n".join([*head, *(b": ".join(header) for header in scope["headers"]), body])
 
 
 def _parsed(headers: Mapping[str, str], body: bytes) -> Any:

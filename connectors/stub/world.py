@@ -1,7 +1,7 @@
 """What a stand-in is made of: a small world of clients, accounts that see some of them, and routes."""
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -60,9 +60,19 @@ class State:
     changes: list[dict[str, Any]] = field(default_factory=list)
     made: dict[Any, Any] = field(default_factory=dict)
     cache: dict[tuple[str, ...], Reply] = field(default_factory=dict)
+    # What came in, to the byte, for whoever wants to know that a credential arrives here.
+    received: deque[bytes] = field(default_factory=lambda: deque(maxlen=500))
 
     def forget(self) -> None:
-        for kept in (self.counts, self.authorizations, self.queries, self.changes, self.made, self.cache):
+        for kept in (
+            self.counts,
+            self.authorizations,
+            self.queries,
+            self.changes,
+            self.made,
+            self.cache,
+            self.received,
+        ):
             kept.clear()
         self.sign_ins = self.others = 0
 

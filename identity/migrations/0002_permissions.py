@@ -5,6 +5,7 @@ from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 CODENAMES = [
+    "approvals:request:decide",
     "audit:alert:manage",
     "audit:alert:read",
     "audit:event:read",

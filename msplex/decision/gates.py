@@ -11,9 +11,10 @@ from uuid import UUID
 from jsonschema import Draft202012Validator
 
 from approvals.policy import Ruling, Subject, ruling
+from approvals.quorum import Voter, missing
 from audit.actors import ActorKind
 from connectors.contract import Risk
-from connectors.lifecycle import Listed
+from connectors.lifecycle import Lifecycle, Listed
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from msplex.decision.snapshot import OfferedTool, Snapshot
@@ -55,6 +56,7 @@ class Attempt:
     usage: Usage
     resolved: Resolved = dataclasses.field(default_factory=Resolved)
     recorded: Recorded = _NOBODY
+    voters: tuple[Voter, ...] = ()  # at the broker: who has approved exactly this call
 
     @property
     def offered(self) -> OfferedTool | None:
@@ -69,7 +71,7 @@ class Attempt:
         tool = offered.tool
         subject = Subject(
             offered.name, offered.connector.key, tool.risk.value, tool.tier.value, customer.id,
-            self.roles, self.caller_kind, self.now, self.request.arguments,
+            self.roles, self.caller_kind, self.now, self.request.arguments, offered.taken,
         )  # fmt: skip
         return ruling(self.snapshot.rules, subject)
 
@@ -184,6 +186,18 @@ def verify_instance_readiness(attempt: Attempt) -> Refusal | None:
     if (offered.instance.id, customer.id) not in attempt.snapshot.mapped:
         message = f"{offered.instance.name} has no client mapped to customer {customer.key}. Map it, under Customers."
         return Refusal(Code.INSTANCE_NOT_READY, message, retryable=True)
+    return _paused(offered, attempt.snapshot, found)
+
+
+def _paused(offered: OfferedTool, snapshot: Snapshot, found: Lifecycle) -> Refusal | None:
+    """What waits for a person: one tool, or all that change something."""
+    if (offered.instance.id, offered.tool.name) in snapshot.suspended:
+        return Refusal(
+            Code.TOOL_SUSPENDED,
+            f"{offered.name} is suspended: {offered.connector.name} mixed customers in its answers. Someone who sets up"
+            " connections looks at the vendor and resumes it in the portal, under Connectors.",
+            retryable=True,
+        )
     if not found.listed.takes(offered.tool.risk):
         return Refusal(
             Code.RISKY_TOOLS_PAUSED,
@@ -252,8 +266,11 @@ def quota_exhausted(included: int) -> Refusal:
 
 def check_approval(attempt: Attempt) -> Refusal | None:
     """The most specific thing last: who calls, for whom and with what is known, and only people are missing."""
-    if attempt.request.arguments is None or not (needed := attempt.ruling.approvers):
+    if attempt.request.arguments is None or not (needed := (said := attempt.ruling).approvers):
         return None
+    if attempt.voters and not missing(needed, said.factors, attempt.voters):
+        return None
+    attempt.resolved.ruling = said
     people = "a person" if needed == 1 else f"{needed} people"
     return Refusal(Code.APPROVAL_REQUIRED, f"{attempt.request.tool} needs the approval of {people}.", retryable=True)
 

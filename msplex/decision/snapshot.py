@@ -15,7 +15,8 @@ from approvals.policy import Rule
 from connectors import catalogue
 from connectors.contract import Connector, Tool
 from connectors.lifecycle import Lifecycle, lifecycle
-from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause
+from connectors.models import ConnectorInstance, Credential, CustomerMapping
+from connectors.pauses import pauses
 from connectors.selectors import newest_credentials
 from tenants.isolation.context import Context, acting_for, current
 from tenants.models import Customer, Entitlement, Subscription, Tenant
@@ -33,6 +34,12 @@ class OfferedTool:
     connector: Connector
     tool: Tool
 
+    @property
+    def taken(self) -> dict[str, bool]:
+        """Its arguments, and whether they are required."""
+        required = self.tool.input_schema.get("required", ())
+        return {name: name in required for name in self.tool.input_schema.get("properties", {})}
+
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
@@ -45,6 +52,7 @@ class Snapshot:
     mapped: frozenset[tuple[UUID, UUID]]  # (instance, customer)
     rules: tuple[Rule, ...] = ()  # those that are switched on, in the order in which they are asked
     paused: frozenset[UUID] = frozenset()  # instances whose risky tools wait for a person
+    suspended: frozenset[tuple[UUID, str]] = frozenset()  # (instance, tool) that wait for one, whatever they do
     credentials: Mapping[UUID, Credential] = dataclasses.field(default_factory=dict)  # the current one of an instance
 
     @cached_property
@@ -141,6 +149,7 @@ def snapshot_at(context: Context, number: int) -> Snapshot:
 
 
 def _load(number: int) -> Snapshot:
+    paused, suspended = pauses()
     return Snapshot(
         tenant=Tenant.objects.get(),
         revision=number,
@@ -149,7 +158,8 @@ def _load(number: int) -> Snapshot:
         instances=tuple(ConnectorInstance.objects.exclude(state=ConnectorInstance.State.RETIRED).order_by("slug")),
         customers={customer.id: customer for customer in Customer.objects.order_by("key")},
         mapped=frozenset(CustomerMapping.objects.values_list("instance_id", "customer_id")),
-        paused=frozenset(Pause.objects.filter(lifted_at=None).values_list("instance_id", flat=True)),
+        paused=paused,
+        suspended=suspended,
         credentials={credential.instance_id: credential for credential in newest_credentials()},
         rules=tuple(Rule.of(row) for row in ToolRule.objects.filter(enabled=True).order_by("position")),
     )

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from approvals.policy import Ruling
 from connectors.contract import Connector, Tool
 from connectors.models import ConnectorInstance
 from tenants.models import Customer, Entitlement
@@ -32,7 +33,9 @@ class Gate(StrEnum):
 class Code(StrEnum):
     """Stable names of refusals, for machines."""
 
+    APPROVAL_REJECTED = "approval_rejected"
     APPROVAL_REQUIRED = "approval_required"
+    APPROVAL_VOID = "approval_void"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     BUSY = "busy"
     CONNECTOR_NOT_ENTITLED = "connector_not_entitled"
@@ -50,6 +53,7 @@ class Code(StrEnum):
     RISKY_TOOLS_PAUSED = "risky_tools_paused"
     SUBSCRIPTION_INACTIVE = "subscription_inactive"
     TENANT_SUSPENDED = "tenant_suspended"
+    TOOL_SUSPENDED = "tool_suspended"
     UNAVAILABLE = "unavailable"
     UNKNOWN_TOOL = "unknown_tool"
 
@@ -112,6 +116,7 @@ class Resolved:
     connector: Connector | None = None
     tool: Tool | None = None
     entitlement: Entitlement | None = None
+    ruling: Ruling | None = None  # of the tenant's policy, where it asks for approval
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,6 +140,11 @@ class Decision:
         kept = tuple(verdict for verdict in self.verdicts if verdict.gate is not gate)
         verdict = Verdict(gate, ok=False, code=refusal.code, detail=refusal.message)
         return dataclasses.replace(self, verdicts=(*kept, verdict), refusal=refusal)
+
+    def approved(self, detail: str) -> "Decision":
+        """The same decision, where people have said what its last gate asked for."""
+        verdicts = (*self.verdicts[:-1], Verdict(Gate.CHECK_APPROVAL, ok=True, detail=detail))
+        return dataclasses.replace(self, verdicts=verdicts, refusal=None)
 
     def passed(self, gate: Gate, detail: str = "") -> "Decision":
         return dataclasses.replace(self, verdicts=(*self.verdicts, Verdict(gate, ok=True, detail=detail)))

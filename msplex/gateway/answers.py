@@ -1,18 +1,21 @@
 """How decisions and results look in MCP. Denials: one sentence for the model, an envelope in _meta for machines."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mcp.shared.exceptions import MCPError
 
 from connectors.contract import Risk
+from msplex.decision.explain import Explanation
 from msplex.decision.gates import PERMISSIONS
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import WHOLE_DOOR, Code, Refusal
 from msplex.gateway.calls import CUSTOMER, Begun, DoorClosed
 
 ENVELOPE = "io.msplex/refusal"
+EXPLANATION = "io.msplex/explanation"
 SCOPES = "io.msplex/scopes"
 AUTHORIZATION = "io.modelcontextprotocol/authorization"  # SEP-2643
 INVALID_PARAMS = -32602
@@ -51,9 +54,21 @@ def tool(offered: OfferedTool) -> dict[str, Any]:
     }
 
 
-def listed(offered: Iterable[OfferedTool]) -> dict[str, Any]:
-    """Another caller's list differs, and a right withdrawn must be gone at once: never shared, always stale."""
-    return {"tools": [tool(each) for each in offered], **FRESHNESS}
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Of a list of tools; `cursor` where it goes on."""
+
+    tools: Sequence[OfferedTool]
+    cursor: str | None = None
+
+    @property
+    def rest(self) -> dict[str, Any]:
+        """Another caller's list differs, and a right withdrawn must be gone at once: never shared, always stale."""
+        return {**FRESHNESS, **({"nextCursor": self.cursor} if self.cursor else {})}
+
+
+def listed(page: Page) -> dict[str, Any]:
+    return {"tools": [tool(each) for each in page.tools], **page.rest}
 
 
 def envelope(gate: str, refusal: Refusal, call_id: object | None = None) -> dict[str, Any]:
@@ -99,10 +114,21 @@ def _scopes_needed(begun: Begun, refusal: Refusal) -> dict[str, Any]:
 
 def failed(gate: str, refusal: Refusal, begun: Begun) -> dict[str, Any]:
     meta: dict[str, Any] = {ENVELOPE: envelope(gate, refusal, begun.call_id)}
+    if begun.explained is not None:
+        meta[EXPLANATION] = _explanation(begun.explained)
     if refusal.code == Code.APPROVAL_REQUIRED:
         meta[AUTHORIZATION] = {"reason": "insufficient_authorization", "remediation": "available"}
     text = f"{refusal.message} [{gate}: {refusal.code}]"
     return {"content": [{"type": "text", "text": text}], "isError": True, "_meta": meta}
+
+
+def _explanation(said: Explanation) -> dict[str, Any]:
+    """Every gate's verdict, and what would let the call pass: all of these changes together, and none too many."""
+    return {
+        "verdicts": [{"gate": each.gate.value, "ok": each.ok, "code": each.code} for each in said.verdicts],
+        "changes": [{"gate": each.gate.value, "text": each.text} for each in said.changes],
+        "complete": said.complete,
+    }
 
 
 def succeeded(structured: dict[str, Any], begun: Begun) -> dict[str, Any]:

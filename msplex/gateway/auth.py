@@ -67,7 +67,8 @@ def metadata_url() -> str:
 
 def challenge(error: str = "", description: str = "", scopes: str = USUAL_SCOPES) -> bytes:
     """The WWW-Authenticate header's value. What can destroy is not asked for before it is needed."""
-    fields = {"error": error, "error_description": description, "resource_metadata": metadata_url()}
+    said = {"error": error, "error_description": description} if error else {}  # of who sent nothing, nothing is said
+    fields = {**said, "resource_metadata": metadata_url()}
     fields["scope"] = scopes
     return ("Bearer " + ", ".join(f'{key}="{value}"' for key, value in fields.items() if value)).encode()
 

@@ -6,26 +6,26 @@ Runs in a thread of the gateway; each step is a short transaction of its own, an
 import dataclasses
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from redis.exceptions import RedisError
 
-from approvals.services import request_approval
 from audit.errors import AuditUnavailable
-from audit.lag import ALL_STOP_SECONDS, RISKY_STOP_SECONDS
-from connectors.contract import Risk
 from connectors.models import ToolCall
 from msplex import rates
 from msplex.decision.decide import decide, listed, why_nothing
+from msplex.decision.explain import Explanation, Question, explain
 from msplex.decision.gates import quota_exhausted
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import Code, Decision, Gate, Refusal, Request, Resolved, Usage
 from msplex.dispatch import line
 from msplex.gateway import pace
+from msplex.gateway.approving import UNTOLD, Told, approval, dispatchable, taken
 from msplex.gateway.callers import Caller, Seen, Waiter, narrowest_of, see
-from msplex.gateway.records import Overtaken, QuotaGone, call_of, write_call, write_refusal
+from msplex.gateway.records import ApprovalGone, Overtaken, QuotaGone, call_of, write_call, write_refusal
 from tenants.isolation.context import acting_for
 
 logger = logging.getLogger(__name__)
@@ -34,10 +34,11 @@ NO_QUEUE = Refusal(Code.BUSY, "The queue does not answer, so nothing was sent. T
 LINE_FULL = Refusal(
     Code.BUSY, "Too many calls of your workspace wait already, so this one was not sent. Try again later.", True, 10
 )
-NOT_SEALED = Refusal(
-    Code.AUDIT_UNAVAILABLE, "The audit log is not being sealed, so nothing was done. Try again in a moment.", True, 10
-)
 NAME_LENGTH = 128
+EXPLAINED = frozenset({
+    Code.CUSTOMER_REQUIRED, Code.CUSTOMER_NOT_IN_SCOPE, Code.CONNECTOR_NOT_ENTITLED, Code.INSTANCE_NOT_READY,
+    Code.POLICY_DENIED, Code.QUOTA_EXHAUSTED, Code.RISKY_TOOLS_PAUSED, Code.TOOL_SUSPENDED,
+})  # fmt: skip
 CUSTOMER = "customer"  # the argument that names one; the tools themselves have no such argument
 
 
@@ -49,6 +50,7 @@ class Begun:
     tenant_id: UUID
     decision: Decision
     scopes: tuple[str, ...] = ()  # what the token was given
+    explained: Explanation | None = None  # of a refusal by what the tenant has set up
 
 
 class DoorClosed(Exception):
@@ -78,13 +80,13 @@ def list_tools(caller: Caller) -> list[OfferedTool]:
     return tools
 
 
-def begin_call(caller: Caller, name: str, arguments: Mapping[str, Any], waiter: Waiter) -> Begun:
+def begin_call(caller: Caller, name: str, arguments: Mapping[str, Any], waiter: Waiter, told: Told = UNTOLD) -> Begun:
     """Decide and write down one call. When it is allowed, its id is in the broker's queue on return."""
     customer = arguments.get(CUSTOMER)
     own = {key: value for key, value in arguments.items() if key != CUSTOMER}
     request = Request(_storable_text(name), own, None if customer is None else _storable_text(str(customer)))
     try:
-        return _begin(caller, request, waiter)
+        return _begin(caller, request, waiter, told)
     except AuditUnavailable as error:
         return not_begun(caller, Refusal(Code.AUDIT_UNAVAILABLE, error.message, retryable=True))
     except DatabaseError:
@@ -100,7 +102,7 @@ def not_begun(caller: Caller, refusal: Refusal) -> Begun:
     return Begun(None, caller.claims.tenant_id, nothing)
 
 
-def _begin(caller: Caller, request: Request, waiter: Waiter) -> Begun:
+def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begun:
     entitlement = pace.entitlement_of(narrowest_of(caller), request.tool)
     wait = rates.take(entitlement) if entitlement else None
     seen = see(caller)
@@ -108,29 +110,29 @@ def _begin(caller: Caller, request: Request, waiter: Waiter) -> Begun:
     if wait is None:
         pace.settle(entitlement, decision)
     call = call_of(caller, seen, request, decision, waiter)
-    decision = _written(caller, seen, _approval(seen, decision, call), call)
+    decision = _written(caller, seen, approval(seen, decision, call, told), call)
     if decision.allowed:
         decision = _hand_over(caller, seen, decision, call)
-    return Begun(call.id, caller.claims.tenant_id, decision, tuple(caller.claims.scope.split()))
+    explained = _explained(seen, request, decision)
+    return Begun(call.id, caller.claims.tenant_id, decision, tuple(caller.claims.scope.split()), explained)
+
+
+def _explained(seen: Seen, request: Request, decision: Decision) -> Explanation | None:
+    """What would let a call pass that was refused by a gate that people of the tenant can open; else nothing."""
+    if decision.refusal is None or decision.hidden or decision.refusal.code not in EXPLAINED:
+        return None
+    offered = seen.snapshot.tools.get(request.tool)
+    used = seen.used.get(offered.connector.key, 0) if offered else 0
+    return explain(Question(seen.snapshot, seen.principal, request, datetime.now(UTC), Usage(used)))
 
 
 def _decide(seen: Seen, request: Request, wait: int | None) -> Decision:
     offered = seen.snapshot.tools.get(request.tool)
     used = seen.used.get(offered.connector.key, 0) if offered else 0
-    decision = decide(seen.snapshot, seen.principal, request, usage=Usage(used, wait))
-    if decision.refusal is None and _unsealed(decision, seen.lag):
-        return decision.refused_at(Gate.DISPATCH, NOT_SEALED)
+    decision = dispatchable(decide(seen.snapshot, seen.principal, request, usage=Usage(used, wait)), seen.lag)
     if decision.refusal is None:
         pace.remember(seen.context.tenant, request.tool, decision.resolved.entitlement)
-        return decision.passed(Gate.DISPATCH, "recorded before it was queued")
     return decision
-
-
-def _unsealed(decision: Decision, lag: float) -> bool:
-    """The log falls behind: what changes something stops at once, what reads after a while."""
-    tool = decision.resolved.tool
-    risky = tool is None or tool.risk is not Risk.READ
-    return lag > (RISKY_STOP_SECONDS if risky else ALL_STOP_SECONDS)
 
 
 def _written(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> Decision:
@@ -141,21 +143,13 @@ def _written(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> 
         decision = decision.refused_at(
             Gate.CHECK_QUOTA, quota_exhausted(entitlement.included_calls if entitlement else 0)
         )
+        call.approval_id = None
+        write_call(caller, seen, decision, call)
+    except ApprovalGone:
+        decision = decision.refused_at(Gate.CHECK_APPROVAL, taken(call.approval_id))
+        call.approval_id = None
         write_call(caller, seen, decision, call)
     return decision
-
-
-def _approval(seen: Seen, decision: Decision, call: ToolCall) -> Decision:
-    """A call that needs a person leaves a request behind, and its refusal says which."""
-    refusal = decision.refusal
-    if refusal is None or refusal.code != Code.APPROVAL_REQUIRED or call.customer is None:
-        return decision
-    with acting_for(seen.context), transaction.atomic():
-        waiting = request_approval(call)
-    message = f"{refusal.message} It waits as request {waiting.id}."
-    return decision.refused_at(
-        Gate.CHECK_APPROVAL, dataclasses.replace(refusal, message=message, request_id=waiting.id)
-    )
 
 
 def _hand_over(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> Decision:

@@ -2,39 +2,41 @@
 
 import contextlib
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from msplex.gateway import auth
 from msplex.gateway.answers import UNAUTHORIZED
-from msplex.gateway.express import Express, Message, Receive, Scope, Send
+from msplex.gateway.express import Express, Message, Receive, Scope, Send, again, read
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.replies import Replies
 from msplex.gateway.server import SCOPE, make_server
 
 MAX_BODY = 1024 * 1024
+EVENTS = b"text/event-stream"
+PROGRESS = b'"progressToken"'
 
 
 class Application:
-    """Checks the token, then answers or hands over to the SDK; its refusals of the whole door get their status here."""
+    """Checks the token, then answers or hands over to the SDK; its refusals of the whole door get their status here.
 
-    def __init__(self) -> None:
+    The SDK serves twice: what may send notifications before its answer is a stream of events, everything else is JSON.
+    """
+
+    def __init__(self, make: Callable[[Handlers], Server[Any]] = make_server) -> None:
         self._replies = Replies()
         self._path = urlsplit(settings.GATEWAY_RESOURCE).path
-        handlers, allowed = Handlers(self._replies), security()
-        server = make_server(handlers)
-        self._express = Express(handlers, server, allowed.allowed_hosts, MAX_BODY)
-        self._manager = StreamableHTTPSessionManager(
-            server,
-            json_response=True,
-            stateless=True,
-            security_settings=allowed,
-            max_request_body_size=MAX_BODY,
-        )
+        self.handlers = Handlers(self._replies)
+        server, allowed = make(self.handlers), security()
+        self._express = Express(self.handlers, server, allowed.allowed_hosts, MAX_BODY)
+        self._plain, self._streaming = (_manager(server, allowed, json_response=plain) for plain in (True, False))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -46,7 +48,9 @@ class Application:
         await receive()
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self._replies.running())
-            await stack.enter_async_context(self._manager.run())
+            await stack.enter_async_context(self.handlers.streams.running())
+            await stack.enter_async_context(self._plain.run())
+            await stack.enter_async_context(self._streaming.run())
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -73,16 +77,66 @@ class Application:
         unusual = await self._express.answer(scope, receive, send, caller)
         if unusual:
             scope[SCOPE] = caller
-            await self._manager.handle_request(scope, unusual, with_status(send))
+            manager, source = await self._manager_for(scope, unusual)
+            await manager.handle_request(scope, source, with_status(send))
+
+    async def _manager_for(self, scope: Scope, receive: Receive) -> tuple[StreamableHTTPSessionManager, Receive]:
+        """The newest revision decides for itself when to stream; before it, a client says so by asking for progress."""
+        if not takes_events(scope):
+            return self._plain, receive
+        if is_modern(scope):
+            return self._streaming, receive
+        if not _is_small(scope):
+            return self._plain, receive
+        body = await read(receive)
+        wanted = isinstance(body, bytes) and self.streams(body)
+        return self._streaming if wanted else self._plain, again(body, receive)
+
+    def streams(self, body: bytes) -> bool:
+        """Whether a request of a handshake revision is answered with a stream."""
+        return PROGRESS in body
+
+
+def _manager(
+    server: Server[Any], allowed: TransportSecuritySettings, *, json_response: bool
+) -> StreamableHTTPSessionManager:
+    return StreamableHTTPSessionManager(
+        server,
+        json_response=json_response,
+        stateless=True,
+        security_settings=allowed,
+        max_request_body_size=MAX_BODY,
+    )
+
+
+def _is_small(scope: Scope) -> bool:
+    """Small enough to be read here; of what does not say so, the SDK counts the bytes."""
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    return len(lengths) == 1 and lengths[0].isdigit() and int(lengths[0]) <= MAX_BODY
+
+
+def takes_events(scope: Scope) -> bool:
+    return any(EVENTS in value for name, value in scope["headers"] if name == b"accept")
+
+
+def is_modern(scope: Scope) -> bool:
+    """As the SDK decides it: every version but those of the handshake."""
+    versions = [value.decode("latin-1") for name, value in scope["headers"] if name == b"mcp-protocol-version"]
+    return bool(versions) and versions[0] not in HANDSHAKE_PROTOCOL_VERSIONS
 
 
 def security() -> TransportSecuritySettings:
+    """Of this deployment's names; while it is no production, also of pages on the same machine."""
     parts = urlsplit(settings.GATEWAY_RESOURCE)
-    hosts = [parts.netloc] if settings.PRODUCTION else [parts.netloc, "127.0.0.1:*", "localhost:*"]
+    here = [] if settings.PRODUCTION else ["127.0.0.1:*", "localhost:*"]
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True,
-        allowed_hosts=hosts,
-        allowed_origins=[f"{parts.scheme}://{parts.netloc}", settings.PUBLIC_URL],
+        allowed_hosts=[parts.netloc, *here],
+        allowed_origins=[
+            f"{parts.scheme}://{parts.netloc}",
+            settings.PUBLIC_URL,
+            *(f"http://{place}" for place in here),
+        ],
     )
 
 

@@ -61,12 +61,12 @@ class Express:
         headers = self._plain(scope)
         if headers is None:
             return receive
-        body = await _read(receive)
-        if isinstance(body, _Cut):
-            return _again(body, receive)
+        body = await read(receive)
+        if isinstance(body, Cut):
+            return again(body, receive)
         request = _plain_request(body, headers)
         if request is None:
-            return _again(_Cut({"type": "http.request", "body": body, "more_body": False}), receive)
+            return again(body, receive)
         await _send(send, *await self._answered(request, caller))
         return None
 
@@ -105,41 +105,46 @@ class Express:
         return _OK, self._result(request, {**result, "_meta": {**result["_meta"], **self._stamp}}), []
 
     def _result(self, request: Mapping[str, Any], result: Mapping[str, Any]) -> bytes:
-        answer = {"jsonrpc": "2.0", "id": request["id"], "result": {**result, "resultType": "complete"}}
+        answer = {"jsonrpc": "2.0", "id": request["id"], "result": {"resultType": "complete", **result}}
         return _text(answer).encode()
 
-    def _listed(self, request: Mapping[str, Any], offered: list[OfferedTool]) -> bytes:
+    def _listed(self, request: Mapping[str, Any], page: answers.Page) -> bytes:
         """Composed of texts that are kept: the tools of a release do not change, nor does how they look."""
-        tools = ",".join(map(_tool, offered))
-        rest = {**answers.FRESHNESS, "resultType": "complete", "_meta": self._stamp}
+        tools = ",".join(map(_tool, page.tools))
+        rest = {**page.rest, "resultType": "complete", "_meta": self._stamp}
         head = f'{{"jsonrpc":"2.0","id":{json.dumps(request["id"])},"result":{{"tools":[{tools}],'
         return f"{head}{_text(rest)[1:]}}}".encode()
 
 
-class _Cut(dict[str, Any]):
-    """A message that does not end the body as one should; or the whole body, to be read once more."""
+class Cut(dict[str, Any]):
+    """A message that does not end the body as one should."""
 
 
-async def _read(receive: Receive) -> bytes | _Cut:
+async def read(receive: Receive) -> bytes | Cut:
+    """The whole body of a request."""
     message = await receive()
     if message["type"] != "http.request":
-        return _Cut(message)
+        return Cut(message)
     if not message.get("more_body"):
         return bytes(message.get("body", b""))
     parts = [message.get("body", b"")]
     while message.get("more_body"):
         message = await receive()
         if message["type"] != "http.request":
-            return _Cut(message)
+            return Cut(message)
         parts.append(message.get("body", b""))
     return b"".join(parts)
 
 
-def _again(first: _Cut, receive: Receive) -> Receive:
-    waiting = [first]
+def again(body: bytes | Cut, receive: Receive) -> Receive:
+    """What was read, to be read once more, and then what follows."""
+    waiting = [body]
 
     async def replay() -> Message:
-        return waiting.pop() if waiting else await receive()
+        if not waiting:
+            return await receive()
+        first = waiting.pop()
+        return first if isinstance(first, Cut) else {"type": "http.request", "body": first, "more_body": False}
 
     return replay
 

@@ -13,16 +13,19 @@ from uuid import UUID
 
 from mcp.shared.exceptions import MCPError
 
-from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import Code, Gate, Refusal
-from msplex.gateway import answers
+from msplex.gateway import answers, handles
+from msplex.gateway.approving import UNTOLD, Told
 from msplex.gateway.callers import Caller
 from msplex.gateway.calls import Begun, DoorClosed, begin_call, list_tools
 from msplex.gateway.replies import NoReply, Replies
+from msplex.gateway.streams import Names, Streams
 
 THREADS = 8  # of database work at once; each has a connection of its own
 WAIT_SECONDS = 0.5  # for a turn; with the limits of statements and locks, every answer comes within two seconds
 BUSY = Refusal(Code.BUSY, "The gateway is busy, so nothing was done. Try again in a moment.", True, 2)
+PAGE = 250  # tools; the cursor names the last one, so a list that changes meanwhile neither repeats nor ends
+CURSOR = "tools/list"
 INTERNAL_ERROR = -32603
 MESSAGE_NO_REPLY = "No answer in time. The call's record will show what became of it; do not repeat it blindly."
 T = TypeVar("T")
@@ -37,13 +40,25 @@ class Handlers:
         self._replies = replies
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
         self._turns = asyncio.Semaphore(THREADS)
+        self.streams = Streams(self.names)
 
-    async def tools(self, caller: Caller) -> list[OfferedTool]:
-        return await self._in_thread(list_tools, caller)
+    async def tools(self, caller: Caller, cursor: str | None = None) -> answers.Page:
+        """A page of what the caller may call now; the cursor says only where it begins."""
+        after = _place_of(cursor, caller)
+        offered = await self._in_thread(list_tools, caller)
+        rest = [tool for tool in offered if tool.name > after] if after else offered
+        if len(rest) <= PAGE:
+            return answers.Page(rest)
+        return answers.Page(rest[:PAGE], handles.seal(rest[PAGE - 1].name, purpose=CURSOR, caller=caller))
 
-    async def call(self, caller: Caller, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def names(self, caller: Caller) -> Names:
+        return tuple(tool.name for tool in await self._in_thread(list_tools, caller))
+
+    async def call(
+        self, caller: Caller, name: str, arguments: Mapping[str, Any], told: Told = UNTOLD
+    ) -> dict[str, Any]:
         """The result of tools/call."""
-        begun = await self._in_thread(begin_call, caller, name, arguments, self._replies.waiter)
+        begun = await self._in_thread(begin_call, caller, name, arguments, self._replies.waiter, told)
         if begun.call_id is None or not begun.decision.allowed:
             return answers.refused(begun)
         return await self._result(begun, begun.call_id)
@@ -81,3 +96,12 @@ class Handlers:
             return answers.succeeded(reply["structured"], begun)
         refusal = Refusal(reply["code"], reply["message"], reply["retryable"], reply["retry_after"])
         return answers.failed(Gate.EXECUTE, refusal, begun)
+
+
+def _place_of(cursor: str | None, caller: Caller) -> str:
+    if cursor is None:
+        return ""
+    try:
+        return str(handles.unseal(cursor, purpose=CURSOR, caller=caller))
+    except handles.HandleRefused:
+        raise MCPError(answers.INVALID_PARAMS, "Invalid cursor") from None

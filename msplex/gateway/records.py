@@ -28,6 +28,21 @@ _REFUSE = (
 )
 
 
+# The approval is taken with the call that takes it, and by one: of many at the same moment the others find it gone.
+_TAKE = (
+    "UPDATE approvals_approvalrequest SET state = 'executing', call_id = %s"
+    " WHERE tenant_id = %s AND id = %s AND state = 'approved' AND execute_by > now() RETURNING true"
+)
+_GIVE_BACK = (
+    "UPDATE approvals_approvalrequest SET state = 'approved', call_id = NULL"
+    " WHERE tenant_id = %s AND id = %s AND call_id = %s AND state = 'executing' RETURNING true"
+)
+
+
+class ApprovalGone(Exception):
+    """Somebody took the approval, or it ended, since it was seen; nothing was written."""
+
+
 class QuotaGone(Exception):
     """Somebody took the last included call since the decision saw it; nothing was written."""
 
@@ -37,15 +52,19 @@ class Overtaken(Exception):
 
 
 def write_call(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> None:
-    """The decided call. QuotaGone when what it needs was taken meanwhile; AuditUnavailable if it cannot be written."""
+    """A decided call. QuotaGone, ApprovalGone: what it needs is gone, AuditUnavailable if it cannot be written."""
     call.verdicts, call.gate = decision.as_json(), decision.gate
     call.code = decision.refusal.code if decision.refusal else ""
     call.state = ToolCall.State.REFUSED if decision.refusal else ToolCall.State.QUEUED
     entitlement = None if decision.refusal else decision.resolved.entitlement
     with _recording(), acting_for(seen.context), signed_transaction(seen.context) as db:
-        reserved = reserve_call(db, entitlement) if entitlement else None
         written = db.ask(_INSERT, *values_of(call))
+        taken = db.ask(_TAKE, call.id, call.tenant_id, call.approval_id) if call.approval_id else None
         event = _record(db, caller, call, decision)
+        # Last: the counter is one row for all calls of the tenant, and is locked until the commit.
+        reserved = reserve_call(db, entitlement) if entitlement else None
+        if taken is not None and one(taken) is None:
+            raise ApprovalGone
         if reserved is not None and one(reserved) is None:
             raise QuotaGone
         if one(written) is None:
@@ -68,10 +87,13 @@ def write_refusal(caller: Caller, seen: Seen, decision: Decision, call: ToolCall
         code = decision.refusal.code if decision.refusal else ""
         changed = db.ask(_REFUSE, decision.gate, code, json.dumps(decision.as_json()), call.tenant_id, call.id)
         released = release_call(db, call.connector, call.created_at)
+        back = db.ask(_GIVE_BACK, call.tenant_id, call.approval_id, call.id) if call.approval_id else None
         event = _record(db, caller, call, decision)
         if one(changed) is None:
             raise Overtaken
         one(released)
+        if back is not None:
+            one(back)
         event.confirm()
 
 
@@ -106,6 +128,7 @@ def _record(db: Signed, caller: Caller, call: ToolCall, decision: Decision) -> Q
         customer_id=call.customer_id,
         result="refused" if decision.refusal else "ok",
         body={
+            **({"approval_request": str(call.approval_id)} if call.approval_id else {}),
             "arguments_digest": call.arguments_digest,
             "code": decision.refusal.code if decision.refusal else "",
             "connector": call.connector,

@@ -2,13 +2,23 @@
 
 from typing import Any
 
+from django.conf import settings
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+)
 
 from connectors import catalogue
-from msplex.gateway import answers
+from msplex.gateway import answers, handles
+from msplex.gateway.approving import told_in
 from msplex.gateway.callers import Caller
 from msplex.gateway.handlers import Handlers
 
@@ -22,7 +32,7 @@ INSTRUCTIONS = (
 )
 
 
-def _caller(context: Context) -> Caller:
+def caller_of(context: Context) -> Caller:
     caller = context.request.scope.get(SCOPE) if context.request else None
     if not isinstance(caller, Caller):
         raise MCPError(answers.UNAUTHORIZED, "Not authenticated.")
@@ -39,14 +49,19 @@ def input_schema(name: str) -> dict[str, Any] | None:
 
 
 def make_server(handlers: Handlers) -> Server[Any]:
-    async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:  # noqa: ARG001
-        return ListToolsResult.model_validate(answers.listed(await handlers.tools(_caller(context))))
+    async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+        page = await handlers.tools(caller_of(context), params.cursor if params else None)
+        return ListToolsResult.model_validate(answers.listed(page))
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
-        result = await handlers.call(_caller(context), params.name, params.arguments or {})
+        told = told_in(params.meta)
+        result = await handlers.call(caller_of(context), params.name, params.arguments or {}, told)
         return CallToolResult.model_validate(result)
 
-    return Server(
+    async def listen(context: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
+        return await handlers.streams.listen(caller_of(context), context, params)
+
+    server: Server[Any] = Server(
         "msplex",
         title="MSPlex gateway",
         version="1",
@@ -54,4 +69,19 @@ def make_server(handlers: Handlers) -> Server[Any]:
         get_tool_input_schema=input_schema,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_subscriptions_listen=listen,
     )
+    server.middleware.append(_sealed_state())
+    return server
+
+
+def _sealed_state() -> RequestStateBoundary:
+    """What a question to the client carries comes back as it was, from the same principal, or not at all."""
+    keys = [handles.derived_key(handles.REQUEST_STATE)]
+    security = RequestStateSecurity(keys=keys, audience=settings.GATEWAY_RESOURCE, bind_principal=_principal_of)
+    return RequestStateBoundary(security, default_audience=None)
+
+
+def _principal_of(context: Context) -> str:
+    claims = caller_of(context).claims
+    return f"{claims.tenant_id}/{claims.principal_id}/{claims.agent_session_id}"

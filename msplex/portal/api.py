@@ -30,6 +30,7 @@ class CountsOut(serializers.Serializer[Any]):
 class RefusalsOut(serializers.Serializer[Any]):
     gate = serializers.CharField()
     count = serializers.IntegerField()
+    days = serializers.ListField(child=serializers.IntegerField(), help_text="Of each day by UTC, the oldest first.")
 
 
 class ConnectionOut(serializers.ModelSerializer[ConnectorInstance]):
@@ -39,6 +40,15 @@ class ConnectionOut(serializers.ModelSerializer[ConnectorInstance]):
     class Meta:
         model = ConnectorInstance
         fields = ("id", "name", "state", "health", "health_checked_at")
+
+
+class SignalsOut(serializers.Serializer[Any]):
+    """Open, for the customers in scope."""
+
+    alert = serializers.IntegerField()
+    sla = serializers.IntegerField(help_text="Tickets out of their service level.")
+    devices = serializers.IntegerField(help_text="How many there are.")
+    cves = serializers.IntegerField(help_text="Known vulnerabilities of devices, rated high or critical.")
 
 
 class ProgressOut(serializers.Serializer[Any]):
@@ -55,6 +65,7 @@ class DashboardOut(serializers.Serializer[Any]):
     counts = CountsOut(allow_null=True)
     refusals = RefusalsOut(many=True, allow_null=True, help_text="Of the last seven days, by gate.")
     connections = ConnectionOut(source="instances", many=True, allow_null=True)
+    signals = SignalsOut(allow_null=True)
     progress = ProgressOut(allow_null=True, help_text="On the way to the first call; for those who can go it.")
 
 

@@ -7,6 +7,7 @@ from django import forms
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from approvals.filters import RequestFilter
 from connectors import filters as calls
 from identity.models import Invitation, RoleBinding, ServiceAccount, User
 from identity.selectors import ENDINGS, ending, invitations_in
@@ -58,6 +59,17 @@ class CallFilter(Narrowing, calls.CallFilter):
     customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
     caller = filters.CharFilter(field_name="principal_label", lookup_expr="icontains", label="Caller", widget=SEARCH)
     principal = filters.UUIDFilter(field_name="principal_id", label="One caller", widget=forms.HiddenInput)
+    instance = filters.UUIDFilter(field_name="instance_id", label="One connection", widget=forms.HiddenInput)
+
+
+class ApprovalFilter(Narrowing, RequestFilter):
+    """That of the API, for people to choose from."""
+
+    customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
+
+
+class SignalFilter(Narrowing, calls.SignalFilter):
+    customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
     instance = filters.UUIDFilter(field_name="instance_id", label="One connection", widget=forms.HiddenInput)
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from connectors.models import ToolCall
 from msplex.decision.verdicts import Gate
 
 
@@ -47,16 +49,27 @@ class Step:
     outcome: Outcome
     code: str
     detail: str
+    took: timedelta | None = None
 
 
-def way_through(verdicts: Iterable[Mapping[str, Any]]) -> list[Step]:
-    """All thirteen in order; one without a verdict was never reached."""
+def way_through(verdicts: Iterable[Mapping[str, Any]], took: Mapping[Gate, timedelta] | None = None) -> list[Step]:
+    """All thirteen in order; one without a verdict was never reached. `took`: where a call was for a time."""
     known = {str(verdict.get("gate")): verdict for verdict in verdicts}
-    return [_step(sign, known.get(sign.gate.value)) for sign in SIGNS]
+    return [_step(sign, known.get(sign.gate.value), (took or {}).get(sign.gate)) for sign in SIGNS]
 
 
-def _step(sign: Sign, verdict: Mapping[str, Any] | None) -> Step:
+def times_of(call: ToolCall) -> dict[Gate, timedelta]:
+    """The ten gates of the decision take less than a millisecond: what takes time is the line, and the vendor."""
+    times = {}
+    if call.started_at:
+        times[Gate.DISPATCH] = call.started_at - call.created_at
+        if call.finished_at:
+            times[Gate.EXECUTE] = call.finished_at - call.started_at
+    return times
+
+
+def _step(sign: Sign, verdict: Mapping[str, Any] | None, took: timedelta | None) -> Step:
     if verdict is None:
         return Step(sign, Outcome.SKIPPED, "", "")
     outcome = Outcome.PASSED if verdict.get("ok") else Outcome.REFUSED
-    return Step(sign, outcome, str(verdict.get("code") or ""), str(verdict.get("detail") or ""))
+    return Step(sign, outcome, str(verdict.get("code") or ""), str(verdict.get("detail") or ""), took)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
+from approvals.selectors import waiting_for
 from audit.selectors import number_of_open_alerts
 from identity.permissions import Permission
+from identity.principals import ActingPrincipal
 from msplex.portal.requests import PortalRequest
 
 
@@ -17,7 +19,7 @@ class Place:
     name: str
     permission: Permission
     rooms: str | tuple[str, ...]  # the beginnings of the names of its rooms, for "you are here"
-    waiting: Callable[[], int] = lambda: 0  # what waits there for a person
+    waiting: Callable[[ActingPrincipal], int] = lambda _: 0  # what waits there for the person
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ class Group:
     places: list[Shown]
 
 
+def _to_decide(principal: ActingPrincipal) -> int:
+    return waiting_for(principal).count() if principal.allows(Permission.APPROVALS_REQUEST_DECIDE) else 0
+
+
 PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
     (
         "",
@@ -42,10 +48,27 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Dashboard", "layout-dashboard", "dashboard", Permission.PORTAL_DASHBOARD_READ, "dashboard"),
             Place("Customers", "building-2", "customers", Permission.CUSTOMERS_CUSTOMER_READ, "customer"),
             Place("Connectors", "plug", "connectors", Permission.CONNECTORS_CATALOGUE_READ, "connector"),
+            Place("Signals", "radar", "signals", Permission.CONNECTORS_INSTANCE_READ, "signal"),
             Place("Tool calls", "activity", "calls", Permission.GATEWAY_CALL_READ, "call"),
-            Place("Alerts", "bell", "alerts", Permission.AUDIT_ALERT_READ, "alert", number_of_open_alerts),
+            Place("Approvals", "circle-check-big", "approvals", Permission.GATEWAY_CALL_READ, "approval", _to_decide),
+            Place("Alerts", "bell", "alerts", Permission.AUDIT_ALERT_READ, "alert", lambda _: number_of_open_alerts()),
             Place("Audit", "scroll-text", "audit", Permission.AUDIT_EVENT_READ, "audit"),
             Place("Audit packs", "package", "packs", Permission.AUDIT_EVENT_READ, "pack"),
+        ),
+    ),
+    (
+        "Billing",
+        (
+            Place("Usage", "chart-column", "usage", Permission.BILLING_USAGE_READ, "usage"),
+            Place(
+                "Overview",
+                "receipt-text",
+                "billing_overview",
+                Permission.BILLING_ACCOUNT_READ,
+                ("billing_overview", "billing_prices"),
+            ),
+            Place("Plan", "wallet-cards", "billing_plan", Permission.BILLING_ACCOUNT_READ, "billing_plan"),
+            Place("Exports", "file-spreadsheet", "billing_exports", Permission.BILLING_ACCOUNT_READ, "billing_export"),
         ),
     ),
     (
@@ -60,6 +83,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
                 "service_account",
             ),
             Place("Agents", "plug-zap", "agents", Permission.PORTAL_DASHBOARD_READ, "agent"),
+            Place("Tool policy", "list-checks", "policy", Permission.APPROVALS_RULE_READ, "policy"),
             Place("Roles", "shield-check", "roles", Permission.PORTAL_DASHBOARD_READ, ("roles", "bindings")),
             Place("Security", "lock-keyhole", "security", Permission.TENANT_SETTINGS_MANAGE, "security"),
         ),
@@ -71,11 +95,13 @@ def places_of(request: PortalRequest) -> Iterator[Group]:
     match = request.resolver_match
     here = match.url_name or "" if match else ""
     for label, places in PLACES:
-        shown = [_show(place, here) for place in places if request.principal.allows(place.permission)]
+        shown = [
+            _show(place, here, request.principal) for place in places if request.principal.allows(place.permission)
+        ]
         if shown:
             yield Group(label, shown)
 
 
-def _show(place: Place, here: str) -> Shown:
+def _show(place: Place, here: str, principal: ActingPrincipal) -> Shown:
     url = reverse(f"portal:{place.name}")
-    return Shown(place.label, place.icon, url, here.startswith(place.rooms), place.waiting())
+    return Shown(place.label, place.icon, url, here.startswith(place.rooms), place.waiting(principal))

@@ -1,6 +1,6 @@
 """Figures over time as bars: plain SVG, without script or style, and in words for whoever does not see it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from connectors.checks import History, Slice
@@ -17,7 +17,7 @@ class Bar:
     y: int
     height: int
     failed: bool
-    slice: Slice
+    slice: Slice | None = None
     width: int = WIDTH
 
 
@@ -46,3 +46,17 @@ def _drawn(slices: Iterable[Slice], longest: int) -> Iterable[Bar]:
         if each.checks:
             height = min(max(round(each.milliseconds / longest * HEIGHT), LEAST), HEIGHT)
             yield Bar(number * STEP, HEIGHT - height, height, bool(each.failed), each)
+
+
+def bars_of(rows: Sequence[Sequence[int]]) -> list[Plot]:
+    """A drawing for each row of numbers, all on one scale, so that they can be compared; half as high as a plot."""
+    height = HEIGHT // 2
+    most = max((number for row in rows for number in row), default=0) or 1
+    return [Plot(list(_counted(row, most, height)), len(row) * STEP, height) for row in rows]
+
+
+def _counted(row: Sequence[int], most: int, height: int) -> Iterable[Bar]:
+    for place, number in enumerate(row):
+        if number:
+            tall = max(round(number / most * height), LEAST)
+            yield Bar(place * STEP, height - tall, tall, failed=True)

@@ -1,11 +1,11 @@
 """Questions that only the portal asks."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, TruncDate
 
 from connectors import selectors as connectors
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
@@ -33,8 +33,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
+    """`days`: of the last seven days each, the oldest first, by UTC."""
+
     gate: str
-    count: int
+    days: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        return sum(self.days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class Overview:
     refusals: list[Refusals] | None = None
     instances: list[ConnectorInstance] | None = None
     progress: Progress | None = None
+    signals: dict[str, int] | None = None  # open, by kind
 
 
 def overview(principal: ActingPrincipal, now: datetime) -> Overview:
@@ -64,6 +71,7 @@ def overview(principal: ActingPrincipal, now: datetime) -> Overview:
         counts=counts(now, whole_tenant=principal.scope() is None) if calls else None,
         refusals=refusals_by_gate(now) if calls else None,
         instances=list(instances()[:LATEST]) if connections else None,
+        signals=connectors.open_signals_by_kind() if connections else None,
         progress=progress() if principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE) else None,
     )
 
@@ -87,9 +95,17 @@ def counts(now: datetime, *, whole_tenant: bool) -> Counts:
 
 
 def refusals_by_gate(now: datetime) -> list[Refusals]:
-    refused = calls_since(now - WEEK).filter(state=State.REFUSED)
-    rows = refused.order_by().values_list("gate").annotate(count=Count("id")).order_by("-count", "gate")
-    return [Refusals(*row) for row in rows]
+    """Of the last seven days, that of now being one; the gate that refused most comes first."""
+    first = (now - WEEK).date() + timedelta(days=1)
+    midnight = datetime.combine(first, time(), UTC)
+    refused = calls_since(midnight).filter(state=State.REFUSED).annotate(day=TruncDate("created_at", tzinfo=UTC))
+    found: dict[str, list[int]] = {}
+    for gate, day, number in refused.order_by().values_list("gate", "day").annotate(number=Count("id")):
+        days = found.setdefault(gate, [0] * WEEK.days)
+        days[min(max((day - first).days, 0), WEEK.days - 1)] += number
+    return sorted(
+        (Refusals(gate, tuple(days)) for gate, days in found.items()), key=lambda each: (-each.count, each.gate)
+    )
 
 
 def latest_calls() -> list[ToolCall]:

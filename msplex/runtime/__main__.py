@@ -10,8 +10,10 @@ COMMANDS = {
     "check": ("msplex.runtime.checks", "check"),
     "format": ("msplex.runtime.checks", "tidy"),
     "smoke": ("msplex.runtime.smoke", "smoke"),
+    "sweep": ("msplex.runtime.sweep", "sweep"),
     "manage": ("msplex.runtime.manage", "manage"),
     "bench": ("msplex.runtime.bench", "bench"),
+    "conformance": ("msplex.runtime.conformance", "conformance"),
 }
 TAKE_ARGUMENTS = {"test", "bench", "manage"}
 

@@ -66,6 +66,10 @@ class Installation:
         return self.mode == "demo"
 
     @property
+    def log_level(self) -> str:
+        return self.overrides.get("MSPLEX_LOG_LEVEL", "INFO")
+
+    @property
     def public_url(self) -> str:
         """By name: browsers make no passkeys for bare addresses."""
         return self.overrides.get("MSPLEX_PUBLIC_URL", f"http://localhost:{self.ports.portal}")
@@ -172,7 +176,7 @@ class Installation:
 
     def _tasks(self, process: Process) -> Program:
         quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-        size = ("--concurrency", "2", "--loglevel", "INFO")
+        size = ("--concurrency", "2", "--loglevel", self.log_level)
         command = [*_CELERY, "worker", "-Q", process, "-n", f"{process}@%h", *size, *quiet]
         return Program(process, command, self.environment(process), TASKS, ready_line=" ready.")
 
@@ -182,12 +186,20 @@ class Installation:
         return Program("calls", command, environment, TASKS, ready_line="The broker takes calls")
 
     def _beat(self) -> Program:
-        command = [*_CELERY, "beat", "--loglevel", "INFO", "-s", str(self.home.state / "beat-schedule"), "--pidfile="]
+        command = [
+            *_CELERY,
+            "beat",
+            "--loglevel",
+            self.log_level,
+            "-s",
+            str(self.home.state / "beat-schedule"),
+            "--pidfile=",
+        ]
         return Program(Process.BEAT, command, self.environment(Process.BEAT), DOORS, ready_line="beat: Starting")
 
     def _door(self, process: Process, interface: str, target: str, port: int) -> Program:
         where = ("--host", self.overrides.get("MSPLEX_HOST", "127.0.0.1"), "--port", str(port))
-        ends = ("--workers-kill-timeout", "1", "--respawn-failed-workers")
+        ends = ("--workers-kill-timeout", "1", "--respawn-failed-workers", "--log-level", self.log_level.lower())
         command = [sys.executable, "-m", "granian", "--interface", interface, *where, *ends, "--no-ws", target]
         environment = self.environment(process)
         return Program(process, command, environment, DOORS, ready_address=f"http://127.0.0.1:{port}/readyz")

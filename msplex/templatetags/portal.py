@@ -1,7 +1,7 @@
 """What the portal's pages say the same way everywhere: states, moments, places."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django import template
@@ -10,15 +10,19 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from approvals.models import ApprovalRequest, ToolRule
+from approvals.showing import is_late
 from audit.alerts import HEADLINES, REMEDIES, AlertKind
 from audit.models import Event, Pack
 from connectors.catalogue import find
+from connectors.models import Signal
 from identity.models import Principal, ServiceAccount, ServiceAccountKey, ServiceAccountSecret
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from msplex.portal.event_words import words_of
 from msplex.portal.gates import LABELS
 from msplex.portal.places import Group, places_of
+from msplex.portal.policy_words import about, does, needs
 from msplex.portal.requests import PortalRequest
 from tenants.selectors import tenant
 
@@ -32,6 +36,11 @@ TONES = {
     "approved": "good",
     "healthy": "good",
     "passed": "good",
+    "executed": "good",
+    "rejected": "bad",
+    "outcome_unknown": "warn",
+    "executing": "note",
+    "withdrawn": "quiet",
     "succeeded": "good",
     "degraded": "warn",
     "expired": "warn",
@@ -43,6 +52,12 @@ TONES = {
     "refused": "bad",
     "disabled": "quiet",
     "draft": "note",
+    "credential_expired": "bad",
+    "not_entitled": "bad",
+    "paused": "warn",
+    "ready": "note",
+    "unhealthy": "bad",
+    "validating": "note",
     "open": "bad",
     "pending": "note",
     "queued": "note",
@@ -76,6 +91,12 @@ def state(value: str, label: str = "") -> SafeString:
 
 
 @register.simple_tag
+def approval_state(request: ApprovalRequest) -> SafeString:
+    """One whose clock has run out is over, whether or not the sweep has been there."""
+    return state("expired") if is_late(request) else state(request.state, request.get_state_display())
+
+
+@register.simple_tag
 def event_result(value: str) -> SafeString:
     return state({"ok": "succeeded"}.get(value, value), {"ok": "Done"}.get(value, value))
 
@@ -89,6 +110,13 @@ def named(names: Mapping[UUID, str], key: UUID | None) -> str:
 @register.simple_tag
 def severity(value: str) -> SafeString:
     return format_html('<span class="badge badge-{}">{}</span>', {"high": "bad"}.get(value, "warn"), value.capitalize())
+
+
+@register.simple_tag
+def signal_severity(signal: Signal) -> SafeString:
+    tones = {Signal.Severity.CRITICAL: "bad", Signal.Severity.HIGH: "bad", Signal.Severity.MEDIUM: "warn"}
+    tone = tones.get(Signal.Severity(signal.severity), "quiet")
+    return format_html('<span class="badge badge-{}">{}</span>', tone, signal.get_severity_display())
 
 
 @register.filter
@@ -206,7 +234,12 @@ def took(call: object) -> str:
     started, finished = getattr(call, "created_at", None), getattr(call, "finished_at", None)
     if started is None or finished is None:
         return ""
-    seconds = (finished - started).total_seconds()
+    return milliseconds(finished - started)
+
+
+@register.filter
+def milliseconds(time: timedelta) -> str:
+    seconds = time.total_seconds()
     return f"{seconds * 1000:,.0f} ms" if seconds < TEN_SECONDS else f"{seconds:,.1f} s"
 
 
@@ -282,3 +315,18 @@ def _changes(before: object, after: object) -> list[str]:
         was = before if isinstance(before, dict) else {}
         return [f"{name} from {was.get(name) or 'nothing'} to {value}" for name, value in after.items()]
     return [f"from {before or 'nothing'} to {after}"] if after else []
+
+
+@register.filter
+def rule_about(row: ToolRule) -> str:
+    return about(row)
+
+
+@register.filter
+def rule_does(row: ToolRule) -> str:
+    return does(row)
+
+
+@register.filter("needs")
+def approvers_needed(approvers: int) -> str:
+    return needs(approvers)

@@ -108,6 +108,8 @@ def _connection(wrapper: BaseDatabaseWrapper) -> _Held:
     if held and held.parameters == parameters and held.pid == os.getpid() and _is_alive(held.raw):
         return held
     raw = psycopg.connect(**parameters, autocommit=True, connect_timeout=CONNECT_SECONDS)
+    # All its statements are found by keys, whatever the values: planning them each time costs more than running them.
+    raw.execute("SET plan_cache_mode = force_generic_plan")
     held = _mine.held = _Held(os.getpid(), parameters, raw, Pipeline(raw))
     return held
 

@@ -1,11 +1,15 @@
 import django.core.validators
+import django.db.models.deletion
+import django.utils.timezone
 from django.db import migrations, models
 
 import tenants.ids
 import tenants.isolation.context
+import tenants.isolation.models
 from tenants.isolation.operations import (
     READ_ONLY,
     SHARED,
+    tenant_fk,
     tenant_table,
     versioned_table,
 )
@@ -145,12 +149,14 @@ class Migration(migrations.Migration):
                             ("trialing", "Trial"),
                             ("active", "Active"),
                             ("past_due", "Past due"),
+                            ("suspended", "Suspended"),
                             ("cancelled", "Cancelled"),
                         ],
                         default="active",
                         max_length=16,
                     ),
                 ),
+                ("version", models.PositiveIntegerField(default=0)),
             ],
             options={
                 "constraints": [
@@ -208,6 +214,37 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="Asset",
+            fields=[
+                ("id", models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ("tenant_id", models.UUIDField(default=tenants.isolation.context.acting_tenant, editable=False)),
+                ("kind", models.CharField(default="host", max_length=32)),
+                ("name", models.CharField(max_length=200)),
+                ("external_ref", models.CharField(blank=True, max_length=200)),
+                ("active", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "customer",
+                    tenants.isolation.models.TenantKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="tenants.customer",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("external_ref", ""), _negated=True),
+                        fields=("tenant_id", "customer", "kind", "external_ref"),
+                        name="tenants_asset_external",
+                    )
+                ],
+            },
+        ),
         tenant_table(
             "tenants_revision",
             customer=READ_ONLY,
@@ -245,6 +282,16 @@ class Migration(migrations.Migration):
                 "broker": "SELECT",
             },
         ),
+        tenant_table(
+            "tenants_asset",
+            customer="customer_id",
+            grants={
+                "app": "SELECT, INSERT, UPDATE",
+                "worker": "SELECT, INSERT, UPDATE",
+                "broker": "SELECT",
+            },
+        ),
+        tenant_fk("tenants_asset", "customer_id", "tenants_customer"),
         migrations.RunSQL(
             "CREATE TRIGGER opened AFTER INSERT ON tenants_tenant FOR EACH ROW EXECUTE FUNCTION border.open_tenant()",
             "DROP TRIGGER opened ON tenants_tenant",

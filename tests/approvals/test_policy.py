@@ -90,14 +90,25 @@ def test_all_conditions_of_a_rule_have_to_hold():
     assert ruling([both], subject(arguments={"a": 1, "b": 1})).refuses
 
 
-def test_a_list_asks_what_any_call_could_get():
+@pytest.mark.parametrize(
+    ("rules", "listed"),
+    [
+        ([("refuse", "state", "present")], True),
+        ([("refuse", "state", "present"), ("refuse",)], False),
+        ([("allow", "state", "present"), ("refuse",)], True),
+        # The tool takes no such argument, so no call can have it.
+        ([("allow", "colour", "present"), ("refuse",)], False),
+        ([("refuse", "colour", "absent")], False),
+        # Every call has one that is required.
+        ([("refuse", "note", "present")], False),
+        ([("allow", "note", "absent"), ("refuse",)], False),
+    ],
+)
+def test_a_list_asks_what_any_call_could_get(rules, listed):
     """No arguments are known yet, so a refusal of some does not hide the tool, and a way past a refusal shows it."""
-    some = (Condition("note", Comparison.PRESENT),)
-    asked = subject(arguments=None)
+    made = [rule(effect, conditions=tuple([Condition(c[0], Comparison(c[1]))] if c else [])) for effect, *c in rules]
 
-    assert not ruling([rule("refuse", conditions=some)], asked).refuses
-    assert ruling([rule("refuse", conditions=some), rule("refuse")], asked).refuses
-    assert not ruling([rule("allow", conditions=some), rule("refuse")], asked).refuses
+    assert ruling(made, subject(arguments=None, taken={"note": True, "state": False})).refuses is not listed
 
 
 @pytest.mark.parametrize(

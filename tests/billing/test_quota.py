@@ -7,7 +7,8 @@ import pytest
 from django.db import DatabaseError
 
 from billing.models import QuotaCounter, UsageEvent
-from billing.services import meter_call, release_call, reserve_call
+from billing.services import meter, meter_call, release_call, reserve_call
+from tenants.errors import Conflict, Invalid
 from tenants.ids import uuid7
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.statements import one, signed_transaction
@@ -32,8 +33,8 @@ def test_many_at_once_get_what_is_included_and_no_more():
     acme = make_tenant()
     terms = entitlement(acme, included_calls=5)
 
-    with ThreadPoolExecutor(16) as pool:
-        numbers = list(pool.map(lambda _: reserve(acme, terms), range(32)))
+    with ThreadPoolExecutor(64) as pool:
+        numbers = list(pool.map(lambda _: reserve(acme, terms), range(128)))
 
     assert sorted(number for number in numbers if number) == [1, 2, 3, 4, 5]
 
@@ -81,3 +82,19 @@ def test_a_call_is_metered_once():
             one(meter_call(db, UsageEvent(**event)))
         with pytest.raises(DatabaseError, match="duplicate key"), signed_transaction() as db:
             meter_call(db, UsageEvent(**event))
+
+
+def test_usage_that_comes_again_is_known_and_other_usage_of_the_same_call_is_refused():
+    acme = make_tenant()
+    now = datetime.now(UTC)
+    event = {
+        "id": uuid7(), "customer": acme.customers[0], "occurred_at": now, "connector": "halopsa",
+        "tool": "list_tickets", "principal_id": uuid7(),
+    }  # fmt: skip
+    with as_role("broker"), acme.acting():
+        assert [meter(UsageEvent(**event)), meter(UsageEvent(**event))] == [True, False]
+        with pytest.raises(Conflict, match="other usage"):
+            meter(UsageEvent(**event | {"quantity": 2}))
+        with pytest.raises(Invalid, match="older than 35 days"):
+            meter(UsageEvent(**event | {"id": uuid7(), "occurred_at": now - timedelta(days=36)}))
+        assert UsageEvent.objects.count() == 1

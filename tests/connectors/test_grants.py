@@ -12,6 +12,8 @@ from connectors.models import (
     CustomerMapping,
     Pause,
     SealedSecret,
+    Signal,
+    SignalPull,
     ToolCall,
 )
 from tenants.isolation.context import Context, acting_for
@@ -25,7 +27,7 @@ SET_UP = {
 }  # fmt: skip
 HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail", "health_code", "noticed"}
 VERDICT = {"state", "gate", "code", "verdicts"}
-OUTCOME = VERDICT | {"finished_at", "rows_returned", "rows_dropped", "vendor_requests"}
+OUTCOME = VERDICT | {"finished_at", "rows_returned", "rows_dropped", "rows_foreign", "vendor_requests"}
 MOVED = {
     "suite", "kek_id", "payload", "wrapped_key", "rev", "signature", "rekeyed_at", "data_key_at", "unreadable",
 }  # fmt: skip
@@ -39,6 +41,17 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", CustomerMapping): {"external_id", "external_name"},
     ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
+    ("broker", Signal): {
+        "title",
+        "severity",
+        "state",
+        "count",
+        "opened_at",
+        "due_at",
+        "seen_at",
+        "resolved_at",
+    },
+    ("broker", SignalPull): {"pulled_at", "ok_at", "code", "kept", "unmapped", "unreadable"},
     ("worker", ToolCall): OUTCOME,
     ("broker", AdoptedSecret): MOVED,
     ("broker", ToolCall): OUTCOME | {"started_at"},
@@ -51,6 +64,8 @@ OTHERWISE = {
     Pause: {"app": {"SELECT"}, "worker": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT", "DELETE"}},
     AdoptedSecret: {"broker": {"SELECT", "INSERT", "DELETE"}},
+    Signal: {"app": {"SELECT"}, "worker": {"SELECT", "DELETE"}, "broker": {"SELECT", "INSERT", "DELETE"}},
+    SignalPull: {"app": {"SELECT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
     ToolCall: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
 }
 

@@ -12,7 +12,8 @@ from connectors.catalogue import all_connectors
 from connectors.contract import EXPOSABLE, UNTRUSTED, Fetched, Narrowing, Output, Risk, Tier, Tool
 from connectors.errors import ScopeViolation, VendorError
 from connectors.execution import answer
-from connectors.narrowing import Owner, narrow, normalised, pick
+from connectors.narrowing import COMPLETE, Owner, Parents, narrow, normalised, pick
+from connectors.paging import of_one_answer, picked_out
 from connectors.redaction import MASK, redact
 from connectors.shapes import Field, Kind, Nested, Shape
 
@@ -63,21 +64,23 @@ def _tool(*, many: bool) -> Tool:
 def test_no_text_of_another_customer_comes_out_of_any_list(rows: list[Any]) -> None:
     tool = _tool(many=True)
     try:
-        structured, kept, dropped = answer(tool, Fetched(rows), OURS)
+        said = answer(tool, Fetched(rows), OURS)
     except VendorError:
         return  # refused as a whole: nothing came out
 
+    structured, kept = said.structured, said.rows
     assert FOREIGN not in json.dumps(structured)
     assert all(row["client_id"] == 11 for row in kept)
     assert structured["count"] == len(kept) == len(structured["things"])
-    assert dropped >= len(rows) - len(kept)
+    assert said.dropped >= len(rows) - len(kept)
+    assert 0 <= said.foreign <= said.dropped
     Draft202012Validator(tool.output_schema).validate(structured)
 
 
 @given(objects() | scalars)
 def test_no_object_of_another_customer_is_found(row: Any) -> None:
     try:
-        structured, _, _ = answer(_tool(many=False), Fetched([row]), OURS)
+        structured = answer(_tool(many=False), Fetched([row]), OURS).structured
     except VendorError:
         return
 
@@ -91,8 +94,8 @@ def test_what_an_answer_says_does_not_depend_on_other_customers_rows(rows: list[
     mine = [{"id": 1, "client_id": 11, "text": "ours"}, *rows]
 
     assert (
-        answer(_tool(many=True), Fetched(mine), OURS)[0]
-        == answer(_tool(many=True), Fetched([*foreign, *mine]), OURS)[0]
+        answer(_tool(many=True), Fetched(mine), OURS).structured
+        == answer(_tool(many=True), Fetched([*foreign, *mine]), OURS).structured
     )
 
 
@@ -199,3 +202,29 @@ def test_a_tool_that_cannot_be_narrowed_cannot_be_declared(narrowing: Narrowing)
             Output("x", SHAPE, many=True),
             lambda *_: Fetched([]),
         )
+
+
+def test_rows_that_name_somebody_else_are_told_from_rows_that_name_nobody() -> None:
+    """Of what was withheld, only the former say that a vendor does not keep to the customer."""
+    nested = {"id": 1, "client_id": 11, "text": "ours", "deep": [{"client_id": 12}, {"client_id": None}]}
+    rows = [nested, {"id": 2, "client_id": 12}, {"id": 3, "client_id": 0}, {"id": 4}, "no row"]
+
+    found = narrow(rows, owner=OURS, shape=_tool(many=True).output.shape)
+
+    assert (len(found.rows), found.dropped, found.unreadable, found.foreign) == (1, 6, 3, 2)
+
+
+def test_a_list_of_parents_that_may_have_been_cut_says_nothing_of_others() -> None:
+    few, many = (Parents.of(range(1, number + 1)) for number in (COMPLETE - 1, COMPLETE))
+
+    assert (few.tells_others(COMPLETE + 1), few.tells_others(None)) == (True, False)
+    assert not many.tells_others(COMPLETE + 1)
+
+
+@pytest.mark.parametrize(("shared", "foreign"), [(False, 2), (True, 0)])
+def test_a_list_that_is_everybodys_by_design_has_no_foreign_rows(shared: bool, foreign: int) -> None:
+    rows = [{"id": number, "client_id": 11 + number % 2} for number in range(4)]
+    how = {"owner": OURS, "shape": _tool(many=True).output.shape, "page": 1, "limit": 10, "shared": shared}
+
+    assert of_one_answer(rows, **how).foreign == foreign
+    assert picked_out(lambda _number, _size: rows, **how).foreign == foreign

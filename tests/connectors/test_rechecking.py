@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection
 
+from approvals.models import ToolRule
 from audit.models import Alert
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from msplex.execution import run
@@ -24,7 +25,7 @@ def planted(world: ConnectedWorld, tool: str = "list_tickets", arguments: dict[s
         call = ToolCall.objects.create(
             principal_id=uuid4(), principal_kind="service_account", principal_label="mallory",
             customer=world.tenant.customers[0], instance=world.instance, connector="halopsa", tool=tool,
-            arguments=arguments or {}, state=ToolCall.State.QUEUED,
+            arguments=arguments or {}, roles=["operator"], state=ToolCall.State.QUEUED,
         )  # fmt: skip
     return call.id
 
@@ -58,6 +59,14 @@ def removed(model: Any) -> Callable[[ConnectedWorld], None]:
     return remove
 
 
+def ruled(**terms: Any) -> Callable[[ConnectedWorld], None]:
+    def change(world: ConnectedWorld) -> None:
+        with as_role("app"), world.tenant.acting():
+            ToolRule.objects.create(position=1, name="tests", **terms)
+
+    return change
+
+
 MEANWHILE: dict[str, tuple[Callable[[ConnectedWorld], None], str]] = {
     "the provider suspends the tenant": (suspended_by_provider, "tenant_suspended"),
     "the tenant is suspended": (changed(Tenant, status="suspended"), "tenant_suspended"),
@@ -68,6 +77,9 @@ MEANWHILE: dict[str, tuple[Callable[[ConnectedWorld], None], str]] = {
     "the instance is switched off": (changed(ConnectorInstance, state="inactive"), "instance_not_ready"),
     "the instance fails": (changed(ConnectorInstance, health="failing"), "instance_not_ready"),
     "the mapping is gone": (removed(CustomerMapping), "instance_not_ready"),
+    "a rule refuses it": (ruled(effect="refuse", tool="halopsa_list_tickets"), "policy_denied"),
+    "a rule refuses its caller's role": (ruled(effect="refuse", role="operator"), "policy_denied"),
+    "a rule asks for people": (ruled(effect="approval", approvers=1, risk="read"), "approval_required"),
 }
 
 

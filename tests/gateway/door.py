@@ -25,7 +25,12 @@ class Door:
     token: str
 
     def post(self, method: str, params: dict[str, Any], **headers: str) -> httpx2.Response:
+        return self.post_with({}, method, params, **headers)
+
+    def post_with(self, more: dict[str, str], method: str, params: dict[str, Any], **headers: str) -> httpx2.Response:
+        """With more in `_meta` than a client has to send."""
         meta = {
+            **more,
             "io.modelcontextprotocol/protocolVersion": VERSION,
             "io.modelcontextprotocol/clientCapabilities": {},
             "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},

@@ -374,3 +374,22 @@ def test_a_call_is_traced_from_its_token_to_the_vendor(door, world):
     assert found.counted
     assert found.requests[-1]["path"].startswith("/api/Tickets")
     assert all(step.outcome == "passed" for step in found.gates[:11])
+
+
+def test_a_refusal_says_what_would_let_the_call_pass_and_only_to_whom_it_may(door, world):
+    from approvals.models import ToolRule  # noqa: PLC0415
+
+    with world.tenant.acting():
+        ToolRule.objects.create(position=1, name="Nothing today", effect="refuse", tool=LIST)
+
+    denied, unknown = door.call(LIST, limit=1), door.call("halopsa_nothing")
+    wrong = door.call("halopsa_list_assets", limit=0)
+
+    said = denied["_meta"]["io.msplex/explanation"]
+    assert said["complete"]
+    assert said["changes"] == [
+        {"gate": "evaluate_policy", "text": "Switch off or change rule 1 of the policy, “Nothing today”."}
+    ]
+    assert [each["gate"] for each in said["verdicts"] if not each["ok"]] == ["evaluate_policy"]
+    assert "io.msplex/explanation" not in wrong["_meta"]
+    assert "_meta" not in unknown

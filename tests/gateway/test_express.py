@@ -56,12 +56,13 @@ class Answering:
     def __init__(self) -> None:
         self.asked: list[Any] = []
 
-    async def tools(self, caller: Caller) -> list[OfferedTool]:
-        assert caller is CALLER
+    async def tools(self, caller: Caller, cursor: str | None = None) -> answers.Page:
+        assert (caller, cursor) == (CALLER, None)
         instance = ConnectorInstance(tenant_id=UUID(int=1), slug="halopsa", name="Halo", connector="halopsa")
-        return [OfferedTool(f"halopsa_{tool.name}", instance, HALOPSA, tool) for tool in HALOPSA.tools]
+        offered = [OfferedTool(f"halopsa_{tool.name}", instance, HALOPSA, tool) for tool in HALOPSA.tools]
+        return answers.Page(offered, "more")
 
-    async def call(self, caller: Caller, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def call(self, caller: Caller, name: str, arguments: dict[str, Any], *_: object) -> dict[str, Any]:
         assert caller is CALLER
         self.asked.append((name, arguments))
         answer = ANSWERS.get(name, ANSWERS["halopsa_none"])

@@ -4,9 +4,12 @@ import dataclasses
 from typing import Any
 from uuid import uuid4
 
+from approvals.models import ApprovalRequest
+from approvals.policy import Effect, Ruling
+from approvals.services import request_approval
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.services import map_customer, start_instance
-from identity.models import Invitation
+from identity.models import Invitation, Principal
 from identity.roles import Role
 from identity.services import invite
 from msplex.decision.verdicts import Gate
@@ -44,6 +47,24 @@ def make_call(world: TenantWorld, **given: Any) -> ToolCall:
 def make_refusal(world: TenantWorld, gate: Gate = Gate.EVALUATE_POLICY, code: str = "policy_denied") -> ToolCall:
     verdicts = refused_at(gate, code)
     return make_call(world, state=ToolCall.State.REFUSED, gate=gate.value, code=code, verdicts=verdicts)
+
+
+def make_request(world: TenantWorld, **given: Any) -> ApprovalRequest:
+    """One that waits: automation asks for what needs two people, unless told otherwise."""
+    approvers, told = given.pop("approvers", 2), {name: given.pop(name, "") for name in ("reason", "ticket")}
+    with world.acting():
+        if "principal_id" not in given:
+            owner = Principal.objects.create(kind="service_account", label="triage-agent")
+            given["principal_id"] = owner.pk
+        instance = ConnectorInstance.objects.filter(connector="halopsa").first() or ConnectorInstance.objects.create(
+            connector="halopsa", slug="halopsa", name="HaloPSA"
+        )
+        values = {
+            "tenant_id": world.id, "principal_kind": "service_account", "principal_label": "triage-agent",
+            "customer": world.customers[0], "instance": instance, "connector": "halopsa", "tool": "update_ticket",
+            "arguments": {"ticket_id": 11003, "status_id": 9}, "state": ToolCall.State.REFUSED,
+        }  # fmt: skip
+        return request_approval(ToolCall(**values | given), Ruling(Effect.APPROVAL, approvers), **told)
 
 
 @dataclasses.dataclass

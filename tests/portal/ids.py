@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+from approvals.models import ApprovalRequest, ToolRule
+from approvals.rules import add_rule
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.models import Alert, Cosignature, Event, HandoverDomain, Pack
@@ -14,7 +16,7 @@ from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountKe
 from identity.services import add_key
 from tests.identity.factories import SETUP
 from tests.identity.signing import public_key
-from tests.portal.factories import Furnished
+from tests.portal.factories import Furnished, make_request
 from tests.routes import Route, routes
 
 Find = Callable[[Furnished], UUID]
@@ -97,9 +99,21 @@ def filter_of(it: Furnished) -> UUID:
         return save_filter("Failed", "result=failed", shared=True, by=it.owner.actor).pk
 
 
+def rule_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        found = ToolRule.objects.first()
+        return (found or add_rule({"name": "No changes", "effect": "refuse", "risk": "write"}, by=SETUP)).pk
+
+
 def event_of(it: Furnished) -> UUID:
     with it.world.acting():
         return Event.objects.latest("id").pk
+
+
+def approval_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        found = ApprovalRequest.objects.order_by("-id").first()
+    return (found or make_request(it.world, reason="The printer is stuck", ticket="T-17")).pk
 
 
 READY = {"requested_by": "tests", "state": "ready", "k_from": 0, "k_to": 0}
@@ -127,11 +141,13 @@ def cosignature_of(it: Furnished) -> UUID:
 # (the noun that an address is about, its parameter) -> an id of such an object
 IDS: dict[tuple[str, str], Find] = {
     ("agent", "pk"): agent_of,
+    ("approval", "pk"): approval_of,
     ("alert", "pk"): alert_of,
     ("audit_event", "pk"): event_of,
     ("pack", "pk"): pack_of,
     ("pack_domain", "pk"): domain_of,
     ("cosignature", "pk"): cosignature_of,
+    ("policy_rule", "pk"): rule_of,
     ("audit_filter", "pk"): filter_of,
     ("saved_filter", "pk"): filter_of,
     ("call", "pk"): lambda it: it.call.pk,
@@ -152,7 +168,9 @@ IDS: dict[tuple[str, str], Find] = {
     ("service_account", "key"): key_of,
 }
 NOUNS = {
+    "approval_request": "approval",
     "tool_call": "call",
+    "tool_rule": "policy_rule",
     "audit_pack": "pack",
     "audit_cosignature": "cosignature",
     "handover_domain": "pack_domain",

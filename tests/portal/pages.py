@@ -1,18 +1,23 @@
 """Every page of the portal that a furnished tenant has."""
 
+from urllib.parse import urlencode
+
 from django.test import Client as Browser
 from django.urls import reverse
 
 from tests.oauth.flow import McpClient
 from tests.portal.factories import Furnished
-from tests.portal.ids import alert_of, event_of, pack_of
+from tests.portal.ids import alert_of, approval_of, event_of, pack_of, rule_of
 
 
 def every_page(it: Furnished) -> dict[str, str]:
     pages = {
         name: reverse(f"portal:{name}")
         for name in (
-            "dashboard", "alerts", "calls", "audit", "audit_trace", "packs", "pack_witnesses", "pack_domains",
+            "approvals", "approval_new",
+            "dashboard", "usage", "billing_plan", "billing_overview", "billing_prices", "billing_exports",
+            "alerts", "calls", "audit", "audit_trace", "agent_clients", "policy", "policy_rule_new",
+            "policy_try", "packs", "pack_witnesses", "pack_domains",
             "connectors", "connector_credentials", "customers", "customer_new", "people", "people_invitations",
             "people_invite", "roles",
             "service_accounts", "service_account_new", "account", "account_name", "account_password", "account_email",
@@ -27,14 +32,25 @@ def every_page(it: Furnished) -> dict[str, str]:
             "Location"
         ],
         "alert": reverse("portal:alert", args=[alert_of(it)]),
+        "approval": reverse("portal:approval", args=[approval_of(it)]),
+        "approvals_all": f"{reverse('portal:approvals')}?show=",
         "audit_event": reverse("portal:audit_event", args=[event_of(it)]),
+        "policy_rule": reverse("portal:policy_rule", args=[rule_of(it)]),
+        "policy_tried": f"{reverse('portal:policy_try')}?{urlencode(tried(it))}",
         "pack": reverse("portal:pack", args=[pack_of(it)]),
         "call": reverse("portal:call", args=[it.call.pk]),
         "refusal": reverse("portal:call", args=[it.refusal.pk]),
         "connector_start": reverse("portal:connector_start", args=["halopsa"]),
         "connector_instance": reverse("portal:connector_instance", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
+        "signals": reverse("portal:signals"),
+        "customer_signals": reverse("portal:customer_signals", args=[it.world.customers[0].pk]),
         "person_sessions": reverse("portal:person_sessions", args=[it.owner.id]),
         "person": reverse("portal:person", args=[it.owner.id]),
         "service_account": reverse("portal:service_account", args=[it.machine.id]),
     }
+
+
+def tried(it: Furnished) -> dict[str, str]:
+    """A question with every kind of answer in it: refused, and by more than one gate."""
+    return {"principal": str(it.machine.id), "tool": "halopsa_add_note", "arguments": '{"ticket_id": 1, "note": "x"}'}

@@ -7,8 +7,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from connectors.models import Credential
+from connectors.keyring import Purpose
+from connectors.models import ConnectorInstance, Credential, Signal
+from connectors.registry import keys
 from connectors.services import start_instance
 from identity.models import Passkey
 from identity.roles import Role
@@ -17,7 +20,8 @@ from msplex.decision.verdicts import Gate
 from msplex.portal import paging
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Person, make_machine, make_person
-from tests.portal.factories import make_call, make_refusal
+from tests.portal.factories import make_call, make_refusal, make_request
+from tests.tenants.furnishing import as_administrator
 
 
 def _customer(world: TenantWorld, owner: Person, number: int) -> None:
@@ -34,6 +38,17 @@ def _credential(world: TenantWorld, owner: Person, number: int) -> None:
     with world.acting():
         instance = start_instance("halopsa", name=f"Halo {number}", by=SETUP)
         Credential.objects.create(instance=instance, version=1, digest="", created_by="alice")
+
+
+def _signal(world: TenantWorld, owner: Person, number: int) -> None:
+    with as_administrator(), world.acting():
+        instance = ConnectorInstance.objects.first() or ConnectorInstance.objects.create(
+            connector="halopsa", slug="halo", name="Halo"
+        )
+        Signal.objects.create(
+            instance=instance, customer=world.customers[0], kind="alert", external_id=str(number), owner="11",
+            title=f"Disk {number}", seen_at=timezone.now(),
+        )  # fmt: skip
 
 
 def _session(world: TenantWorld, owner: Person, number: int) -> None:
@@ -53,7 +68,9 @@ def _invitation(world: TenantWorld, owner: Person, number: int) -> None:
 ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "dashboard": lambda world, _, number: make_call(world) if number % 2 else make_refusal(world),
     "calls": lambda world, _, number: make_call(world, principal_label=f"agent {number}"),
+    "approvals": lambda world, _, number: make_request(world, arguments={"number": number}),
     "customers": _customer,
+    "signals": _signal,
     "connectors": _instance,
     "connector_credentials": _credential,
     "people": lambda world, _, number: make_person(world, Role.VIEWER, name=f"bob{number}"),
@@ -63,16 +80,18 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "sign_in_methods": _passkey,
 }
 QUERIES = {
-    "dashboard": 12,
-    "calls": 9,
-    "customers": 9,
-    "connectors": 10,
-    "connector_credentials": 13,
-    "people": 11,
-    "people_invitations": 9,
-    "service_accounts": 10,
-    "account_sessions": 9,
-    "sign_in_methods": 11,
+    "dashboard": 14,
+    "calls": 10,
+    "customers": 10,
+    "signals": 11,
+    "connectors": 11,
+    "connector_credentials": 14,
+    "people": 12,
+    "people_invitations": 10,
+    "service_accounts": 11,
+    "account_sessions": 10,
+    "sign_in_methods": 12,
+    "approvals": 10,
 }
 
 
@@ -88,7 +107,12 @@ def test_list_costs_the_same_for_one_row_and_three(room: str) -> None:
             assert browser.get(url).status_code == 200
         counts.append(len(queries))
 
-    assert counts == [QUERIES[room]] * 3
+    assert counts == [QUERIES[room] + _in_an_emergency(room)] * 3
+
+
+def _in_an_emergency(room: str) -> int:
+    """The keys are the installation's: another test may have said that one of them has leaked."""
+    return int(room == "connector_credentials" and any(key.deadline for key in keys(Purpose.STORAGE)))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 from audit.saving import save_filter
 from connectors.health import Checkup
-from connectors.models import ConnectorInstance, HealthCheck, Pause, ToolCall
+from connectors.models import ConnectorInstance, HealthCheck, Pause, Signal, SignalPull, ToolCall
 from connectors.pauses import resume_risky_tools
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
 from identity.models import Invitation, Passkey, Session
@@ -198,12 +198,15 @@ def test_pictures_of_every_page(page: Page, northwind: Furnished, as_person, loo
 @pytest.mark.parametrize("look", LOOKS)
 def test_pictures_of_what_the_log_tells(page: Page, northwind: Furnished, as_person, look: str) -> None:
     with as_role("worker"), northwind.world.acting():
-        pause = Pause.objects.create(instance_id=northwind.instance.pk, call_id=northwind.call.pk, tool="close_ticket")
+        of = {"instance_id": northwind.instance.pk, "call_id": northwind.call.pk}
+        Pause.objects.create(tool="list_tickets", why=Pause.Why.FOREIGN_ROWS, **of)
+        pause = Pause.objects.create(tool="close_ticket", **of)
     with as_administrator(), northwind.world.acting():
         for hours in range(23):
             code, milliseconds = ("vendor_timeout", 9_000) if hours == 7 else ("", 200 + 90 * (hours % 5))
             one = HealthCheck.objects.create(instance_id=northwind.instance.pk, milliseconds=milliseconds, code=code)
             HealthCheck.objects.filter(id=one.id).update(created_at=timezone.now() - timedelta(hours=hours))
+        _signals(northwind)
     with northwind.world.acting():
         save_filter(f"Failed, {look}", "result=failed", shared=True, by=northwind.owner.actor)
     call = a_call(northwind.world, MACHINE, "token")
@@ -213,6 +216,9 @@ def test_pictures_of_what_the_log_tells(page: Page, northwind: Furnished, as_per
         "trace": f"{reverse('portal:audit_trace')}?call={call.id}",
         "audit-narrowed": f"{reverse('portal:audit')}?call={call.id}",
         "paused": reverse("portal:connector_instance", args=[northwind.instance.pk]),
+        "signals": reverse("portal:signals"),
+        "signals-of-a-customer": reverse("portal:customer_signals", args=[northwind.world.customers[0].pk]),
+        "signals-on-the-dashboard": reverse("portal:dashboard"),
     }.items():
         page.goto(url)
         _picture(page, name, look)
@@ -221,6 +227,28 @@ def test_pictures_of_what_the_log_tells(page: Page, northwind: Furnished, as_per
     _picture(page, "event-of-a-call", look)
     with northwind.world.acting():
         resume_risky_tools(northwind.instance, through=pause.pk, reason="Looked.", by=SETUP)
+
+
+def _signals(it: Furnished) -> None:
+    """Once for all looks."""
+    if Signal.objects.exists():
+        return
+    now, first = timezone.now(), it.world.customers[0]
+    for number, (kind, severity, title, count) in enumerate(
+        [
+            ("alert", "critical", "Disk C: is full on SRV-DC01, and the backup of the night has not run since", None),
+            ("sla", "high", "Printer of the reception prints blank pages", None),
+            ("alert", "medium", "Agent offline", None),
+            ("devices", "low", "Devices", 1248),
+            ("cves", "critical", "Vulnerabilities rated critical", 17),
+        ]
+    ):
+        Signal.objects.create(
+            instance=it.instance, customer=first, kind=kind, severity=severity, title=title, count=count, owner="11",
+            external_id=str(11001 + number), seen_at=now, opened_at=now - timedelta(days=number),
+            due_at=now - timedelta(days=1) if kind == "sla" else None,
+        )  # fmt: skip
+    SignalPull.objects.create(instance=it.instance, pulled_at=now, ok_at=now, kept=5, unmapped=12)
 
 
 def _give_password(page: Page, person) -> None:

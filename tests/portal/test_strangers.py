@@ -19,6 +19,7 @@ from drf_spectacular.generators import SchemaGenerator
 from connectors.models import Pause
 from identity.roles import Role
 from msplex.portal import forms as portal_forms
+from msplex.portal import policy_forms
 from msplex.portal.filters import CallFilter
 from tests.conftest import as_role
 from tests.identity.factories import PASSWORD, make_machine, make_person
@@ -141,11 +142,15 @@ def test_a_filter_by_another_tenants_id_is_like_one_by_an_unknown_id(
 
 ROLE = {"role": "customer_viewer"}
 PERSON = {"name": "New", "email": "new@globex.example", "password": PASSWORD, **ROLE}
+RULE = {
+    "name": "New", "effect": "refuse", "conditions-TOTAL_FORMS": "0", "conditions-INITIAL_FORMS": "0",
+}  # fmt: skip
 ACCOUNT = {"name": "New", "purpose": "New", "role": "viewer", "lifetime": "90"}
 # (room, field) -> what is to be sent beside it
 FORM_FIELDS: dict[tuple[str, str], dict[str, str]] = {
     ("connector_map", "customer"): {"external_id": "77"},
     ("people_invite", "customer"): PERSON,
+    ("policy_rule_new", "customer"): RULE,
     ("person_bind", "customer"): ROLE,
     ("service_account_bind", "customer"): ROLE,
     ("service_account_new", "customers"): ACCOUNT,
@@ -155,6 +160,7 @@ FORMS = {
     "BindingForm": ("person_bind", "service_account_bind"),
     "InvitationForm": ("people_invite",),
     "MappingForm": ("connector_map",),
+    "RuleForm": ("policy_rule_new",),
     "ServiceAccountForm": ("service_account_new",),
 }
 
@@ -174,7 +180,8 @@ VALUES: dict[str, Find] = {
 
 
 def test_every_form_field_by_id_is_walked() -> None:
-    classes = [each for each in vars(portal_forms).values() if isinstance(each, type) and issubclass(each, forms.Form)]
+    modules = (*vars(portal_forms).values(), policy_forms.RuleForm)
+    classes = [each for each in modules if isinstance(each, type) and issubclass(each, forms.Form)]
     fields = {
         (room, name)
         for form in classes
@@ -208,6 +215,9 @@ BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("api:connector-instance-resume", "through"): {"reason": "Looked"},
     ("api:invitation-list", "customer"): PERSON,
     ("api:member-bind", "customer"): ROLE,
+    ("api:explanation-list", "principal"): {"tool": "halopsa_list_tickets"},
+    ("api:tool-rule-detail", "customer"): {},
+    ("api:tool-rule-list", "customer"): {"name": "New", "effect": "refuse"},
     ("api:service-account-bind", "customer"): ROLE,
     ("api:service-account-detail", "owner"): {},
     ("api:service-account-list", "customers"): {"name": "New", "purpose": "New", "role": "viewer"},

@@ -7,8 +7,10 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.urls import resolve, reverse
+from django.utils import timezone
 
 from connectors import filters as calls
+from connectors.models import Signal, SignalPull
 from identity.matrix import OWNER, SURFACES
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
@@ -18,6 +20,7 @@ from msplex.portal.filters import CallFilter
 from tests.identity.factories import make_machine
 from tests.portal.factories import Furnished, furnish, make_call
 from tests.routes import routes
+from tests.tenants.furnishing import as_administrator
 
 # room of the portal -> (name of the API's route, method)
 TWINS = {
@@ -30,6 +33,12 @@ TWINS = {
     "recovery_codes": ("account-codes", "post"),
     "connector_credentials": ("credential-list", "get"),
     "dashboard": ("dashboard-list", "get"),
+    "usage": ("usage-list", "get"),
+    "billing_plan": ("billing-plan-list", "get"),
+    "billing_overview": ("billing-overview-list", "get"),
+    "billing_prices": ("billing-price-list", "post"),
+    "billing_exports": ("billing-export-list", "get"),
+    "billing_export": ("billing-export-file", "get"),
     "alerts": ("alert-list", "get"),
     "alert": ("alert-detail", "get"),
     "alert_acknowledge": ("alert-acknowledge", "post"),
@@ -49,8 +58,24 @@ TWINS = {
     "pack_domains": ("handover-domain-list", "post"),
     "pack_domain_check": ("handover-domain-check", "post"),
     "pack_domain_remove": ("handover-domain-detail", "delete"),
+    "approvals": ("approval-request-list", "get"),
+    "approval": ("approval-request-detail", "get"),
+    "approval_new": ("emergency-quorum", "post"),
+    "approval_approve": ("approval-request-approve", "post"),
+    "approval_passkey": ("approval-request-passkey", "post"),
+    "approval_reject": ("approval-request-reject", "post"),
+    "approval_withdraw": ("approval-request-withdraw", "post"),
+    "approval_comment": ("approval-request-comment", "post"),
+    "policy": ("tool-rule-list", "get"),
+    "policy_rule_new": ("tool-rule-list", "post"),
+    "policy_rule": ("tool-rule-detail", "patch"),
+    "policy_rule_move": ("tool-rule-move", "post"),
+    "policy_rule_remove": ("tool-rule-detail", "delete"),
+    "policy_try": ("explanation-list", "post"),
     "agents": ("agent-list", "get"),
     "agent_end": ("agent-end", "post"),
+    "signals": ("signal-list", "get"),
+    "customer_signals": ("signal-list", "get"),
     "calls": ("tool-call-list", "get"),
     "call": ("tool-call-detail", "get"),
     "connectors": ("connector-list", "get"),
@@ -107,6 +132,7 @@ TWINS = {
     "service_account_unbind": ("service-account-unbind", "delete"),
 }
 BY_ITSELF = {
+    "agent_clients": "the gateway's address, as a person's client wants to be told it; a program has it already",
     "agent_connect": "a person's consent, in the browser that a client has opened; its answer is the client's",
     "theme": "a cookie of this browser",
     "person_sessions": "the API has one list of sessions: everyone's own, and theirs for those who see people",
@@ -197,7 +223,7 @@ def test_the_dashboard_over_the_api_says_what_the_screen_does() -> None:
         str(seen["counts"][name]) for name in ("today", "refused_today", "failed_today", "withheld_week")
     ]
     assert seen["counts"] == {"today": 2, "week": 2, "refused_today": 1, "failed_today": 0, "withheld_week": 4}
-    assert seen["refusals"] == [{"gate": Gate.EVALUATE_POLICY, "count": 1}]
+    assert seen["refusals"] == [{"gate": Gate.EVALUATE_POLICY, "count": 1, "days": [0, 0, 0, 0, 0, 0, 1]}]
     assert [connection["id"] for connection in seen["connections"]] == [str(it.instance.pk)]
     assert seen["progress"] == {"customer": True, "active": False, "mapped": True, "automation": True}
 
@@ -233,3 +259,37 @@ def test_the_roles_over_the_api_are_the_catalogue(acme: Furnished) -> None:
     ]  # fmt: skip
     surfaces = {each["name"]: each["everywhere"] for each in listed[0]["surfaces"]}
     assert surfaces == {each.label: OWNER in each.bearers for each in SURFACES}
+
+
+def test_signals_are_each_customers_own_and_of_strangers_only_the_number_for_those_who_see_all() -> None:
+    it = furnish("acme")
+    first, second = it.world.customers[:2]
+    with as_administrator(), it.world.acting():
+        for customer, title in ((first, "Disk of the first"), (second, "Disk of the second")):
+            Signal.objects.create(
+                instance=it.instance, customer=customer, kind="alert", external_id="1", owner="11", title=title,
+                seen_at=timezone.now(),
+            )  # fmt: skip
+        SignalPull.objects.create(instance=it.instance, pulled_at=timezone.now(), kept=2, unmapped=7)
+    browser, theirs = it.owner.browser(), api(it, Role.CUSTOMER_VIEWER, customers=(first,))
+
+    everything = browser.get(reverse("portal:signals")).content.decode()
+    one = browser.get(reverse("portal:customer_signals", args=[first.pk])).content.decode()
+    rows = theirs.get("/api/v1/signals/").json()["results"]
+    over = browser.get(reverse("portal:signals"), {"state": "resolved"}).content.decode()
+
+    assert "Disk of the first" in everything
+    assert "Disk of the second" in everything
+    assert "Disk of the first" in one
+    assert "Disk of the second" not in one
+    assert [row["title"] for row in rows] == ["Disk of the first"]
+    assert "No signal fits these filters" in over
+    assert (
+        api(it).get("/api/v1/signals/", {"customer": str(second.pk)}).json()["results"][0]["title"].endswith("second")
+    )
+    assert api(it).get("/api/v1/signals/", {"severity": "bad"}).status_code == 400
+    assert api(it).get("/api/v1/dashboard/").json()["signals"] == {"alert": 2, "sla": 0, "devices": 0, "cves": 0}
+    assert [pull["unmapped"] for pull in api(it).get("/api/v1/signals/pulls/").json()] == [7]
+    assert [pull["unmapped"] for pull in theirs.get("/api/v1/signals/pulls/").json()] == [None]
+    assert "Without a customer" in everything
+    assert theirs.get("/api/v1/signals/", {"customer": str(second.pk)}).json()["results"] == []

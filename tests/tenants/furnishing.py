@@ -12,7 +12,7 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.db import connection
 
-from approvals.models import ApprovalRequest, ToolRule
+from approvals.models import ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.models import (
@@ -31,7 +31,19 @@ from audit.models import (
     Tile,
 )  # fmt: skip
 from audit.services import record
-from billing.models import QuotaCounter, UsageEvent
+from billing.models import (
+    ClosedMonth,
+    CustomerQuota,
+    GaugeSample,
+    PlanVersion,
+    PriceList,
+    QuotaCounter,
+    RollupMark,
+    SubscriptionPeriod,
+    UsageCorrection,
+    UsageEvent,
+    UsageRollup,
+)
 from connectors.models import (
     AdoptedSecret,
     ConnectorInstance,
@@ -40,6 +52,8 @@ from connectors.models import (
     HealthCheck,
     Pause,
     SealedSecret,
+    Signal,
+    SignalPull,
     ToolCall,
 )
 from identity.models import (
@@ -69,7 +83,7 @@ from identity.models import (
 )
 from tenants.ids import uuid7
 from tenants.isolation.models import TenantModel
-from tenants.models import Customer
+from tenants.models import Asset, Customer
 from tests.conftest import connected
 from tests.factories import TenantWorld, make_tenant
 
@@ -127,9 +141,11 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
     QuotaCounter.objects.create(connector=world.workspace, month=NOW.date().replace(day=1))
+    _terms_of_the_tenant()
     instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     HealthCheck.objects.create(instance=instance, milliseconds=1)
+    SignalPull.objects.create(instance=instance)
     credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
     SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")
     AdoptedSecret.objects.create(
@@ -138,27 +154,67 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     )  # fmt: skip
 
 
+def _terms_of_the_tenant() -> None:
+    plan = PlanVersion.objects.create(plan="tests", number=1, retention_days=1, connectors={}, created_by="tests")
+    SubscriptionPeriod.objects.create(plan_version=plan, status="active", version=1, valid_from=NOW, changed_by="tests")
+    PriceList.objects.create(valid_from=NOW, changed_by="tests")
+    RollupMark.objects.create()
+    ClosedMonth.objects.create(month=NOW.date().replace(day=1), closed_at=NOW)
+
+
+def _counted(customer: Customer) -> None:
+    month = NOW.date().replace(day=1)
+    of = {"customer": customer, "meter": "active_assets"}
+    Asset.objects.create(customer=customer, name="tests", external_ref=secrets.token_hex(8))
+    CustomerQuota.objects.create(customer=customer, connector="halopsa", calls=1, month=month)
+    GaugeSample.objects.create(at=NOW, value=1, **of)
+    UsageRollup.objects.create(grain="hour", starts_at=NOW, quantity=1, **of)
+    UsageCorrection.objects.create(month=month, booked_in=month, quantity=1, created_at=NOW, **of)
+
+
 def _rooms_of_a_customer(customer: Customer) -> UUID:
     user = _person(customer)
     _person(customer)  # a colleague: what is the customer's and not one's own
     principal = {"principal_id": user.id, "connector": "halopsa", "tool": "list_tickets"}
     who = {"principal_kind": "user", "principal_label": "tests"}
     UsageEvent.objects.create(customer=customer, occurred_at=NOW, **principal)
+    _counted(customer)
     ToolCall.objects.create(customer=customer, state="queued", **principal, **who)
     ToolRule.objects.create(position=ToolRule.objects.count() + 1, name="tests", effect="allow", customer=customer)
-    ApprovalRequest.objects.create(
-        customer=customer, requester_id=user.id, requester_label="tests", connector="halopsa", tool="list_tickets",
-        arguments={}, digest="0" * 64, expires_at=LATER,
-    )  # fmt: skip
+    _asked(customer, user)
     event = record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)
     index = Leaf.objects.count()
     Leaf.objects.create(id=event, epoch=0, index=index, customer_id=customer.id, k=0)
     _packed(customer)
     _desk_of_the_auditor(customer, user.id)
+    Signal.objects.create(
+        instance=ConnectorInstance.objects.get(), customer=customer, kind="alert", external_id=secrets.token_hex(8),
+        owner=customer.key, title="tests", seen_at=NOW,
+    )  # fmt: skip
     CustomerMapping.objects.create(
         instance=ConnectorInstance.objects.get(), customer=customer, external_id=secrets.token_hex(8)
     )
     return user.id
+
+
+def _asked(customer: Customer, user: User) -> None:
+    request = ApprovalRequest.objects.create(
+        customer=customer, instance=ConnectorInstance.objects.get(), requester_id=user.id, answerable_id=user.id,
+        requester_kind="user", requester_label="tests", connector="halopsa", tool="list_tickets", arguments={},
+        fingerprint="0" * 64, tool_digest="0" * 64, policy_version="1", need=1, nonce=secrets.token_hex(16),
+        digest=secrets.token_hex(32), created_at=NOW, decide_by=LATER,
+    )  # fmt: skip
+    of = {"request": request, "customer": customer}
+    Vote.objects.create(
+        requester_id=user.id, answerable_id=user.id, digest=request.digest, approver_id=_person(customer).id,
+        approver_label="tests", decision="approve", factor="totp", factor_ref=secrets.token_hex(32), created_at=NOW,
+        **of,
+    )  # fmt: skip
+    Comment.objects.create(author_id=user.id, author_label="tests", text="tests", **of)
+    ExecutionGrant.objects.create(
+        call_id=uuid7(), nonce=request.nonce, digest=request.digest, payload="{}", signature=bytes(64), issued_at=NOW,
+        **of,
+    )  # fmt: skip
 
 
 def _packed(customer: Customer) -> None:

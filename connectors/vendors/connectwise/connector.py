@@ -4,6 +4,7 @@ from connectors.pace import Rate
 from connectors.paging import clients_of
 from connectors.vendors.connectwise.client import ConnectWiseClient
 from connectors.vendors.connectwise.reads import READS
+from connectors.vendors.connectwise.signals import signals
 from connectors.vendors.connectwise.writes import WRITES
 
 # Its own hosting is said to answer so to a company or a key that it does not know.
@@ -32,6 +33,7 @@ CONNECTWISE = Connector(
     tools=(*READS, *WRITES),
     health=_health,
     clients=_clients,
+    signals=signals,
     external_id_label="ConnectWise company record id (a number)",
     owner_fields=frozenset(
         {

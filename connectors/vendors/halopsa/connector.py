@@ -4,6 +4,7 @@ from connectors.pace import Rate
 from connectors.paging import clients_of
 from connectors.vendors.halopsa.client import HOSTED, HaloClient
 from connectors.vendors.halopsa.reads import READS
+from connectors.vendors.halopsa.signals import signals
 from connectors.vendors.halopsa.writes import WRITES
 
 
@@ -29,6 +30,7 @@ HALOPSA = Connector(
     tools=(*READS, *WRITES),
     health=_health,
     clients=_clients,
+    signals=signals,
     external_id_label="HaloPSA client id",
     owner_fields=frozenset(
         {"client_id", "client_ids", "site_id", "toplevel_id", "user_id", "id", "view_id", "list_id", "columns_id"}

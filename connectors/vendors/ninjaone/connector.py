@@ -3,6 +3,7 @@ from connectors.pace import Rate
 from connectors.paging import WALK_SIZE, clients_of
 from connectors.vendors.ninjaone.client import NinjaClient
 from connectors.vendors.ninjaone.reads import READS
+from connectors.vendors.ninjaone.signals import signals
 from connectors.vendors.ninjaone.writes import WRITES
 
 
@@ -26,6 +27,7 @@ NINJAONE = Connector(
     tools=(*READS, *WRITES),
     health=_health,
     clients=_clients,
+    signals=signals,
     external_id_label="NinjaOne organization id",
     owner_fields=frozenset(
         {"df", "ddf", "of", "org", "organization", "organizationId", "organizationIds", "organization_id",

@@ -57,6 +57,10 @@ def _device(ask: Ask) -> Any:
     return {**data.described(row), **ask.state.made.get(number, {})} if row else None
 
 
+def _every_device(ask: Ask) -> Any:
+    return _after(_seen(data.devices, ask), ask)
+
+
 def _search(ask: Ask) -> Any:
     words = ask.query.get("q", "").casefold()
     rows = [row for row in _seen(data.devices, ask) if words in row["systemName"].casefold()]
@@ -117,6 +121,7 @@ VENDOR = Vendor(
         Route("GET", "/v2/organizations", _organizations, "", "id"),
         Route("GET", r"/v2/organization/(?P<id>\d+)/devices", _devices, "", ORGANIZATION),
         Route("GET", r"/v2/organization/(?P<id>\d+)/documents", _documents, "", ORGANIZATION),
+        Route("GET", "/v2/devices", _every_device, "", ORGANIZATION),
         Route("GET", "/v2/devices/search", _search, "devices", ORGANIZATION),
         Route("GET", _ONE, _device, "", ORGANIZATION),
         Route("GET", "/v2/alerts", _alerts, "", DEVICE),

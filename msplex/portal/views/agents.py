@@ -21,6 +21,7 @@ from identity.selectors import visible_agent_sessions
 from identity.web import public, requires
 from msplex.portal.agents import AgentsTable, ConsentForm
 from msplex.portal.answers import PAGE_ROWS, carry_out, one, said_beside
+from msplex.portal.clients import is_reachable, ways
 from msplex.portal.requests import PortalRequest
 
 EXPIRED = "This request is too old, or was changed on its way. Start again from the app that sent you here."
@@ -91,6 +92,12 @@ def _source(uri: str) -> str:
     if parts.scheme not in {"http", "https"} or "[" in parts.netloc:
         return f"{parts.scheme}:"
     return f"{parts.scheme}://{parts.netloc}"
+
+
+@requires(Permission.PORTAL_DASHBOARD_READ)
+def agent_clients(request: PortalRequest) -> HttpResponse:
+    gateway = settings.GATEWAY_RESOURCE
+    return render(request, "portal/agents/clients.html", {"ways": ways(gateway), "reachable": is_reachable(gateway)})
 
 
 @requires(Permission.PORTAL_DASHBOARD_READ)

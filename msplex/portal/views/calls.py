@@ -9,7 +9,7 @@ from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal.answers import one
 from msplex.portal.filters import CallFilter
-from msplex.portal.gates import Outcome, way_through
+from msplex.portal.gates import Outcome, times_of, way_through
 from msplex.portal.paging import stretch
 from msplex.portal.requests import PortalRequest
 
@@ -19,13 +19,24 @@ def calls(request: PortalRequest) -> HttpResponse:
     narrowed = CallFilter(request.GET, tool_calls(), request=request)
     filtered = any(request.GET.get(name) for name in narrowed.filters)
     context = {"filter": narrowed, "page": stretch(narrowed.qs, request.GET), "filtered": filtered}
-    return render(request, "portal/calls/list.html", context)
+    return render(request, "portal/calls/list.html", context | _following(request))
+
+
+def _following(request: PortalRequest) -> dict[str, object]:
+    """Whether the page asks for news by itself, which only the newest can, and the address for the other way."""
+    live = "live" in request.GET and not {"before", "after"} & set(request.GET)
+    other = request.GET.copy()
+    for name in ("before", "after", "live"):
+        other.pop(name, None)
+    if not live:
+        other["live"] = "1"
+    return {"live": live, "query": request.GET.urlencode(), "toggled": other.urlencode()}
 
 
 @requires(Permission.GATEWAY_CALL_READ)
 def call(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(tool_calls(), pk)
-    steps = way_through(found.verdicts)
+    steps = way_through(found.verdicts, times_of(found))
     context = {
         "call": found,
         "steps": steps,

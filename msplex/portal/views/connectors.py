@@ -1,3 +1,4 @@
+from datetime import date
 from uuid import UUID
 
 from django import forms
@@ -17,10 +18,18 @@ from connectors.checks import history
 from connectors.contract import Connector
 from connectors.custody import credentials, key_state, number_to_change, standing
 from connectors.models import ConnectorInstance
-from connectors.pauses import open_pauses, resume_risky_tools
+from connectors.pauses import resume_risky_tools, shown_pauses
 from connectors.readiness import is_entitled
 from connectors.retiring import retire_instance
-from connectors.selectors import catalogue, current_credential, entitlement_for, instances, mappings, unmapped_customers
+from connectors.selectors import (
+    catalogue,
+    current_credential,
+    entitlement_for,
+    instances,
+    lifecycle_of,
+    mappings,
+    unmapped_customers,
+)
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors, setup
@@ -31,6 +40,7 @@ from msplex.portal.requests import PortalRequest
 
 SECRET_FIELDS = frozenset(name for entry in all_connectors() for name in entry.secret_fields)
 PAUSES_SHOWN = 5
+ENDS = "expires_on"  # beside the form of a connector
 DETAIL = "portal/connectors/instance.html"
 
 
@@ -86,8 +96,9 @@ def connector_configure(request: PortalRequest, pk: UUID) -> HttpResponse:
     form = _settings_form(entry, instance, request)
     if form.is_valid():
         with said_beside(form):
+            ends = form.cleaned_data.pop(ENDS)
             settings, secret = entry.split(form.cleaned_data)
-            services.configure_instance(instance, settings=settings, secret=secret, by=request.actor)
+            services.configure_instance(instance, settings=settings, secret=secret, by=request.actor, expires_on=ends)
             return redirect("portal:connector_instance", pk)
     return mend(request, DETAIL, _about(request, instance, form=form))
 
@@ -135,7 +146,7 @@ def connector_resume(request: PortalRequest, pk: UUID) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, "Say what you found at the vendor, on the page that shows the calls.")
         return redirect("portal:connector_instance", pk)
-    done = f"The risky tools of {instance.name} run again."
+    done = f"The paused tools of {instance.name} run again."
     carry_out(request, lambda: resume_risky_tools(instance, **form.cleaned_data, by=request.actor), done)
     return redirect("portal:connector_instance", pk)
 
@@ -189,13 +200,14 @@ def _state(request: PortalRequest, instance: ConnectorInstance) -> dict[str, obj
         "credential": credential,
         "held_back": Breaker(str(credential.id)).seconds_left() if credential else 0,
         "instance": instance,
-        "pauses": list(open_pauses(instance)[:PAUSES_SHOWN]),
         "connector": catalogue_entry(instance.connector),
         "readiness": ready,
         "steps": setup.steps(instance, ready),
+        "lifecycle": lifecycle_of(instance, now),
         "wait": setup.wait(instance, now),
         "may_manage": request.principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE),
         "may_activate": ready.missing == ("active",),
+        **shown_pauses(instance, PAUSES_SHOWN),
     }
 
 
@@ -206,7 +218,16 @@ def _settings_form(entry: Connector, instance: ConnectorInstance, request: Porta
         form.fields[name].required = instance.configured_at is None
         if instance.configured_at is not None:
             form.fields[name].help_text = "Stored. Leave this empty to keep it; what you enter replaces it."
+    form.fields[ENDS] = forms.DateField(
+        label="Good until", required=False, initial=_ends(instance),
+        help_text="The credential's last day, if it has one: you are warned two weeks and a day before.", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )  # fmt: skip
     return form
+
+
+def _ends(instance: ConnectorInstance) -> date | None:
+    credential = current_credential(instance)
+    return credential.expires_on if credential else None
 
 
 def _mapping_form(instance: ConnectorInstance, request: PortalRequest | None = None) -> MappingForm:

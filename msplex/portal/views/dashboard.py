@@ -5,10 +5,19 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
+from connectors.models import Signal
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors
+from msplex.portal.plots import bars_of
 from msplex.portal.requests import PortalRequest
+
+SIGNALS = {
+    Signal.Kind.ALERT: "Alerts",
+    Signal.Kind.SLA: "Breached service levels",
+    Signal.Kind.DEVICES: "Devices",
+    Signal.Kind.CVES: "Known vulnerabilities",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +39,24 @@ class NextStep:
 @requires(Permission.PORTAL_DASHBOARD_READ)
 def dashboard(request: PortalRequest) -> HttpResponse:
     seen = selectors.overview(request.principal, timezone.now())
-    context = {"instances": seen.instances, **_steps(seen.progress)}
+    context = {"instances": seen.instances, "signals": _signals(seen.signals), **_steps(seen.progress)}
     if seen.counts is not None:
         context |= _calls(seen.counts, seen.refusals or [])
     return render(request, "portal/dashboard/dashboard.html", context)
+
+
+def _signals(found: dict[str, int] | None) -> list[tuple[str, str, int]]:
+    """(kind, what it is called, how many); nothing while no system has said anything."""
+    if not found or not any(found.values()):
+        return []
+    return [(kind.value, label, found[kind.value]) for kind, label in SIGNALS.items()]
 
 
 def _calls(counts: selectors.Counts, denials: list[selectors.Refusals]) -> dict[str, object]:
     return {
         "figures": _figures(counts),
         "recent": selectors.latest_calls(),
-        "denials": denials,
-        "most_denials": max((denial.count for denial in denials), default=0),
+        "denials": list(zip(denials, bars_of([denial.days for denial in denials]), strict=True)),
     }
 
 

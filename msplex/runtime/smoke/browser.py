@@ -35,7 +35,7 @@ class _Forms(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
             self.forms.append(Form(given.get("action", "")))
-        elif tag == "input" and self.forms and "name" in given:
+        elif tag in {"input", "select", "textarea"} and self.forms and "name" in given:
             self.forms[-1].values[given["name"]] = given.get("value", "")
 
 

@@ -45,7 +45,7 @@ DROP FUNCTION border.destroy_credentials(), border.keep_retired();
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connectors", "0004_checks"),
+        ("connectors", "0005_signals"),
     ]
 
     operations = [

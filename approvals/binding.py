@@ -1,0 +1,88 @@
+"""What an approval is bound to: one digest over everything that the call would do, and to whom.
+
+It is made when the request is, and made again by the broker of what it is about to send. Two of its parts are digests
+themselves: what the tool is declared as, and the exact arguments.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from approvals.models import ApprovalRequest
+from approvals.words import WORDS
+from audit.canonical import canonical
+from connectors.catalogue import find
+from connectors.contract import Tool
+
+ACTION, CALL, VOTE = "msplex/action/v1", "msplex/call/v1", b"msplex/vote/v1"
+SPOKEN_WORDS = 6  # 48 bits, of a digest with a nonce that the requester cannot choose
+
+
+def digest_of(request: ApprovalRequest, *, arguments: Mapping[str, Any], external_id: str, tool_digest: str) -> str:
+    """Hex SHA-256. The request says for whom, under which rule and until when; the rest is what is about to be sent."""
+    return _hashed({
+        "ctx": ACTION,
+        "tenant": str(request.tenant_id),
+        "customer": str(request.customer_id),
+        "external_customer": external_id,
+        "instance": str(request.instance_id),
+        "connector": request.connector,
+        "tool": request.tool,
+        "tool_digest": tool_digest,
+        "arguments": arguments_digest(arguments),
+        "requester": str(request.requester_id),
+        "answerable": str(request.answerable_id),
+        "agent_session": str(request.agent_session_id or ""),
+        "policy": {"rule": str(request.policy_rule or "default"), "version": request.policy_version},
+        "need": request.need,
+        "factors": sorted(request.factors),
+        "nonce": request.nonce,
+        "not_after": request.decide_by.isoformat(timespec="microseconds"),
+    })  # fmt: skip
+
+
+def fingerprint_of(instance: UUID, tool: str, arguments: Mapping[str, Any]) -> str:
+    """By which the same call is known again."""
+    return _hashed({"ctx": CALL, "instance": str(instance), "tool": tool, "arguments": arguments_digest(arguments)})
+
+
+def arguments_digest(arguments: Any) -> str:
+    """Of every character and every number. The database gives 100.0 back as 100, so both are the same here."""
+    text = json.dumps(_exact(arguments), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def tool_digest_of(connector: str, tool: str) -> str:
+    """Of the declaration in this release; empty, if there is none."""
+    entry = find(connector)
+    found = entry.tool(tool) if entry else None
+    return _declared(found) if found else ""
+
+
+def words_of(digest: str) -> str:
+    """For two people on the phone."""
+    return " ".join(WORDS[byte] for byte in bytes.fromhex(digest)[:SPOKEN_WORDS])
+
+
+def challenge_of(digest: str, approver: UUID, salt: bytes) -> bytes:
+    """What a passkey signs: the salt, and a digest over the action, the person and the salt."""
+    return salt + hashlib.sha256(VOTE + bytes.fromhex(digest) + approver.bytes + salt).digest()
+
+
+def _declared(tool: Tool) -> str:
+    parts = [tool.name, tool.risk.value, tool.tier.value, tool.narrowing.value, tool.creates, tool.input_schema]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _exact(item) for key, item in value.items()}
+    return [_exact(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _hashed(value: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()

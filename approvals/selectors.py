@@ -1,0 +1,88 @@
+"""Every question about requests. The acting tenant is the manager's, the customers in scope are the database's."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from approvals.models import OPEN_STATES, ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
+from approvals.policy import Rule, Ruling, Subject, by_default, ruling
+from approvals.quorum import Missing, Voter, missing, voter_of
+from connectors.catalogue import find
+from identity.permissions import Permission
+from identity.principals import ActingPrincipal
+from identity.selectors import known_principals
+from identity.services.authority import whole_tenant
+
+
+def requests() -> QuerySet[ApprovalRequest]:
+    """Newest first: ids are in order of time."""
+    return ApprovalRequest.objects.select_related("customer", "instance").order_by("-id")
+
+
+def requests_of(principal: ActingPrincipal) -> QuerySet[ApprovalRequest]:
+    """Asked for by the person, by an agent for them, or by automation that they answer for."""
+    return requests().filter(Q(requester_id=principal.id) | Q(answerable_id=principal.id))
+
+
+def waiting_for(principal: ActingPrincipal) -> QuerySet[ApprovalRequest]:
+    """Those that the person can decide, and has not."""
+    own = Q(requester_id=principal.id) | Q(answerable_id=principal.id)
+    voted = Exists(Vote.objects.filter(request=OuterRef("pk"), approver_id=principal.id))
+    rows = requests().filter(state=ApprovalRequest.State.PENDING, decide_by__gt=datetime.now(UTC)).exclude(own)
+    if not principal.allows_everywhere(Permission.APPROVALS_REQUEST_DECIDE):
+        rows = rows.filter(customer_id__in=_decided_by(principal))
+    return rows.exclude(voted)
+
+
+def decided() -> QuerySet[ApprovalRequest]:
+    return requests().exclude(state__in=OPEN_STATES)
+
+
+def _decided_by(principal: ActingPrincipal) -> list[UUID]:
+    customers = principal.bound_customers()
+    return [each for each in customers if principal.allows(Permission.APPROVALS_REQUEST_DECIDE, each)]
+
+
+def votes_of(request: ApprovalRequest) -> QuerySet[Vote]:
+    return Vote.objects.filter(request=request).order_by("id")
+
+
+def comments_of(request: ApprovalRequest) -> QuerySet[Comment]:
+    return Comment.objects.filter(request=request).order_by("id")
+
+
+def grant_of(request: ApprovalRequest) -> ExecutionGrant | None:
+    return ExecutionGrant.objects.filter(request=request).first()
+
+
+def voters_of(request: ApprovalRequest) -> list[Voter]:
+    """Whose vote counts now: who approved exactly this, and could do so still."""
+    votes = list(votes_of(request).filter(decision=Vote.Decision.APPROVE, digest=request.digest))
+    with whole_tenant():  # who somebody is, and what they may do, is not shown to every colleague
+        people = known_principals(vote.approver_id for vote in votes)
+    found = (voter_of(vote, people[vote.approver_id]) for vote in votes if vote.approver_id in people)
+    return [voter for voter in found if voter]
+
+
+def ruling_of(request: ApprovalRequest) -> Ruling:
+    """What the policy says of the call now."""
+    entry = find(request.connector)
+    tool = entry.tool(request.tool) if entry else None
+    if tool is None:
+        return by_default("")
+    subject = Subject(
+        tool=f"{request.instance.slug}_{request.tool}", connector=request.connector, risk=tool.risk.value,
+        tier=tool.tier.value, customer_id=request.customer_id, roles=frozenset(request.roles),
+        caller=request.requester_kind, now=datetime.now(UTC), arguments=request.arguments,
+    )  # fmt: skip
+    rows = ToolRule.objects.filter(enabled=True).order_by("position")
+    return ruling([Rule.of(row) for row in rows], subject)
+
+
+def still_missing(request: ApprovalRequest, said: Ruling, voters: Sequence[Voter]) -> Missing:
+    """Of what held when it was asked for, and of what holds now: a change of the policy only ever tightens."""
+    need = max(request.need, said.approvers)
+    then, now = missing(need, request.factors, voters), missing(need, said.factors, voters)
+    return Missing(max(then.people, now.people), tuple(dict.fromkeys((*then.factors, *now.factors))))

@@ -1,0 +1,87 @@
+"""What a vendor's lists say of every customer at once: alerts, breached service levels, numbers. Never a tool.
+
+A connector gives raw values; each is read here, field by field, and what has no readable owner is not kept.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.models import Signal
+from connectors.narrowing import normalised
+from connectors.shapes import integer, text
+
+MOST = 5000  # of one pull; what comes after them is not looked at, and then nothing counts as over
+_TITLE, _ID = 300, 64
+_YEARS = range(1990, 2100)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Raw. `owner`: as the vendor names the client; `count`: of what is a number and no event, such as devices."""
+
+    kind: Signal.Kind
+    owner: Any
+    id: Any
+    title: Any
+    severity: Signal.Severity = Signal.Severity.UNKNOWN
+    opened: Any = None
+    due: Any = None
+    count: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """`whole`: the kinds of which everything was read, so that what is not there any more is over."""
+
+    rows: Iterable[Sighting]
+    whole: frozenset[Signal.Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One sighting, every value of it checked."""
+
+    kind: Signal.Kind
+    owner: str
+    external_id: str
+    title: str
+    severity: Signal.Severity
+    opened_at: datetime | None
+    due_at: datetime | None
+    count: int | None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        names = ("title", "severity", "opened_at", "due_at", "count")
+        return {name: getattr(self, name) for name in names}
+
+
+def read(seen: Sighting) -> Read | None:
+    """None if it names no owner, or nothing to know it by again."""
+    owner = normalised(seen.owner)
+    number = integer(seen.id)
+    known = str(number) if number is not None else text(seen.id, _ID)
+    if owner is None or not known or len(known) > _ID:
+        return None
+    count = integer(seen.count)
+    if seen.count is not None and (count is None or count < 0):
+        return None
+    title = text(seen.title, _TITLE) or ""
+    return Read(seen.kind, owner, known, title, seen.severity, moment(seen.opened), moment(seen.due), count)
+
+
+def moment(value: Any) -> datetime | None:
+    """Seconds since 1970, or ISO 8601; without a zone it is UTC, as vendors have it. None if it is neither."""
+    found: datetime | None
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found = datetime.fromtimestamp(value, UTC)
+        else:
+            found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError, OSError):
+        return None
+    if found is None or found.year not in _YEARS:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)

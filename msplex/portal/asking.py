@@ -1,0 +1,74 @@
+"""A person, or automation over the API, asks for approval before anything is called."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from approvals.models import ApprovalRequest
+from approvals.policy import Ruling
+from approvals.services import request_approval
+from audit.actors import Actor
+from connectors.models import ToolCall
+from identity.principals import ActingPrincipal
+from msplex.decision.decide import decide
+from msplex.decision.gates import roles_for
+from msplex.decision.snapshot import snapshot
+from msplex.decision.verdicts import Code, Decision, Request
+from tenants.errors import Conflict, Invalid, NotAllowed
+from tenants.isolation.context import acting_tenant
+
+MOST_APPROVERS = 10
+_FIELDS = {
+    Code.UNKNOWN_TOOL: "tool",
+    Code.CUSTOMER_REQUIRED: "customer",
+    Code.CUSTOMER_NOT_IN_SCOPE: "customer",
+    Code.INVALID_ARGUMENTS: "arguments",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wish:
+    """`approvers`: people that the requester asks for; more than the policy needs, never fewer."""
+
+    tool: str
+    customer: str | None
+    arguments: Mapping[str, Any]
+    reason: str
+    ticket: str = ""
+    approvers: int = 0
+
+
+def ask_for_approval(wish: Wish, *, principal: ActingPrincipal, by: Actor) -> ApprovalRequest:
+    """The gates are asked as for the call itself: what would be refused anyway is not put before anybody."""
+    if not wish.reason.strip():
+        raise Invalid("Say why, for those who decide.", field="reason", code="reason_needed")
+    decision = decide(snapshot(), principal, Request(wish.tool, dict(wish.arguments), wish.customer))
+    said = _needed(decision)
+    wanted = dataclasses.replace(said, approvers=max(said.approvers, min(wish.approvers, MOST_APPROVERS)))
+    return request_approval(_call(wish, decision, principal, by), wanted, reason=wish.reason, ticket=wish.ticket)
+
+
+def _needed(decision: Decision) -> Ruling:
+    refusal, said = decision.refusal, decision.resolved.ruling
+    if refusal is None:
+        raise Conflict("This call needs no approval. It can be made right away.", code="approval_not_needed")
+    if refusal.code == Code.APPROVAL_REQUIRED and said is not None:
+        return said
+    if decision.hidden:
+        raise Invalid("There is no such tool.", field="tool", code=Code.UNKNOWN_TOOL)
+    if field := _FIELDS.get(Code(refusal.code)):
+        raise Invalid(refusal.message, field=field, code=refusal.code)
+    raise NotAllowed(refusal.message, code=refusal.code)
+
+
+def _call(wish: Wish, decision: Decision, principal: ActingPrincipal, by: Actor) -> ToolCall:
+    """As the gateway would write it down; it is not written, because nothing was called."""
+    found = decision.resolved
+    if found.customer is None or found.instance is None or found.tool is None or found.connector is None:
+        raise LookupError("gates out of order")
+    return ToolCall(
+        tenant_id=acting_tenant(), request_id=by.request_id, principal_id=principal.id,
+        principal_kind=by.kind.value, principal_label=principal.label, agent_session_id=principal.agent_session_id,
+        roles=sorted(roles_for(principal, found.customer.id)), customer=found.customer, instance=found.instance,
+        connector=found.connector.key, tool=found.tool.name, arguments=dict(wish.arguments),
+    )  # fmt: skip

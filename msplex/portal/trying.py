@@ -1,0 +1,58 @@
+"""A question to the gates that calls nothing: would this caller be let through, now or then, and if not, why?"""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from billing.selectors import calls_used
+from identity.errors import PrincipalRefused
+from identity.principals import ActingPrincipal
+from identity.selectors import known_principal
+from msplex.decision.explain import Explanation, Question, explain
+from msplex.decision.snapshot import snapshot
+from msplex.decision.verdicts import Code, Request, Usage
+from msplex.portal.gates import Step, way_through
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """`steps`: the thirteen gates, those behind a refusal as they would be after the changes."""
+
+    explanation: Explanation
+    steps: list[Step]
+
+    @property
+    def outcome(self) -> str:
+        """runs, waits (for people to approve), or refused."""
+        refusal = self.explanation.decision.refusal
+        return "runs" if refusal is None else "waits" if refusal.code == Code.APPROVAL_REQUIRED else "refused"
+
+    @property
+    def approvers(self) -> int:
+        """People who would have to agree, once nothing else is in the way."""
+        return self.explanation.ruling.approvers if self.explanation.ruling else 0
+
+    @property
+    def rule(self) -> str:
+        """Which rule says so; empty: what holds where none fits."""
+        ruling = self.explanation.ruling
+        return ruling.rule.name if ruling and ruling.rule else ""
+
+
+def ask(principal_id: UUID, tool: str, arguments: Mapping[str, Any], *, customer: str | None, now: datetime) -> Answer:
+    """As of the acting tenant's rows at this moment, with `now` as the clock. Reads only, and counts nothing."""
+    state = snapshot()
+    offered = state.tools.get(tool)
+    used = calls_used(offered.connector.key) if offered else 0
+    question = Question(state, _principal(principal_id), Request(tool, dict(arguments), customer), now, Usage(used))
+    said = explain(question)
+    return Answer(said, way_through(verdict.as_json() for verdict in said.verdicts))
+
+
+def _principal(principal_id: UUID) -> ActingPrincipal | None:
+    try:
+        return known_principal(principal_id)
+    except PrincipalRefused:
+        return None

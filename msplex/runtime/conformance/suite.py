@@ -1,0 +1,71 @@
+"""The official suite, leg by leg. What a leg scores has to pass, all of it but what its `without` says and why."""
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msplex.runtime.conformance.node import PINS, SUITE, node, run
+
+SECONDS = 420
+_TIME = re.compile(r"-\d{4}-\d\d-\d\dT.*")
+# What the suite asks of a server of tools alone, in production as it is.
+PLAIN = ("http-header-validation", "dns-rebinding-protection", "tools-list")
+TASKS = (
+    "lifecycle", "capability-negotiation", "wire-fields", "request-state-removal", "mrtr-input", "request-headers",
+    "dispatch-and-envelope", "status-notifications", "required-task-error", "mrtr-composition",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Leg:
+    """`scenarios` empty: every one that the revision requires. Only what is scored decides."""
+
+    name: str
+    revision: str
+    fixtures: bool
+    scenarios: tuple[str, ...] = ()
+    scored: bool = True
+    without: Path | None = None
+
+
+LEGS = (
+    Leg("gateway 2026-07-28", "2026-07-28", fixtures=False, scenarios=PLAIN),
+    Leg("suite 2026-07-28", "2026-07-28", fixtures=True),
+    Leg("suite 2025-11-25", "2025-11-25", fixtures=True, without=PINS / "stateless.yml"),
+    Leg("tasks", "2026-07-28", fixtures=True, scenarios=tuple(f"tasks-{name}" for name in TASKS), scored=False),
+)
+
+
+def walk(leg: Leg, url: str) -> tuple[bool, dict[str, Any], str]:
+    """Whether it passed, its figures, and what the suite said."""
+    runs = [("--scenario", name) for name in leg.scenarios] or [("--requirements", leg.revision)]
+    codes, said = [], []
+    with tempfile.TemporaryDirectory(prefix="msplex-conformance-") as place:
+        for number, what in enumerate(runs):
+            arguments = ["server", "--url", url, *what, "-o", str(Path(place) / str(number))]
+            arguments += ["--expected-failures", str(leg.without)] if leg.without else []
+            code, text = run(node(SUITE, *arguments), seconds=SECONDS)
+            codes.append(code)
+            said.append(text)
+        figures = _figures(Path(place))
+    return not any(codes) and bool(figures["scenarios"]), figures, "\n".join(said)
+
+
+def _figures(place: Path) -> dict[str, Any]:
+    """Of the files that the suite leaves behind: one for each scenario, with its checks."""
+    found = {_scenario(path.parent.name): json.loads(path.read_text()) for path in sorted(place.rglob("checks.json"))}
+    failed = {name: _messages(checks) for name, checks in found.items() if _messages(checks)}
+    checks = [check["status"] for checks in found.values() for check in checks]
+    return {"scenarios": len(found), "checks": checks.count("SUCCESS"), "failed": failed}
+
+
+def _scenario(folder: str) -> str:
+    """Without the time in its name."""
+    return _TIME.sub("", folder).removeprefix("server-")
+
+
+def _messages(checks: list[dict[str, Any]]) -> list[str]:
+    return [f"{each['id']}: {each.get('errorMessage', '')}" for each in checks if each["status"] == "FAILURE"]

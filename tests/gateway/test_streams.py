@@ -1,0 +1,101 @@
+"""subscriptions/listen: a caller hears that its own list has changed, and nothing else."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from connectors.services import activate_instance, deactivate_instance
+from identity.services import disable_principal
+from msplex.gateway.streams import MOST_OF_ONE
+from tests.connectors.factories import ALICE, connect
+from tests.gateway.door import VERSION, agent
+from tests.identity.factories import SETUP, make_machine
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+
+
+@pytest.fixture
+def world(vendor):
+    return connect(vendor)
+
+
+@contextmanager
+def listening(door, **wanted: bool) -> Iterator[Iterator[dict[str, Any]]]:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": VERSION,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},
+    }
+    params = {"_meta": meta, "notifications": wanted or {"toolsListChanged": True}}
+    body = {"jsonrpc": "2.0", "id": 9, "method": "subscriptions/listen", "params": params}
+    headers = {
+        "Accept": "application/json, text/event-stream",
+        "Authorization": f"Bearer {door.token}",
+        "MCP-Protocol-Version": VERSION,
+        "Mcp-Method": "subscriptions/listen",
+    }
+    with (
+        httpx2.Client(timeout=30, trust_env=False) as http,
+        http.stream("POST", door.url, json=body, headers=headers) as answer,
+    ):
+        answer.raise_for_status()
+        yield (json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: "))
+
+
+def test_a_caller_hears_that_its_list_has_changed(gateway_url, world):
+    door = agent(gateway_url, world, world.tenant.customers[0])
+    with listening(door) as heard:
+        first = next(heard)
+        with world.tenant.acting():
+            deactivate_instance(world.instance, by=ALICE)
+        gone = next(heard)
+        with world.tenant.acting():
+            activate_instance(world.instance, by=ALICE)
+        back = next(heard)
+
+    assert first["method"] == "notifications/subscriptions/acknowledged"
+    assert {gone["method"], back["method"]} == {"notifications/tools/list_changed"}
+    assert {each["params"]["_meta"][SUBSCRIPTION] for each in (first, gone, back)} == {9}
+
+
+def test_a_caller_who_may_not_act_any_more_is_let_go(gateway_url, world):
+    machine = make_machine(world.tenant, customers=world.tenant.customers[:1])
+    door = agent(gateway_url, world, world.tenant.customers[0])
+    door.token = machine.token()
+    with listening(door) as heard:
+        next(heard)
+        with world.tenant.acting():
+            disable_principal(machine.id, by=SETUP)
+        rest = list(heard)
+
+    assert [each.get("method") for each in rest] == [None]
+    assert rest[0]["result"]["resultType"] == "complete"
+
+
+def test_who_may_not_list_may_not_listen(gateway_url, world):
+    door = agent(gateway_url, world, world.tenant.customers[0])
+    with world.tenant.acting():
+        deactivate_instance(world.instance, by=ALICE)
+
+    with pytest.raises(httpx2.HTTPStatusError) as refused, listening(door):
+        pass
+
+    assert refused.value.response.status_code == 403
+
+
+def test_one_principal_has_few_streams(gateway_url, world):
+    door = agent(gateway_url, world, world.tenant.customers[0])
+    with contextlib.ExitStack() as stack:
+        open_ones = [stack.enter_context(listening(door)) for _ in range(MOST_OF_ONE)]
+        for heard in open_ones:
+            next(heard)
+        with pytest.raises(httpx2.HTTPStatusError) as refused, listening(door):
+            pass
+
+    assert refused.value.response.status_code == 503
