@@ -32,6 +32,7 @@ class RuleOut(serializers.ModelSerializer[ToolRule]):
     customer = serializers.UUIDField(source="customer_id", allow_null=True)
     conditions = ConditionField(many=True)
     days = serializers.ListField(child=serializers.IntegerField(), help_text="0 is Monday. Empty: every day.")
+    factors = serializers.ListField(child=serializers.CharField(), help_text="Roles that the approvers must have.")
 
     class Meta:
         model = ToolRule
@@ -44,6 +45,10 @@ class RuleIn(serializers.Serializer[Any]):
     name = Text(max_length=100)
     effect = serializers.ChoiceField(choices=ToolRule.Effect.choices)
     approvers = serializers.IntegerField(required=False, min_value=0, max_value=rules.MOST_APPROVERS)
+    factors = serializers.ListField(
+        child=serializers.ChoiceField(choices=list(rules.DECIDING)), required=False, max_length=rules.MOST_APPROVERS,
+        help_text="Roles, each of which another one of those people must have.",
+    )  # fmt: skip
     enabled = serializers.BooleanField(required=False)
     risk = serializers.ChoiceField(choices=[each.value for each in Risk], required=False, allow_blank=True)
     tier = serializers.ChoiceField(choices=[each.value for each in Tier], required=False, allow_blank=True)

@@ -17,7 +17,7 @@ from audit.services import record
 from connectors.catalogue import find
 from connectors.contract import Risk, Tier
 from identity.permissions import Permission
-from identity.roles import Role
+from identity.roles import ROLES, Role
 from identity.services.authority import authorise
 from tenants.errors import Conflict, Invalid, NotFound
 from tenants.isolation.context import acting_tenant
@@ -28,10 +28,11 @@ TOOL_LENGTH = 192
 MOST_APPROVERS = 10
 MOST_CONDITIONS = 10
 VALUE_LENGTH = 500
+DECIDING = tuple(role.value for role in Role if Permission.APPROVALS_REQUEST_DECIDE in ROLES[role].permissions)
 CALLERS = ("agent", "service_account")
 TERMS = (
-    "name", "effect", "approvers", "enabled", "risk", "tier", "connector", "tool", "role", "caller", "customer",
-    "conditions", "days", "starts", "ends", "timezone",
+    "name", "effect", "approvers", "factors", "enabled", "risk", "tier", "connector", "tool", "role", "caller",
+    "customer", "conditions", "days", "starts", "ends", "timezone",
 )  # fmt: skip
 _PATH = re.compile(r"[^\s.]{1,100}(\.[^\s.]{1,100}){0,4}")
 _CHOICES = {
@@ -137,6 +138,7 @@ def _put(rule: ToolRule, terms: Mapping[str, Any]) -> None:
         setattr(rule, name, value)
     _check_words(rule)
     _check_approvers(rule)
+    _check_factors(rule)
     _check_target(rule)
     _check_conditions(rule)
     _check_window(rule)
@@ -153,9 +155,18 @@ def _check_words(rule: ToolRule) -> None:
 
 def _check_approvers(rule: ToolRule) -> None:
     if rule.effect != ToolRule.Effect.APPROVAL:
-        rule.approvers = 0
+        rule.approvers, rule.factors = 0, []
     elif not 1 <= rule.approvers <= MOST_APPROVERS:
         raise Invalid(f"Say how many people have to agree: 1 to {MOST_APPROVERS}.", field="approvers")
+
+
+def _check_factors(rule: ToolRule) -> None:
+    """Roles of people who can decide at all, and no more of them than people."""
+    given = rule.factors
+    if not isinstance(given, list) or not all(each in DECIDING for each in given):
+        raise Invalid(f"Each is a role that decides: {', '.join(DECIDING)}.", field="factors")
+    if len(given) > rule.approvers:
+        raise Invalid("Each role is another person's, so at least as many people have to agree.", field="factors")
 
 
 def _check_target(rule: ToolRule) -> None:

@@ -5,29 +5,23 @@ sha256 over "day sha256\\n" for each day (UTC) that has calls, of sha256 over "c
 `msplex_verify_export.py` makes it again from an audit pack of the customer.
 """
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from audit.spreadsheets import cell
 from billing.meters import METERS, Kind, Meter
 from billing.models import UsageEvent
 from billing.months import ends, starts
 from billing.pricing import overview
+from billing.rows import Row
 from billing.selectors import corrections, is_closed, totals
 from tenants.isolation.context import acting_tenant
 from tenants.models import Customer
-
-Row = Sequence[Any]
 
 
 class What(StrEnum):
@@ -169,19 +163,3 @@ def _call(export: Export, event: UsageEvent, digests: dict[UUID, str]) -> Row:
         event.occurred_at.astimezone(UTC).isoformat(timespec="microseconds"), event.connector, event.tool,
         event.principal_id, event.quantity, event.vendor_requests, digests.get(customer.pk),
     ]  # fmt: skip
-
-
-def as_csv(lines: Iterable[Row]) -> bytes:
-    """RFC 4180, UTF-8."""
-    written = io.StringIO(newline="")
-    csv.writer(written).writerows([cell(value) for value in line] for line in lines)
-    return written.getvalue().encode()
-
-
-def as_json(columns: Sequence[str], lines: Iterable[Row]) -> list[str]:
-    """Each row as an object. Money is text, because a float is not exact; counts are numbers."""
-    return [json.dumps(dict(zip(columns, map(_json_value, line), strict=True)), ensure_ascii=False) for line in lines]
-
-
-def _json_value(value: Any) -> Any:
-    return value if isinstance(value, int) or value is None else str(value)

@@ -1,5 +1,7 @@
 """How much was used and on what terms: what the quota gate counts and what an invoice is made from."""
 
+from decimal import Decimal
+
 from django.db import models
 from django.utils import timezone
 
@@ -112,7 +114,7 @@ class PriceList(TenantModel):
     """What the tenant estimates its customers' assets at, from one change to the next."""
 
     free_assets = models.PositiveIntegerField(default=5)
-    asset_price = models.DecimalField(max_digits=10, decimal_places=2, default=3)
+    asset_price = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal("3.00"))
     currency = models.CharField(max_length=3, default="EUR")
     valid_from = models.DateTimeField()
     valid_to = models.DateTimeField(null=True)

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
@@ -121,7 +123,7 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ("tenant_id", models.UUIDField(default=tenants.isolation.context.acting_tenant, editable=False)),
                 ("free_assets", models.PositiveIntegerField(default=5)),
-                ("asset_price", models.DecimalField(decimal_places=2, default=3, max_digits=10)),
+                ("asset_price", models.DecimalField(decimal_places=2, default=Decimal("3.00"), max_digits=10)),
                 ("currency", models.CharField(default="EUR", max_length=3)),
                 ("valid_from", models.DateTimeField()),
                 ("valid_to", models.DateTimeField(null=True)),

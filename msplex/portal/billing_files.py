@@ -12,7 +12,8 @@ from django.utils import timezone
 from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
-from billing.exports import MEDIA_TYPES, Export, Format, Row, What, as_csv, as_json, calls, ledger_digests, rows
+from billing.exports import MEDIA_TYPES, Export, Format, What, calls, ledger_digests, rows
+from billing.rows import Row, as_csv, as_json
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from identity.selectors import acting_principal

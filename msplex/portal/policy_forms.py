@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from approvals.models import ToolRule
 from approvals.policy import DAYS, UNVALUED, Comparison
-from approvals.rules import CALLERS, MOST_APPROVERS
+from approvals.rules import CALLERS, DECIDING, MOST_APPROVERS
 from connectors.catalogue import all_connectors
 from connectors.contract import Risk, Tier
 from identity.models import Principal
+from identity.roles import ROLES, Role
 from identity.serializers import ROLE_CHOICES
 from msplex.portal.forms import CustomerChoice
 from tenants.models import Customer
@@ -83,6 +84,10 @@ class RuleForm(forms.Form):
         label="People who have to agree", min_value=1, max_value=MOST_APPROVERS, required=False,
         help_text="Only where it asks for approval.",
     )  # fmt: skip
+    factors = forms.MultipleChoiceField(
+        label="With these roles among them", choices=[(role, ROLES[Role(role)].label) for role in DECIDING],
+        required=False, widget=forms.CheckboxSelectMultiple, help_text="Each of them another person's.",
+    )  # fmt: skip
     enabled = forms.BooleanField(label="Switched on", required=False, initial=True)
     risk = forms.ChoiceField(choices=_any(_titled(Risk)), required=False)
     tier = forms.ChoiceField(choices=_any(_titled(Tier)), required=False)
@@ -129,7 +134,7 @@ class RuleForm(forms.Form):
         return (self[name] for name in ("days", "starts", "ends", "timezone"))
 
     def what(self) -> Iterator[forms.BoundField]:
-        return (self[name] for name in ("name", "effect", "approvers", "enabled"))
+        return (self[name] for name in ("name", "effect", "approvers", "factors", "enabled"))
 
     def add_error(self, field: str | None, error: Any) -> None:
         """Of the conditions as well, which are no field of this form."""
@@ -141,7 +146,20 @@ class RuleForm(forms.Form):
 
 
 def _initial(rule: ToolRule) -> dict[str, Any]:
-    names = ("name", "effect", "enabled", "risk", "tier", "connector", "tool", "role", "caller", "days", "timezone")
+    names = (
+        "name",
+        "effect",
+        "factors",
+        "enabled",
+        "risk",
+        "tier",
+        "connector",
+        "tool",
+        "role",
+        "caller",
+        "days",
+        "timezone",
+    )
     initial = {name: getattr(rule, name) for name in names}
     return initial | {
         "approvers": rule.approvers or None, "customer": rule.customer_id, "starts": rule.starts, "ends": rule.ends,

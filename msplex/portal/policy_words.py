@@ -20,7 +20,8 @@ def does(row: ToolRule) -> str:
             return "Refused"
         case ToolRule.Effect.ALLOW:
             return "Runs"
-    return needs(row.approvers)
+    among = ", ".join(ROLES[Role(each)].label for each in row.factors)
+    return f"{needs(row.approvers)} ({among} among them)" if among else needs(row.approvers)
 
 
 def needs(approvers: int) -> str:

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from approvals.models import ToolRule
+from approvals.policy import Rule
 from approvals.rules import MOST_RULES, add_rule, change_rule, move_rule, remove_rule, rules
 from audit.kinds import EventKind
 from audit.models import Event
@@ -73,6 +74,15 @@ def test_each_change_is_on_the_record_and_none_of_what_did_not_change(acme):
     ]
 
 
+def test_required_roles_go_when_a_rule_asks_nobody_any_more(acme):
+    rule = add(acme, "a", effect="approval", approvers=2, factors=["owner", "operator"])
+    with acme.acting(), pytest.raises(Invalid):
+        change_rule(rule, {"approvers": 1}, by=SETUP)
+    with acme.acting():
+        assert Rule.of(ToolRule.objects.get()).factors == ("owner", "operator")
+        assert change_rule(rule, {"effect": "refuse"}, by=SETUP).factors == []
+
+
 def said_in(event: Event) -> dict[str, Any]:
     return {key: said for key, said in json.loads(event.body).items() if key in {"before", "after"}}
 
@@ -82,6 +92,9 @@ WRONG = [
     ("risk", {"risk": "high"}), ("tier", {"tier": "x"}), ("role", {"role": "king"}), ("caller", {"caller": "x"}),
     ("connector", {"connector": "nothing"}), ("tool", {"tool": "with space"}),
     ("approvers", {"effect": "approval"}), ("approvers", {"effect": "approval", "approvers": 11}),
+    ("factors", {"effect": "approval", "approvers": 2, "factors": ["viewer"]}),
+    ("factors", {"effect": "approval", "approvers": 2, "factors": "owner"}),
+    ("factors", {"effect": "approval", "approvers": 1, "factors": ["owner", "operator"]}),
     ("days", {"days": [7]}), ("days", {"days": "Mon"}), ("ends", {"starts": time(8)}), ("starts", {"ends": time(8)}),
     ("ends", {"starts": time(8), "ends": time(8)}), ("timezone", {"timezone": "Moon/Sea"}),
     ("timezone", {"timezone": "../etc/passwd"}), ("owner", {"owner": "x"}),

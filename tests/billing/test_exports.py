@@ -22,10 +22,11 @@ from audit.kinds import EventKind
 from audit.models import Event
 from audit.spreadsheets import cell
 from billing import msplex_verify_export
-from billing.exports import COLUMNS, Export, What, as_csv, ledger_digests, rows
+from billing.exports import COLUMNS, Export, What, ledger_digests, rows
 from billing.models import UsageCorrection
 from billing.months import month_of
 from billing.rollups import roll_up
+from billing.rows import as_csv
 from identity.errors import PrincipalRefused
 from identity.roles import Role
 from identity.services import disable_principal
@@ -121,7 +122,8 @@ def test_a_name_like_a_formula_stays_text_and_a_negative_number_a_number(ben: Pe
 def test_invoice_lines_are_the_overview(ben: Person) -> None:
     (row,) = parsed(taken(ben.browser(), "invoice"))
 
-    assert (row["active_assets"], row["billable_assets"], row["amount"], row["currency"]) == ("8", "3", "9.00", "EUR")
+    assert (row["active_assets"], row["free_assets"], row["billable_assets"]) == ("8", "5", "3")
+    assert (row["asset_price"], row["amount"], row["currency"]) == ("3.00", "9.00", "EUR")
 
 
 def test_focus_says_null_where_there_is_nothing_and_correction_where_it_is_one(ben: Person) -> None:

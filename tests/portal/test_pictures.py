@@ -8,8 +8,10 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
+from approvals.services import comment
+from approvals.voting import reject
 from audit.saving import save_filter
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance, HealthCheck, Pause, Signal, SignalPull, ToolCall
@@ -17,6 +19,7 @@ from connectors.pauses import resume_risky_tools
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
 from identity.models import Invitation, Passkey, Session
 from identity.roles import Role
+from identity.selectors import acting_principal
 from identity.services import (
     Client,
     create_customer,
@@ -26,12 +29,13 @@ from identity.services import (
     set_security_policy,
 )
 from msplex.decision.verdicts import Gate
+from tests.approvals.asking import approve, demote
 from tests.conftest import as_role
 from tests.factories import make_tenant
-from tests.identity.factories import PASSWORD, SETUP, Person, make_machine, make_member, make_person
+from tests.identity.factories import PASSWORD, SETUP, Person, acting_as, make_machine, make_member, make_person
 from tests.identity.post import link_in, post
 from tests.oauth.flow import McpClient
-from tests.portal.factories import PASSED, Furnished, make_call, refused_at
+from tests.portal.factories import PASSED, Furnished, make_call, make_request, refused_at
 from tests.portal.pages import every_page
 from tests.portal.test_audit import MACHINE, a_call
 from tests.portal.watch import Watched
@@ -355,3 +359,40 @@ def _dress(page: Page, look: str) -> None:
 
 def _picture(page: Page, name: str, look: str, *, whole: bool = True) -> None:
     page.screenshot(path=Path(FOLDER) / f"{name}-{look}.png", full_page=whole)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_approvals(
+    page: Page, northwind: Furnished, tailspin: Person, context: BrowserContext, as_person, look: str
+) -> None:
+    world = northwind.world
+    long = {"ticket_id": 11003, "password": "hunter2", "note": "A very long note. " * 120, "tags": ["a", "b"]}
+    asked = make_request(
+        world, arguments=long, approvers=3, reason="The spooler hangs again, and payroll is today", ticket="T-2041"
+    )
+    bob, carl = (make_member(world, Role.ADMIN, name=name) for name in ("bob-the-admin", "carl"))
+    approve(bob, asked)
+    demote(bob)
+    approve(carl, asked)
+    with world.acting():
+        comment(asked, "Which host?\nThe old one?", by=carl.actor)
+    over = make_request(world, approvers=1, arguments={"ticket_id": 3})
+    with acting_as(carl):
+        reject(over, principal=acting_principal(carl.id), reason="Not during payroll", by=carl.actor)
+    own = make_request(world, principal_id=northwind.owner.id, principal_kind="user", arguments={"ticket_id": 4})
+    as_person(northwind.owner)
+    _dress(page, look)
+    pages = {"asked": asked, "rejected": over, "own": own}
+    for name, request in pages.items():
+        page.goto(reverse("portal:approval", args=[request.pk]))
+        _picture(page, f"approval-{name}", look)
+    page.goto(reverse("portal:approvals"))
+    _picture(page, "approvals-waiting", look)
+    page.goto(f"{reverse('portal:approvals')}?show=")
+    _picture(page, "approvals-all", look)
+    page.goto(reverse("portal:approval_new"))
+    _picture(page, "approval-new", look)
+    context.clear_cookies()
+    as_person(tailspin)
+    page.goto(reverse("portal:approvals"))
+    _picture(page, "approvals-empty", look)

@@ -276,3 +276,31 @@ def test_the_sweep_goes_over_every_tenant_and_keeps_them_apart(
     with as_role("app"), other.acting():
         assert not Signal.objects.exists()
         assert not SignalPull.objects.exists()
+
+
+@pytest.mark.parametrize("source", ["ninjaone"], indirect=True)
+def test_numbers_of_some_of_the_devices_are_not_kept_as_those_of_all(
+    case: Case, stub: StubVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.vendors.ninjaone.signals._PAGES", 0)
+    with as_role("app"):
+        world = connected_to(case, stub)
+
+    pull(world)
+
+    assert {row.kind for row in kept(world)} == {Kind.ALERT}
+
+
+@pytest.mark.parametrize("source", ["halopsa"], indirect=True)
+def test_a_list_of_tickets_that_was_cut_ends_nothing(
+    case: Case, stub: StubVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with as_role("app"):
+        world = connected_to(case, stub)
+    pull(world)
+    before = len(kept(world, state=State.OPEN))
+    monkeypatch.setattr("connectors.vendors.halopsa.signals.MOST", 100)
+
+    pull(world, NOW + EVERY * 2)
+
+    assert len(kept(world, state=State.OPEN)) == before > 0

@@ -17,10 +17,9 @@ _NOBODY_SET = 1990  # how the vendor writes a date that there is none of: 1900
 
 def signals(connection: Connection) -> Sightings:
     now = datetime.now(UTC)
-    late = [row for row in _open_tickets(HaloClient(connection)) if _is_late(row, now)]
-    return Sightings(
-        [_sighting(row) for row in late], frozenset({Signal.Kind.SLA}) if len(late) < MOST else frozenset()
-    )
+    rows = list(_open_tickets(HaloClient(connection)))
+    whole = frozenset({Signal.Kind.SLA}) if len(rows) < MOST else frozenset()
+    return Sightings([_sighting(row) for row in rows if _is_late(row, now)], whole)
 
 
 def _open_tickets(client: HaloClient) -> Iterator[Any]:

@@ -38,8 +38,10 @@ def signals(connection: Connection) -> Sightings:
     owners = {at(row, "id"): owner for page in pages for row in page if (owner := normalised(at(row, OWNER)))}
     alerts = client.rows("/v2/alerts")
     health = [row for page in islice(client.cursor("/v2/queries/device-health", {}), _PAGES + 1) for row in page]
+    if len(pages) > _PAGES:  # a number of some of the devices would be taken for the number of all
+        return Sightings(list(_alerts(alerts, owners)), frozenset())
     rows = [*_alerts(alerts, owners), *_devices(owners), *_vulnerabilities(health, owners)]
-    return Sightings(rows, frozenset(Signal.Kind) if len(pages) <= _PAGES else frozenset())
+    return Sightings(rows, frozenset(Signal.Kind))
 
 
 def _alerts(rows: list[Any], owners: Owners) -> Iterator[Sighting]:

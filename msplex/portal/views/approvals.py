@@ -26,6 +26,7 @@ from msplex.portal.filters import ApprovalFilter
 from msplex.portal.paging import stretch
 from msplex.portal.requests import PortalRequest
 from msplex.portal.security_forms import NO_ANSWER, PasskeyForm
+from msplex.portal.selectors import names_of
 from tenants.errors import DomainError, Invalid
 
 PAGE = "portal/approvals/detail.html"
@@ -141,6 +142,7 @@ def _about(request: PortalRequest, found: ApprovalRequest) -> dict[str, object]:
         "vote": VoteForm(initial={"digest": found.digest}),
         "rejection": RejectForm(),
         "remark": CommentForm(),
+        "answers": names_of([found.answerable_id]).get(found.answerable_id, ""),
         "has_passkeys": passkeys_of(request.principal.id).exists(),
     }
 

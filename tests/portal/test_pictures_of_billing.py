@@ -1,0 +1,58 @@
+"""Pictures of billing's pages, with a month of usage and with nothing (tests/portal/test_pictures.py)."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page
+
+from billing.gauges import sample_gauges
+from billing.meters import Meter
+from billing.models import PlanVersion
+from billing.plans import change_subscription, publish_plan
+from billing.rollups import roll_up
+from billing.terms import ConnectorTerms
+from tenants.isolation.context import Context, acting_for
+from tenants.models import Customer, Subscription
+from tests.billing.factories import manage, use
+from tests.conftest import as_role
+from tests.identity.factories import SETUP, Person
+from tests.portal import test_pictures
+from tests.portal.factories import Furnished
+from tests.portal.test_pictures import LOOKS, _dress, _picture
+
+northwind, tailspin, pytestmark = test_pictures.northwind, test_pictures.tailspin, test_pictures.pytestmark
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_a_month_of_usage(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    world, now = northwind.world, timezone.now()
+    with world.acting():
+        Customer.objects.update(created_at=now - timedelta(days=90))
+        if not PlanVersion.objects.exists():
+            terms = {"halopsa": ConnectorTerms(900, overage_allowed=True, overage_price=Decimal("0.02"))}
+            change_subscription(publish_plan("team", terms, by=SETUP), Subscription.Status.ACTIVE, by=SETUP)
+            for number, customer in enumerate(world.customers):
+                manage(world, customer, active=4 + 9 * number)
+                for day in range(now.day):
+                    at = now - timedelta(days=day)
+                    use(world, at, customer=customer, calls=7 + 5 * (day % 6) + 3 * number, recorded_at=now)
+    with as_role("worker"), acting_for(Context(world.id)):
+        sample_gauges(now, of_others={Meter.CONNECTOR_INSTANCES: 2})
+        roll_up(now)
+    as_person(northwind.owner)
+    _dress(page, look)
+    for name in ("usage", "billing_overview", "billing_plan", "billing_exports", "billing_prices"):
+        page.goto(reverse(f"portal:{name}"))
+        _picture(page, f"full-{name}", look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_no_usage(page: Page, tailspin: Person, as_person, look: str) -> None:
+    as_person(tailspin)
+    _dress(page, look)
+    for name in ("usage", "billing_overview", "billing_plan", "billing_exports"):
+        page.goto(reverse(f"portal:{name}"))
+        _picture(page, f"empty-{name}", look)
