@@ -219,9 +219,12 @@ def _settings_form(entry: Connector, instance: ConnectorInstance, request: Porta
         if instance.configured_at is not None:
             form.fields[name].help_text = "Stored. Leave this empty to keep it; what you enter replaces it."
     form.fields[ENDS] = forms.DateField(
-        label="Good until", required=False, initial=_ends(instance),
-        help_text="The credential's last day, if it has one: you are warned two weeks and a day before.", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
-    )  # fmt: skip
+        label="Good until",
+        required=False,
+        initial=_ends(instance),
+        help_text="The credential's last day, if it has one: you are warned two weeks and a day before.",
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )
     return form
 
 
