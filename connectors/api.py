@@ -16,6 +16,7 @@ from connectors.custody import credentials, key_state
 from connectors.filters import CallFilter, SignalFilter
 from connectors.models import ConnectorInstance, Credential, Signal, ToolCall
 from connectors.pauses import resume_risky_tools
+from connectors.retiring import retire_instance
 from connectors.selectors import Offer, catalogue, instances_with_credentials, mappings, pulls, signals, tool_calls
 from connectors.serializers import (
     ConfigurationIn,
@@ -94,12 +95,13 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, _Room
         "activate": Permission.CONNECTORS_INSTANCE_MANAGE,
         "deactivate": Permission.CONNECTORS_INSTANCE_MANAGE,
         "resume": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "retire": Permission.CONNECTORS_INSTANCE_MANAGE,
         "mappings": Permission.CONNECTORS_INSTANCE_READ,
         "map": Permission.CONNECTORS_INSTANCE_MANAGE,
         "unmap": Permission.CONNECTORS_INSTANCE_MANAGE,
         **InstanceClients.permissions,
     }
-    recent_mfa_actions = frozenset({"configure", "resume"})
+    recent_mfa_actions = frozenset({"configure", "resume", "retire"})
 
     def get_queryset(self) -> QuerySet[ConnectorInstance]:
         return instances_with_credentials()
@@ -140,6 +142,11 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, _Room
     @action(detail=True, methods=["post"])
     def deactivate(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
         return self._shown(services.deactivate_instance(self.get_object(), by=self.actor))
+
+    @extend_schema(request=None, responses=InstanceOut)
+    @action(detail=True, methods=["post"])
+    def retire(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        return self._shown(retire_instance(self.get_object(), by=self.actor))
 
     @extend_schema(request=ResumeIn, responses=InstanceOut)
     @action(detail=True, methods=["post"])

@@ -1,15 +1,17 @@
 """Every question about connectors. The acting tenant is the manager's, the customers in scope are the database's."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Prefetch, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from connectors.catalogue import all_connectors
 from connectors.contract import Connector
+from connectors.lifecycle import Lifecycle, lifecycle
 from connectors.models import (
     AdoptedSecret,
     ConnectorInstance,
@@ -71,6 +73,43 @@ def instances_with_credentials() -> QuerySet[ConnectorInstance]:
     """And with the pauses that hold, newest first."""
     pauses = Prefetch("pauses", Pause.objects.filter(lifted_at=None).order_by("-id"))
     return instances().prefetch_related("credentials", pauses)
+
+
+def lifecycle_of(instance: ConnectorInstance, now: datetime) -> Lifecycle:
+    """Of one connection; `lifecycles` of many."""
+    return lifecycle(
+        instance,
+        entitlement=entitlement_for(instance.connector),
+        paused=Pause.objects.filter(instance=instance, lifted_at=None).exists(),
+        credential=current_credential(instance),
+        now=now,
+    )
+
+
+def lifecycles(found: Iterable[ConnectorInstance], now: datetime) -> dict[UUID, Lifecycle]:
+    """By id, with as many questions for many as for one."""
+    listed = list(found)
+    ids = [instance.pk for instance in listed]
+    held = {entitlement.connector: entitlement for entitlement in entitlements()}
+    paused = set(Pause.objects.filter(instance__in=ids, lifted_at=None).values_list("instance_id", flat=True))
+    newest = newest_credentials().filter(instance__in=ids)
+    credentials = {credential.instance_id: credential for credential in newest}
+    return {
+        each.pk: lifecycle(
+            each,
+            entitlement=held.get(each.connector),
+            paused=each.pk in paused,
+            credential=credentials.get(each.pk),
+            now=now,
+        )
+        for each in listed
+    }
+
+
+def newest_credentials() -> QuerySet[Credential]:
+    """The current one of each connection."""
+    newer = Credential.objects.filter(instance=OuterRef("instance"), version__gt=OuterRef("version"))
+    return Credential.objects.filter(~Exists(newer))
 
 
 def instance_by_slug(slug: str) -> ConnectorInstance | None:

@@ -116,6 +116,10 @@ SURFACES = (
         confirmed=("connector_resume", "connector-instance.resume"),
     ),
     Surface(
+        "Connectors", "Retire a connection for good", SETS_UP,
+        confirmed=("connector_retire", "connector-instance.retire"),
+    ),
+    Surface(
         "Connectors", "Store a connection's settings and credential", SETS_UP,
         confirmed=("connector_configure", "connector-instance.configure"),
     ),

@@ -77,6 +77,11 @@ app.conf.beat_schedule = {
         "schedule": crontab(minute="4-59/10"),
         "options": {"queue": "worker"},
     },
+    "connectors.watch": {
+        "task": "connectors.watch",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "connectors.sweep_signals": {
         "task": "connectors.sweep_signals",
         "schedule": 60.0,

@@ -76,6 +76,7 @@ _rooms = [
     path("connectors/<uuid:pk>/check/", connectors.connector_check, name="connector_check"),
     path("connectors/<uuid:pk>/activate/", connectors.connector_activate, name="connector_activate"),
     path("connectors/<uuid:pk>/deactivate/", connectors.connector_deactivate, name="connector_deactivate"),
+    path("connectors/<uuid:pk>/retire/", connectors.connector_retire, name="connector_retire"),
     path("connectors/<uuid:pk>/resume/", connectors.connector_resume, name="connector_resume"),
     *clients.paths,
     path("customers/", customers.customers, name="customers"),

@@ -24,8 +24,10 @@ from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld
 from tests.factories import TenantWorld, make_tenant
 
-SET_UP = {"settings", "configured_at", "state", "activated_at", "activated_by", "check_asked_at"}
-HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail"}
+SET_UP = {
+    "settings", "configured_at", "state", "activated_at", "activated_by", "check_asked_at", "retired_at", "retired_by",
+}  # fmt: skip
+HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail", "health_code", "noticed"}
 VERDICT = {"state", "gate", "code", "verdicts"}
 OUTCOME = VERDICT | {"finished_at", "rows_returned", "rows_dropped", "rows_foreign", "vendor_requests"}
 MOVED = {
@@ -38,6 +40,9 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", ClientList): {"asked_at", "asked_by", "believe"},
     ("broker", ClientList): {"believe", "fetched_at", "ok_at", "code", "count"},
     ("broker", VendorClient): {"name", "domain", "gone_at"},
+    ("worker", ConnectorInstance): {"noticed"},
+    ("app", Credential): {"expires_on", "warned_days"},
+    ("worker", Credential): {"warned_days"},
     ("app", CustomerMapping): {"external_id", "external_name"},
     ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
@@ -59,7 +64,7 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
 # The other rights. A role that is not named has none.
 OTHERWISE = {
     ConnectorInstance: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
-    Credential: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT"}},
+    Credential: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
     CustomerMapping: {"app": {"SELECT", "INSERT", "DELETE"}, "broker": {"SELECT"}},
     ClientList: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
     VendorClient: {"app": {"SELECT"}, "broker": {"SELECT", "INSERT", "DELETE"}},

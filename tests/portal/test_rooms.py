@@ -103,6 +103,7 @@ BUTTONS = {
     "connector_clients_confirm": Role.VIEWER,
     "customer_domains": Role.OPERATOR,
     "connector_resume": Role.VIEWER,
+    "connector_retire": Role.VIEWER,
     "connector_unmap": Role.VIEWER,
     "person_disable": Role.OPERATOR,
     "person_enable": Role.OPERATOR,

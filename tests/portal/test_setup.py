@@ -103,7 +103,7 @@ def test_activation_before_a_good_check_is_refused(alice: Person) -> None:
 
     response = press(alice, "connector_activate")
 
-    assert "Not ready: the connection is not healthy" in response.content.decode()
+    assert "Not ready (validating)" in response.content.decode()
     assert saved(alice).state == "draft"
 
 

@@ -86,6 +86,7 @@ TWINS = {
     "connector_check": ("connector-instance-check", "post"),
     "connector_activate": ("connector-instance-activate", "post"),
     "connector_deactivate": ("connector-instance-deactivate", "post"),
+    "connector_retire": ("connector-instance-retire", "post"),
     "connector_resume": ("connector-instance-resume", "post"),
     "connector_clients": ("connector-instance-mapping-state", "get"),
     "connector_clients_fetch": ("connector-instance-fetch-clients", "post"),

@@ -1,3 +1,4 @@
+from datetime import date
 from uuid import UUID
 
 from django import forms
@@ -18,7 +19,15 @@ from connectors.custody import credentials, key_state, number_to_change, standin
 from connectors.models import ConnectorInstance
 from connectors.pauses import resume_risky_tools, shown_pauses
 from connectors.readiness import is_entitled
-from connectors.selectors import catalogue, current_credential, entitlement_for, instances, mappings
+from connectors.retiring import retire_instance
+from connectors.selectors import (
+    catalogue,
+    current_credential,
+    entitlement_for,
+    instances,
+    lifecycle_of,
+    mappings,
+)
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors, setup
@@ -29,6 +38,7 @@ from msplex.portal.requests import PortalRequest
 
 SECRET_FIELDS = frozenset(name for entry in all_connectors() for name in entry.secret_fields)
 PAUSES_SHOWN = 5
+ENDS = "expires_on"  # beside the form of a connector
 DETAIL = "portal/connectors/instance.html"
 
 
@@ -84,8 +94,9 @@ def connector_configure(request: PortalRequest, pk: UUID) -> HttpResponse:
     form = _settings_form(entry, instance, request)
     if form.is_valid():
         with said_beside(form):
+            ends = form.cleaned_data.pop(ENDS)
             settings, secret = entry.split(form.cleaned_data)
-            services.configure_instance(instance, settings=settings, secret=secret, by=request.actor)
+            services.configure_instance(instance, settings=settings, secret=secret, by=request.actor, expires_on=ends)
             return redirect("portal:connector_instance", pk)
     return mend(request, DETAIL, _about(request, instance, form=form))
 
@@ -113,6 +124,15 @@ def connector_deactivate(request: PortalRequest, pk: UUID) -> HttpResponse:
     instance = one(instances(), pk)
     done = f"{instance.name} is inactive. Its tools are refused from the next call on."
     carry_out(request, lambda: services.deactivate_instance(instance, by=request.actor), done)
+    return redirect("portal:connector_instance", pk)
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE, recent_mfa=True)
+@require_POST
+def connector_retire(request: PortalRequest, pk: UUID) -> HttpResponse:
+    instance = one(instances(), pk)
+    done = f"{instance.name} is retired. Its tools and its credential are gone."
+    carry_out(request, lambda: retire_instance(instance, by=request.actor), done)
     return redirect("portal:connector_instance", pk)
 
 
@@ -158,6 +178,7 @@ def _state(request: PortalRequest, instance: ConnectorInstance) -> dict[str, obj
         "connector": catalogue_entry(instance.connector),
         "readiness": ready,
         "steps": setup.steps(instance, ready),
+        "lifecycle": lifecycle_of(instance, now),
         "wait": setup.wait(instance, now),
         "may_manage": request.principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE),
         "may_activate": ready.missing == ("active",),
@@ -172,4 +193,16 @@ def _settings_form(entry: Connector, instance: ConnectorInstance, request: Porta
         form.fields[name].required = instance.configured_at is None
         if instance.configured_at is not None:
             form.fields[name].help_text = "Stored. Leave this empty to keep it; what you enter replaces it."
+    form.fields[ENDS] = forms.DateField(
+        label="Good until",
+        required=False,
+        initial=_ends(instance),
+        help_text="The credential's last day, if it has one: you are warned two weeks and a day before.",
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )
     return form
+
+
+def _ends(instance: ConnectorInstance) -> date | None:
+    credential = current_credential(instance)
+    return credential.expires_on if credential else None

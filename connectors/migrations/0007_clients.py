@@ -28,7 +28,7 @@ def _ids() -> list[tuple[str, models.Field]]:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connectors", "0005_signals"),
+        ("connectors", "0006_lifecycle"),
     ]
 
     operations = [
