@@ -110,6 +110,8 @@ def enqueue_due_fetches(now: datetime) -> int:
 
 
 def _may_be_fetched(instance: ConnectorInstance, listed: ClientList | None) -> bool:
+    if instance.state == ConnectorInstance.State.RETIRED:
+        return False
     return instance.state == ConnectorInstance.State.ACTIVE or (listed is not None and listed.is_awaited)
 
 
