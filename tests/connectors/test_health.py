@@ -212,10 +212,10 @@ def test_due_are_configured_instances_an_interval_after_their_last_check(sent: l
 
 
 def test_checks_are_spread_and_what_fails_is_asked_less_and_less_often() -> None:
-    waits = [check_wait(ConnectorInstance(connector="halopsa", tenant_id=uuid4(), id=uuid4(), health_checked_at=timezone.now()))
-             for _ in range(200)]  # fmt: skip
+    ids = {"connector": "halopsa", "tenant_id": uuid4()}
+    waits = [check_wait(ConnectorInstance(**ids, id=uuid4(), health_checked_at=timezone.now())) for _ in range(200)]
     failing = [
-        check_wait(ConnectorInstance(connector="halopsa", tenant_id=uuid4(), id=UUID(int=0), health_failures=failures)).total_seconds()
+        check_wait(ConnectorInstance(**ids, id=UUID(int=0), health_failures=failures)).total_seconds()
         for failures in (0, 3, 4, 5, 6, 7, 50)
     ]
 
