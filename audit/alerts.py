@@ -22,7 +22,12 @@ class AlertKind(StrEnum):
     AGENT_CREDENTIAL_REUSED = "agent_credential_reused"
     AUDIT_LAG = "audit_lag"
     AUDIT_VERIFICATION = "audit_verification"
+    CLIENT_GONE = "client_gone"
+    CLIENT_RENAMED = "client_renamed"
+    CONNECTION_WITHDRAWN = "connection_withdrawn"
     CREDENTIALS_EXPOSED = "credentials_exposed"
+    CREDENTIAL_ENDS_SOON = "credential_ends_soon"
+    CREDENTIAL_ENDS_TOMORROW = "credential_ends_tomorrow"
     FOREIGN_ROWS = "foreign_rows"
     OUTCOME_UNKNOWN = "outcome_unknown"
     QUOTA_WARNING = "quota_warning"
@@ -93,9 +98,14 @@ RULES: dict[EventKind, Rule] = {
         AlertKind.REPEATED_DENIALS, Severity.MEDIUM, (Per.ACTOR, Per.TOOL), DENIALS, _is_denial
     ),
     EventKind.CALL_UNKNOWN: Rule(AlertKind.OUTCOME_UNKNOWN, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.CLIENT_GONE: Rule(AlertKind.CLIENT_GONE, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.CLIENT_RENAMED: Rule(AlertKind.CLIENT_RENAMED, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.CREDENTIAL_ENDS_SOON: Rule(AlertKind.CREDENTIAL_ENDS_SOON, Severity.HIGH, (Per.SUBJECT,)),
+    EventKind.CREDENTIAL_ENDS_TOMORROW: Rule(AlertKind.CREDENTIAL_ENDS_TOMORROW, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.CREDENTIAL_REFUSED: Rule(AlertKind.SECRET_REFUSED, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.CREDENTIAL_SET_ASIDE: Rule(AlertKind.SECRET_UNREADABLE, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.CREDENTIALS_REKEYED: Rule(AlertKind.CREDENTIALS_EXPOSED, Severity.HIGH, (), counts=_is_emergency),
+    EventKind.INSTANCE_WITHDRAWN: Rule(AlertKind.CONNECTION_WITHDRAWN, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.QUOTA_WARNED: Rule(AlertKind.QUOTA_WARNING, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.SERVICE_ACCOUNT_LOCKED: Rule(AlertKind.SERVICE_ACCOUNT_LOCKED, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.SIGN_IN_FAILED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
@@ -119,7 +129,12 @@ HEADLINES = {
     AlertKind.AGENT_CREDENTIAL_REUSED: "An agent's credential was used twice",
     AlertKind.AUDIT_LAG: "The audit log is not sealed in time",
     AlertKind.AUDIT_VERIFICATION: "The audit log does not verify",
+    AlertKind.CLIENT_GONE: "A mapped client is gone at its vendor",
+    AlertKind.CLIENT_RENAMED: "A mapped client has another name at its vendor",
+    AlertKind.CONNECTION_WITHDRAWN: "A connection's tools are off the list",
     AlertKind.CREDENTIALS_EXPOSED: "Credentials have to be changed at their vendors",
+    AlertKind.CREDENTIAL_ENDS_SOON: "A credential ends in two weeks or less",
+    AlertKind.CREDENTIAL_ENDS_TOMORROW: "A credential ends tomorrow",
     AlertKind.FOREIGN_ROWS: "A vendor mixes customers in its answers",
     AlertKind.OUTCOME_UNKNOWN: "The outcome of a call is unknown",
     AlertKind.QUOTA_WARNING: "A month's included calls are running out",
@@ -136,6 +151,16 @@ REMEDIES = {
     AlertKind.AUDIT_LAG: "Risky actions wait until it is. Look at the sealer process and its log.",
     AlertKind.AUDIT_VERIFICATION: "Records may have been changed or removed outside of MSPlex. Keep the database as it"
     " is, run the check of the log, and ask whoever has access to the database.",
+    AlertKind.CLIENT_GONE: "It was deleted or merged there, or the credential does not see it any more. Look there,"
+    " then map the customer to another client or remove the mapping, under the connection's clients.",
+    AlertKind.CLIENT_RENAMED: "Make sure that it is still the same company, then take the new name, under the"
+    " connection's clients.",
+    AlertKind.CONNECTION_WITHDRAWN: "Its page says what is wrong. They come back by themselves when that is mended; a"
+    " connection that was switched off is activated by a person.",
+    AlertKind.CREDENTIAL_ENDS_SOON: "Make a new one at the vendor and enter it on the connection's page, with its new"
+    " end.",
+    AlertKind.CREDENTIAL_ENDS_TOMORROW: "After that day its tools are off the list. Make a new one at the vendor and"
+    " enter it.",
     AlertKind.CREDENTIALS_EXPOSED: "The deployment's operators say that a key may have leaked. Make new credentials at"
     " each vendor and enter them; the list of them has the deadline.",
     AlertKind.FOREIGN_ROWS: "None of it was given out, and the tool is suspended. Look at the vendor why it does not"

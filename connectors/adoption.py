@@ -36,6 +36,10 @@ _REMOVE_OLDER = (
 )
 
 _REMOVED = (_REMOVE_SEALED, _REMOVE_OLDER)
+# Held until the end: who retires the connection comes before, and nothing is adopted, or after, and it is destroyed.
+_HOLD = (
+    "SELECT true FROM connectors_connectorinstance WHERE tenant_id = %s AND id = %s AND state <> 'retired' FOR SHARE"
+)
 
 
 def adopt(instance: ConnectorInstance) -> str:
@@ -71,7 +75,9 @@ def _trouble(stored: SealedSecret, record: StoredRecord | None) -> str:
 def _take_over(stored: SealedSecret, instance: ConnectorInstance, context: Context) -> str:
     whose = Whose.of(stored.credential)
     with signed_transaction(context) as db:
-        key = storage_key(ask_storage_key(db))
+        held, key = db.ask(_HOLD, acting_tenant(), instance.id), storage_key(ask_storage_key(db))
+        if not one(held):
+            return "retired"
         row = _adopted(stored, whose, WrappingKey(key.suite, ring().key(key.id, Purpose.STORAGE).wrapping.raw))
         if isinstance(row, str):
             return row

@@ -11,10 +11,12 @@ from rest_framework.response import Response
 
 from audit.actors import Actor
 from connectors import services
+from connectors.api_clients import InstanceClients
 from connectors.custody import credentials, key_state
 from connectors.filters import CallFilter, SignalFilter
 from connectors.models import ConnectorInstance, Credential, Signal, ToolCall
 from connectors.pauses import resume_risky_tools
+from connectors.retiring import retire_instance
 from connectors.selectors import Offer, catalogue, instances_with_credentials, mappings, pulls, signals, tool_calls
 from connectors.serializers import (
     ConfigurationIn,
@@ -82,7 +84,7 @@ class CatalogueViewSet(_Rooms):
         return Response(OfferOut(offer).data)
 
 
-class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
+class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, _Rooms):
     serializer_class = InstanceOut
     required_permissions = {
         "list": Permission.CONNECTORS_INSTANCE_READ,
@@ -93,11 +95,13 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
         "activate": Permission.CONNECTORS_INSTANCE_MANAGE,
         "deactivate": Permission.CONNECTORS_INSTANCE_MANAGE,
         "resume": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "retire": Permission.CONNECTORS_INSTANCE_MANAGE,
         "mappings": Permission.CONNECTORS_INSTANCE_READ,
         "map": Permission.CONNECTORS_INSTANCE_MANAGE,
         "unmap": Permission.CONNECTORS_INSTANCE_MANAGE,
+        **InstanceClients.permissions,
     }
-    recent_mfa_actions = frozenset({"configure", "resume"})
+    recent_mfa_actions = frozenset({"configure", "resume", "retire"})
 
     def get_queryset(self) -> QuerySet[ConnectorInstance]:
         return instances_with_credentials()
@@ -138,6 +142,11 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     @action(detail=True, methods=["post"])
     def deactivate(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
         return self._shown(services.deactivate_instance(self.get_object(), by=self.actor))
+
+    @extend_schema(request=None, responses=InstanceOut)
+    @action(detail=True, methods=["post"])
+    def retire(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        return self._shown(retire_instance(self.get_object(), by=self.actor))
 
     @extend_schema(request=ResumeIn, responses=InstanceOut)
     @action(detail=True, methods=["post"])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connectors.egress import Reach
 from connectors.narrowing import Parents
@@ -101,8 +101,14 @@ class Output:
         }
 
 
-# (id at the vendor, name)
-Client = tuple[str, str]
+class Client(NamedTuple):
+    """Whom the vendor's system knows as a client. `domain`: of its web address there, where the vendor tells one."""
+
+    id: str
+    name: str
+    domain: str = ""
+
+
 # (connection, arguments, the customer's id at the vendor) -> rows
 Run = Callable[[Connection, Mapping[str, Any], str], Fetched]
 

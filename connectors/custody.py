@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from connectors.keyring import Purpose
-from connectors.models import AdoptedSecret, Credential
+from connectors.models import AdoptedSecret, ConnectorInstance, Credential
 from connectors.registry import KeyRow, State, keys
+from connectors.selectors import newest_credentials
 
 
 class Kept(StrEnum):
@@ -50,9 +51,9 @@ class Standing:
 
 def credentials() -> QuerySet[Credential]:
     """The current one of each connection, with `kek` and `unreadable` of what the broker keeps of it."""
-    newer = Credential.objects.filter(instance=OuterRef("instance"), version__gt=OuterRef("version"))
     kept = AdoptedSecret.objects.filter(credential=OuterRef("id"))
-    found = Credential.objects.filter(~Exists(newer)).select_related("instance").order_by("instance__name", "id")
+    found = newest_credentials().exclude(instance__state=ConnectorInstance.State.RETIRED)
+    found = found.select_related("instance").order_by("instance__name", "id")
     return found.annotate(
         kek=Subquery(kept.values("kek_id")[:1]),
         unreadable=Subquery(kept.values("unreadable")[:1]),

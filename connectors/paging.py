@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.contract import Client, Fetched
+from connectors.errors import VendorError
 from connectors.narrowing import Owning, narrow, normalised
 from connectors.shapes import Shape, at, text
+from connectors.websites import domain_in
 
 # Pages read when the vendor does not keep to the customer and the rows have to be picked out of everybody's.
 WALK_PAGES = 5
@@ -92,15 +94,23 @@ class _Walked:
         )
 
 
-def clients_of(fetch: FetchPage, *, name: str = "name", id_at: str = "id") -> list[Client]:
-    """The vendor's clients, each once: at most CLIENT_PAGES times WALK_SIZE, those that cannot be read left out."""
-    found: dict[str, str] = {}
+def clients_of(fetch: FetchPage, *, name: str = "name", id_at: str = "id", website: str = "") -> list[Client]:
+    """The vendor's clients, each once; those that have no id are left out. `website`: where a row has its web address.
+
+    All of them or none: a part of the list would say of the others that they are gone. So of a vendor with more than
+    CLIENT_PAGES times WALK_SIZE clients it is `vendor_oversize`, and customers are mapped by hand.
+    """
+    found: dict[str, Client] = {}
     for number in range(1, CLIENT_PAGES + 1):
-        rows = fetch(number, WALK_SIZE)
+        rows, known = fetch(number, WALK_SIZE), len(found)
         for row in rows:
-            known, called = normalised(at(row, id_at)), text(at(row, name), _LONGEST_NAME)
-            if known and called:
-                found.setdefault(known, called)
-        if len(rows) < WALK_SIZE:
-            break
-    return list(found.items())
+            if (external := normalised(at(row, id_at))) is not None:
+                found.setdefault(external, _client(external, at(row, name), at(row, website) if website else None))
+        if len(rows) < WALK_SIZE or len(found) == known:  # the last page, or a vendor that always sends the same
+            return list(found.values())
+    raise VendorError("vendor_oversize")
+
+
+def _client(external: str, name: Any, website: Any) -> Client:
+    called = (text(name, _LONGEST_NAME) or "").strip()[:_LONGEST_NAME]
+    return Client(external, called or external, domain_in(website))

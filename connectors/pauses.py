@@ -16,7 +16,9 @@ from audit.actors import Actor, CallRef, system
 from audit.kinds import EventKind
 from audit.services import Queued, queue_record, record
 from connectors.contract import Risk, Tool
+from connectors.lifecycle import Action
 from connectors.models import ConnectorInstance, Pause, ToolCall
+from connectors.selectors import lifecycle_of
 from tenants.errors import Conflict, Invalid
 from tenants.ids import uuid7
 from tenants.isolation.statements import Signed, insertion, one, values_of
@@ -110,6 +112,7 @@ def resume_risky_tools(instance: ConnectorInstance, *, through: UUID, reason: st
         raise Invalid("Choose a shorter text.", field="reason")
     if not Pause.objects.filter(instance=instance, id=through).exists():
         raise Invalid("There is no such pause of this connection.", field="through", code="pause_unknown")
+    lifecycle_of(instance, timezone.now()).require(Action.RESUME)
     seen = list(open_pauses(instance).filter(id__lte=through).select_for_update())
     if not seen:
         raise Conflict("Its tools are not paused, or somebody has resumed them already.", code="not_paused")

@@ -1,15 +1,17 @@
 """Every question about connectors. The acting tenant is the manager's, the customers in scope are the database's."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Prefetch, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from connectors.catalogue import all_connectors
+from connectors.catalogue import all_connectors, find
 from connectors.contract import Connector
+from connectors.lifecycle import Lifecycle, lifecycle
 from connectors.models import (
     AdoptedSecret,
     ConnectorInstance,
@@ -20,6 +22,7 @@ from connectors.models import (
     Signal,
     SignalPull,
     ToolCall,
+    VendorClient,
 )
 from connectors.readiness import is_entitled
 from tenants.isolation.context import acting_tenant
@@ -29,6 +32,8 @@ from tenants.selectors import entitlements
 
 # A check that was asked for and is not there by then is asked for again: its message may be lost.
 LATE = timedelta(seconds=45)
+# Failed checks in a row after which the next ones wait longer; seconds between two at most; share of an interval.
+PATIENCE, LONGEST_WAIT, SPREAD = 3, 3600, 0.2
 _EARLIEST = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -72,6 +77,43 @@ def instances_with_credentials() -> QuerySet[ConnectorInstance]:
     return instances().prefetch_related("credentials", pauses)
 
 
+def lifecycle_of(instance: ConnectorInstance, now: datetime) -> Lifecycle:
+    """Of one connection; `lifecycles` of many."""
+    return lifecycle(
+        instance,
+        entitlement=entitlement_for(instance.connector),
+        paused=Pause.objects.filter(instance=instance, lifted_at=None).exists(),
+        credential=current_credential(instance),
+        now=now,
+    )
+
+
+def lifecycles(found: Iterable[ConnectorInstance], now: datetime) -> dict[UUID, Lifecycle]:
+    """By id, with as many questions for many as for one."""
+    listed = list(found)
+    ids = [instance.pk for instance in listed]
+    held = {entitlement.connector: entitlement for entitlement in entitlements()}
+    paused = set(Pause.objects.filter(instance__in=ids, lifted_at=None).values_list("instance_id", flat=True))
+    newest = newest_credentials().filter(instance__in=ids)
+    credentials = {credential.instance_id: credential for credential in newest}
+    return {
+        each.pk: lifecycle(
+            each,
+            entitlement=held.get(each.connector),
+            paused=each.pk in paused,
+            credential=credentials.get(each.pk),
+            now=now,
+        )
+        for each in listed
+    }
+
+
+def newest_credentials() -> QuerySet[Credential]:
+    """The current one of each connection."""
+    newer = Credential.objects.filter(instance=OuterRef("instance"), version__gt=OuterRef("version"))
+    return Credential.objects.filter(~Exists(newer))
+
+
 def instance_by_slug(slug: str) -> ConnectorInstance | None:
     return ConnectorInstance.objects.filter(slug=slug).first()
 
@@ -87,6 +129,12 @@ def mapping_for(instance: ConnectorInstance, customer: Customer | UUID) -> Custo
 def unmapped_customers(instance: ConnectorInstance) -> QuerySet[Customer]:
     mapped = CustomerMapping.objects.filter(instance=instance).values("customer")
     return Customer.objects.filter(status=Customer.Status.ACTIVE).exclude(id__in=mapped).order_by("name")
+
+
+def client_name(instance: ConnectorInstance, external_id: str) -> str:
+    """As the vendor calls it; empty if its list does not have it."""
+    found = VendorClient.objects.filter(instance=instance, external_id=external_id)
+    return found.values_list("name", flat=True).first() or ""
 
 
 def current_credential(instance: ConnectorInstance) -> Credential | None:
@@ -126,16 +174,31 @@ def adopted_secret(db: Signed, instance: ConnectorInstance) -> tuple[Credential,
 
 
 def due_for_check(now: datetime) -> list[ConnectorInstance]:
-    """Configured instances whose last check is an interval old, or whose check was asked for and did not come.
+    """Configured instances whose last check is long enough ago, or whose check was asked for and did not come.
 
     Drafts are checked too: activation waits for it. Inactive ones only when somebody asked.
     """
-    due = Q(check_asked_at__gt=F("checked"), check_asked_at__lte=now - LATE)
+    asked = Q(check_asked_at__gt=F("checked"), check_asked_at__lte=now - LATE)
+    due = asked
     for entry in all_connectors():
         before = now - timedelta(seconds=entry.health_interval)
         due |= Q(connector=entry.key, checked__lte=before) & ~Q(state=ConnectorInstance.State.INACTIVE)
     configured = ConnectorInstance.objects.filter(configured_at__isnull=False)
-    return list(configured.annotate(checked=Coalesce(F("health_checked_at"), _EARLIEST)).filter(due))
+    configured = configured.exclude(state=ConnectorInstance.State.RETIRED)
+    checked = Coalesce(F("health_checked_at"), _EARLIEST)
+    found = configured.annotate(checked=checked, asked=Q(asked)).filter(due)
+    return [instance for instance in found if instance.asked or now - instance.checked >= check_wait(instance)]
+
+
+def check_wait(instance: ConnectorInstance) -> timedelta:
+    """From one check to the next. Each connection has a moment of its own, so that not all come at once; one that
+    fails again and again is asked less and less often, up to LONGEST_WAIT."""
+    entry = find(instance.connector)
+    seconds = entry.health_interval if entry else 0
+    doubled = min(max(instance.health_failures - PATIENCE, 0), 10)
+    wait = min(seconds * 2**doubled, max(LONGEST_WAIT, seconds))
+    share = instance.pk.int % 1000 / 1000 if instance.health_checked_at else 0
+    return timedelta(seconds=wait + SPREAD * seconds * share)
 
 
 def connectors_with_signals() -> list[str]:

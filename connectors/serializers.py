@@ -7,6 +7,7 @@ from connectors.breaker import Breaker
 from connectors.checks import history
 from connectors.contract import Connector
 from connectors.custody import Keys, Standing, number_to_change, standing
+from connectors.lifecycle import Lifecycle, Listed, State, lifecycle
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, Signal, SignalPull, ToolCall
 from connectors.readiness import Readiness, readiness
 from connectors.selectors import Offer
@@ -108,6 +109,22 @@ class CredentialOut(serializers.Serializer[Any]):
     present = serializers.BooleanField()
     version = serializers.IntegerField(allow_null=True)
     updated_at = serializers.DateTimeField(allow_null=True)
+    fingerprint = serializers.CharField(help_text="Of what was sealed, to compare with the log; not of the secret.")
+    expires_on = serializers.DateField(allow_null=True, help_text="Its last day, if somebody has said so.")
+
+
+class LifecycleOut(serializers.Serializer[Lifecycle]):
+    """Where it stands, what is next, and what may be done: the same as on its page and at the gateway."""
+
+    state = serializers.ChoiceField(choices=[state.value for state in State])
+    reason = serializers.CharField(help_text="Which of several, where a state has several; else empty.")
+    word = serializers.CharField()
+    next = serializers.CharField(help_text="What to do now.")
+    listed = serializers.ChoiceField(choices=[each.value for each in Listed], help_text="Which of its tools exist.")
+    actions = serializers.SerializerMethodField(help_text="What would not be refused.")
+
+    def get_actions(self, found: Lifecycle) -> list[str]:
+        return sorted(action.value for action in found.actions)
 
 
 class ReadinessOut(serializers.Serializer[Readiness]):
@@ -186,7 +203,8 @@ class ResumeIn(serializers.Serializer[Any]):
 class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
     settings = serializers.SerializerMethodField(help_text="Null for those who may not manage connections.")
     credential = serializers.SerializerMethodField()
-    readiness = serializers.SerializerMethodField()
+    lifecycle = serializers.SerializerMethodField()
+    readiness = serializers.SerializerMethodField(help_text="What its state follows from.")
     paused = serializers.SerializerMethodField(help_text="Its risky tools wait until a person has looked.")
     pauses = serializers.SerializerMethodField(
         help_text="Newest first: one for each call whose outcome is unknown, and one for each tool that is suspended,"
@@ -201,9 +219,10 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
     class Meta:
         model = ConnectorInstance
         fields = (
-            "id", "connector", "slug", "name", "state", "settings", "credential", "readiness", "paused", "pauses",
-            "held_back_seconds", "checks",
-            "configured_at", "activated_at", "health", "health_detail", "health_checked_at", "check_asked_at",
+            "id", "connector", "slug", "name", "state", "settings", "credential", "lifecycle", "readiness", "paused",
+            "pauses", "held_back_seconds", "checks",
+            "configured_at", "activated_at", "retired_at", "health", "health_code",
+            "health_detail", "health_checked_at", "check_asked_at",
         )  # fmt: skip
 
     def get_settings(self, instance: ConnectorInstance) -> dict[str, Any] | None:
@@ -212,7 +231,7 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
     def get_held_back_seconds(self, instance: ConnectorInstance) -> int | None:
         if getattr(self, "parent", None):  # in a list, one question to Redis for each would be many
             return None
-        newest = max(instance.credentials.all(), key=lambda held: held.version, default=None)
+        newest = _newest(instance)
         return Breaker(str(newest.id)).seconds_left() if newest else 0
 
     @extend_schema_field(HistoryOut(allow_null=True))
@@ -230,14 +249,36 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
 
     @extend_schema_field(CredentialOut)
     def get_credential(self, instance: ConnectorInstance) -> Any:
-        newest = max(instance.credentials.all(), key=lambda credential: credential.version, default=None)
-        state = {"version": newest and newest.version, "updated_at": newest and newest.created_at}
-        return CredentialOut({"present": newest is not None, **state}).data
+        newest = _newest(instance)
+        if newest is None or instance.state == ConnectorInstance.State.RETIRED:
+            nothing = dict.fromkeys(("version", "updated_at", "expires_on"))
+            return CredentialOut({"present": False, "fingerprint": "", **nothing}).data
+        told = {name: getattr(newest, name) for name in ("version", "fingerprint", "expires_on")}
+        return CredentialOut({"present": True, "updated_at": newest.created_at, **told}).data
+
+    @extend_schema_field(LifecycleOut)
+    def get_lifecycle(self, instance: ConnectorInstance) -> Any:
+        return LifecycleOut(self._lifecycle(instance)).data
+
+    def _lifecycle(self, instance: ConnectorInstance) -> Lifecycle:
+        return lifecycle(
+            instance,
+            entitlement=self.context["entitlements"].get(instance.connector),
+            paused=bool(instance.pauses.all()),
+            credential=_newest(instance),
+            now=self.context["now"],
+        )
 
     @extend_schema_field(ReadinessOut)
     def get_readiness(self, instance: ConnectorInstance) -> Any:
         entitlement = self.context["entitlements"].get(instance.connector)
-        return ReadinessOut(readiness(instance, entitlement, self.context["now"])).data
+        told = ReadinessOut(readiness(instance, entitlement, self.context["now"])).data
+        return told | {"ready": self._lifecycle(instance).listed is not Listed.NONE}
+
+
+def _newest(instance: ConnectorInstance) -> Credential | None:
+    """The current one, of those that were read with the connection."""
+    return max(instance.credentials.all(), key=lambda credential: credential.version, default=None)
 
 
 class InstanceIn(serializers.Serializer[Any]):
@@ -255,6 +296,9 @@ class ConfigurationIn(serializers.Serializer[Any]):
         required=False,
         default=dict,
         write_only=True,
+    )
+    expires_on = serializers.DateField(
+        required=False, allow_null=True, help_text="The credential's last day at the vendor. Left out, it stays."
     )
 
 

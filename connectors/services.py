@@ -4,7 +4,7 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +18,21 @@ from connectors import sealing
 from connectors.catalogue import connector as catalogue_entry
 from connectors.checks import forget_old_checks
 from connectors.contract import Connector
+from connectors.expiry import KEPT, Kept, set_expiry
 from connectors.health import CHECKER, Checkup, examine
+from connectors.lifecycle import Action
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, HealthCheck, SealedSecret
 from connectors.narrowing import normalised
-from connectors.readiness import is_entitled, readiness
+from connectors.readiness import is_entitled
 from connectors.registry import intake_key
-from connectors.selectors import current_credential, due_for_check, entitlement_for, instances
+from connectors.selectors import (
+    client_name,
+    current_credential,
+    due_for_check,
+    entitlement_for,
+    instances,
+    lifecycle_of,
+)
 from connectors.tasks import check_instance
 from identity.services.uniqueness import conflict_if_taken
 from tenants.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -34,7 +43,7 @@ from tenants.models import KEY_PATTERN, Customer, key_validator
 FAILURES_UNTIL_FAILING = 3
 NAME_LENGTH = 200
 ATTEMPTS = 3
-_RESET = ("health", "health_ok_at", "health_failures", "health_detail")
+_RESET = ("health", "health_ok_at", "health_failures", "health_detail", "health_code")
 State, Health = ConnectorInstance.State, ConnectorInstance.Health
 
 
@@ -56,34 +65,50 @@ def require_entitlement(connector: str) -> None:
 
 @transaction.atomic
 def configure_instance(
-    instance: ConnectorInstance, *, settings: Mapping[str, Any], secret: Mapping[str, str], by: Actor
+    instance: ConnectorInstance,
+    *,
+    settings: Mapping[str, Any],
+    secret: Mapping[str, str],
+    by: Actor,
+    expires_on: date | Kept | None = KEPT,
 ) -> ConnectorInstance:
-    """Check, seal, store, then have the connection examined. An empty `secret` keeps the stored one."""
-    entry = catalogue_entry(instance.connector)
-    require_entitlement(instance.connector)
+    """Check, seal, store, then have the connection examined. An empty `secret` keeps the stored one.
+
+    `expires_on`: the credential's last day at the vendor; KEPT leaves what is known of a credential that stays.
+    """
+    entry, instance = catalogue_entry(instance.connector), _locked(instance)
+    lifecycle_of(instance, timezone.now()).require(Action.CONFIGURE)
     clean_settings, clean_secret = _validated(entry, {**settings, **secret})
-    instance = _locked(instance)
     credential = current_credential(instance)
     _require_secret(entry, instance, clean_settings, clean_secret, stored=credential is not None)
     if clean_secret:
         credential = _store(entry, instance, clean_settings, clean_secret, by=by)
+    if credential is not None and not isinstance(expires_on, Kept):
+        set_expiry(credential, expires_on)
     instance.settings, instance.configured_at = clean_settings, timezone.now()
     instance.check_asked_at = instance.configured_at
     instance.health, instance.health_ok_at, instance.health_failures = Health.UNKNOWN, None, 0
-    instance.health_detail = ""
+    instance.health_detail = instance.health_code = ""
     instance.save(update_fields=["settings", "configured_at", "check_asked_at", *_RESET])
-    body = {"settings": clean_settings, "credential": str(credential.id) if credential else None}
-    record(EventKind.INSTANCE_CONFIGURED, actor=by, **_about(instance), body=body)
+    record(EventKind.INSTANCE_CONFIGURED, actor=by, **_about(instance), body=_configured(clean_settings, credential))
     check_instance.delay_on_commit(str(instance.id))
     return instance
+
+
+def _configured(settings: Mapping[str, Any], credential: Credential | None) -> dict[str, Any]:
+    expires_on = credential.expires_on if credential else None
+    return {
+        "settings": settings,
+        "credential": str(credential.id) if credential else None,
+        "credential_expires_on": expires_on.isoformat() if expires_on else None,
+    }
 
 
 @transaction.atomic
 def request_health_check(instance: ConnectorInstance, *, by: Actor) -> None:
     """Written down as well as sent: while the queue is away, the next sweep after its return sends it."""
     instance = _locked(instance)
-    if instance.configured_at is None:
-        raise Conflict("Configure the connection first.", code="instance_not_configured")
+    lifecycle_of(instance, timezone.now()).require(Action.CHECK)
     instance.check_asked_at = timezone.now()
     instance.save(update_fields=["check_asked_at"])
     record(EventKind.INSTANCE_CHECK_REQUESTED, actor=by, **_about(instance))
@@ -92,13 +117,9 @@ def request_health_check(instance: ConnectorInstance, *, by: Actor) -> None:
 
 @transaction.atomic
 def activate_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorInstance:
+    """Only ever by a person: what was switched off, or never on, stays so whatever its health is."""
     instance = _locked(instance)
-    entitlement = entitlement_for(instance.connector)
-    missing = [name for name in readiness(instance, entitlement, timezone.now()).missing if name != "active"]
-    if missing:
-        raise Conflict(f"Not ready: the connection is not {', not '.join(missing)}.", code="instance_not_ready")
-    if instance.state == State.ACTIVE:
-        return instance
+    lifecycle_of(instance, timezone.now()).require(Action.ACTIVATE)
     instance.state, instance.activated_at, instance.activated_by = State.ACTIVE, timezone.now(), by.label
     instance.save(update_fields=["state", "activated_at", "activated_by"])
     record(EventKind.INSTANCE_ACTIVATED, actor=by, **_about(instance))
@@ -108,8 +129,7 @@ def activate_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorIns
 @transaction.atomic
 def deactivate_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorInstance:
     instance = _locked(instance)
-    if instance.state != State.ACTIVE:
-        return instance
+    lifecycle_of(instance, timezone.now()).require(Action.DEACTIVATE)
     instance.state = State.INACTIVE
     instance.save(update_fields=["state"])
     record(EventKind.INSTANCE_DEACTIVATED, actor=by, **_about(instance))
@@ -125,10 +145,11 @@ def map_customer(
     if external is None or not catalogue_entry(instance.connector).external_ids.fits(external):
         raise Invalid("Give the client's id in the vendor's system.", field="external_id")
     instance = _locked(instance)
+    lifecycle_of(instance, timezone.now()).require(Action.MAP)
     taken = CustomerMapping.objects.filter(instance=instance, external_id=external).exclude(customer=customer)
     if taken.exists():
         raise Conflict("Another customer is mapped to this client already.", code="external_id_taken")
-    values = {"external_id": external, "external_name": external_name}
+    values = {"external_id": external, "external_name": external_name or client_name(instance, external)}
     known = CustomerMapping.objects.filter(instance=instance, customer=customer)
     if known.update(**values):
         mapping = known.get()
@@ -142,6 +163,7 @@ def map_customer(
 @transaction.atomic
 def unmap_customer(mapping: CustomerMapping, *, by: Actor) -> None:
     customer, body = mapping.customer, {"external_id": mapping.external_id}
+    lifecycle_of(mapping.instance, timezone.now()).require(Action.MAP)
     if not CustomerMapping.objects.filter(id=mapping.id).delete()[0]:  # somebody was faster
         raise NotFound
     about = _mapped(customer, mapping.instance_id)
@@ -152,7 +174,7 @@ def check_health(instance_id: UUID) -> None:
     """In the broker process: look, without a transaction; then write down what was seen."""
     with transaction.atomic():
         instance = instances().filter(id=instance_id, configured_at__isnull=False).first()
-    if instance is not None:
+    if instance is not None and instance.state != State.RETIRED:
         record_health(instance, examine(instance))
         forget_old_checks(instance, timezone.now())
 
@@ -169,15 +191,14 @@ def enqueue_due_checks(now: datetime) -> int:
 def record_health(instance: ConnectorInstance, seen: Checkup) -> ConnectorInstance:
     """Write down a check of these settings; one of settings that have been replaced meanwhile says nothing."""
     configured_at, instance = instance.configured_at, _locked(instance)
-    if instance.configured_at != configured_at:
+    if instance.configured_at != configured_at or instance.state == State.RETIRED:
         return instance
     before, now = instance.health, timezone.now()
     instance.health_failures = 0 if seen.ok else instance.health_failures + 1
     instance.health, instance.health_checked_at = _health_after(seen, instance.health_failures), now
     instance.health_ok_at = now if seen.ok else instance.health_ok_at
-    instance.health_detail = seen.detail
-    columns = ["health", "health_checked_at", "health_ok_at", "health_failures", "health_detail"]
-    instance.save(update_fields=columns)
+    instance.health_detail, instance.health_code = seen.detail, seen.code
+    instance.save(update_fields=["health_checked_at", *_RESET])
     HealthCheck.objects.create(instance=instance, milliseconds=seen.milliseconds, code=seen.code)
     if instance.health != before:
         body = {"before": before, "after": str(instance.health), "code": seen.code}

@@ -48,6 +48,37 @@ def sweep_health() -> None:
             enqueue_due_checks(datetime.now(UTC))
 
 
+@shared_task(name="connectors.fetch_clients", process=Process.BROKER)  # type: ignore[untyped-decorator]
+def fetch_clients(instance_id: str) -> None:
+    from connectors import clients  # noqa: PLC0415 - it enqueues this
+
+    clients.fetch_clients(UUID(instance_id), datetime.now(UTC))
+
+
+@shared_task(name="connectors.sweep_clients", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_clients() -> None:
+    """Started by beat: lists of clients that are a day old or were asked for, of every tenant."""
+    from connectors.clients import enqueue_due_fetches  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            enqueue_due_fetches(datetime.now(UTC))
+
+
+@shared_task(name="connectors.watch", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def watch() -> None:
+    """Started by beat: what nobody does, such as a check that was not made, is told all the same."""
+    from connectors.noticing import notice  # noqa: PLC0415
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            notice(datetime.now(UTC))
+
+
 @shared_task(name="connectors.pull_signals", process=Process.BROKER)  # type: ignore[untyped-decorator]
 def pull_signals(instance_id: str) -> None:
     from connectors.signals import pull_signals as pull  # noqa: PLC0415 - a leaf: it enqueues this

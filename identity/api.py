@@ -26,6 +26,7 @@ from identity.serializers import (
     BindingOut,
     CustomerIn,
     CustomerOut,
+    DomainsIn,
     MemberOut,
     RotationIn,
     SecretMade,
@@ -211,6 +212,7 @@ class CustomerViewSet(_Rooms):
         "retrieve": Permission.CUSTOMERS_CUSTOMER_READ,
         "create": Permission.CUSTOMERS_CUSTOMER_MANAGE,
         "archive": Permission.CUSTOMERS_CUSTOMER_MANAGE,
+        "domains": Permission.CUSTOMERS_CUSTOMER_MANAGE,
     }
     recent_mfa_actions = frozenset({"archive"})
 
@@ -226,6 +228,13 @@ class CustomerViewSet(_Rooms):
     @action(detail=True, methods=["post"])
     def archive(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
         return Response(CustomerOut(services.archive_customer(self.get_object(), by=self.actor)).data)
+
+    @extend_schema(request=DomainsIn, responses=CustomerOut)
+    @action(detail=True, methods=["put"])
+    def domains(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
+        customer = self.get_object()
+        terms = _input(DomainsIn(data=request.data))
+        return Response(CustomerOut(services.set_customer_domains(customer, **terms, by=self.actor)).data)
 
 
 routes = [

@@ -80,12 +80,19 @@ SURFACES = (
         reads=("customer_new",), changes=("customer_new", "customer.create"),
         why_unconfirmed="A new customer gives nobody access to anything.",
     ),
+    Surface(
+        "Customers", "Say which domains are a customer's", ADMINS,
+        changes=("customer_domains", "customer.domains"),
+        why_unconfirmed="They only help to suggest mappings, which a person confirms.",
+    ),
     Surface("Customers", "Archive customers", ADMINS, confirmed=("customer_archive", "customer.archive")),
     Surface(
         "Connectors", "See the catalogue and connections", ALL_BUT_BILLING,
         reads=(
             "connectors", "connector_instance", "connector_progress", "connector.list", "connector.retrieve",
             "connector-instance.list", "connector-instance.retrieve", "connector-instance.mappings",
+            "connector_clients", "connector-instance.clients", "connector-instance.mapping_state",
+            "connector-instance.suggestions",
         ),
     ),
     Surface(
@@ -95,6 +102,8 @@ SURFACES = (
             "connector_start", "connector_check", "connector_activate", "connector_deactivate", "connector_map",
             "connector_unmap", "connector-instance.create", "connector-instance.check", "connector-instance.activate",
             "connector-instance.deactivate", "connector-instance.map", "connector-instance.unmap",
+            "connector_clients_fetch", "connector_clients_confirm", "connector-instance.fetch_clients",
+            "connector-instance.confirm_suggestions",
         ),
         why_unconfirmed="Daily operations: no credential and nobody's rights change.",
     ),
@@ -105,6 +114,10 @@ SURFACES = (
     Surface(
         "Connectors", "Resume a connection's risky tools, when the outcome of a call was unknown", SETS_UP,
         confirmed=("connector_resume", "connector-instance.resume"),
+    ),
+    Surface(
+        "Connectors", "Retire a connection for good", SETS_UP,
+        confirmed=("connector_retire", "connector-instance.retire"),
     ),
     Surface(
         "Connectors", "Store a connection's settings and credential", SETS_UP,

@@ -159,11 +159,22 @@ class ServiceAccountChange(serializers.Serializer[Any]):
 
 
 class CustomerOut(serializers.ModelSerializer[Customer]):
+    domains = serializers.ListField(
+        child=serializers.CharField(), help_text="Of its web site and e-mail addresses: for suggestions of mappings."
+    )
+
     class Meta:
         model = Customer
-        fields = ("id", "name", "key", "status", "created_at")
+        fields = ("id", "name", "key", "status", "domains", "created_at")
+
+
+class DomainsIn(serializers.Serializer[Any]):
+    """All of them: what is not named is removed."""
+
+    domains = serializers.ListField(child=Text(max_length=253), max_length=20)
 
 
 class CustomerIn(serializers.Serializer[Any]):
     name = Text(max_length=200)
     key = Text(max_length=63, validators=[key_validator])
+    domains = serializers.ListField(child=Text(max_length=253), max_length=20, required=False, default=list)

@@ -72,6 +72,16 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"queue": "worker"},
     },
+    "connectors.sweep_clients": {
+        "task": "connectors.sweep_clients",
+        "schedule": crontab(minute="4-59/10"),
+        "options": {"queue": "worker"},
+    },
+    "connectors.watch": {
+        "task": "connectors.watch",
+        "schedule": 60.0,
+        "options": {"queue": "worker"},
+    },
     "connectors.sweep_signals": {
         "task": "connectors.sweep_signals",
         "schedule": 60.0,

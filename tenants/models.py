@@ -56,6 +56,8 @@ class Customer(TenantModel):
     )
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Of its web site and e-mail addresses, as the MSP says: what clients of vendors' systems are compared with.
+    domains = models.JSONField(default=list)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant_id", "key"], name="tenants_customer_key")]

@@ -28,6 +28,10 @@ def marker(client: int) -> str:
     return f"MARK-{client}-{CLIENTS[client].split()[0].upper()}"
 
 
+def website_of(client: int) -> str:
+    return f"https://www.client{client}.example/about"
+
+
 def uuid_of(client: int, number: int = 0) -> str:
     """For vendors whose ids are UUIDs: of a client, or of its n-th thing."""
     return f"{client:08x}-0000-4000-8000-{number:012x}"

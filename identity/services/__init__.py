@@ -5,7 +5,7 @@ from identity.services.alerts import tell_of_open_alerts
 from identity.services.bindings import bind_role, unbind_role
 from identity.services.challenges import forget_challenges
 from identity.services.client_keys import add_key, revoke_key
-from identity.services.customers import archive_customer, create_customer
+from identity.services.customers import archive_customer, create_customer, set_customer_domains
 from identity.services.emails import (
     confirm_email_change,
     look_at_email_link,
@@ -131,6 +131,7 @@ __all__ = [
     "revoke_token",
     "rotate_secret",
     "send_mail_on_commit",
+    "set_customer_domains",
     "set_security_policy",
     "sign_in_code",
     "sign_in_first_passkey",

@@ -63,7 +63,7 @@ class Explanation:
 
 
 def explain(question: Question) -> Explanation:
-    now = question.asked()
+    asked, now = question, question.asked()
     verdicts: dict[Gate, Verdict] = {}
     changes: list[Change] = []
     while True:
@@ -72,13 +72,32 @@ def explain(question: Question) -> Explanation:
             verdicts.setdefault(verdict.gate, verdict)
         if decision.refusal is None or decision.refusal.code == Code.APPROVAL_REQUIRED:
             said = _attempt(question, decision).ruling
-            return Explanation(now, _ordered(verdicts), tuple(changes), complete=True, ruling=said)
+            return Explanation(now, _ordered(verdicts), _needed(asked, changes), complete=True, ruling=said)
         change = _change(question, decision)
         changes.append(change)
         if change.made is None or len(changes) == MOST_CHANGES:
             break
         question = change.made(question)
     return Explanation(now, _ordered(verdicts), tuple(changes), complete=False)
+
+
+def _needed(question: Question, changes: list[Change]) -> tuple[Change, ...]:
+    """Without what a later change has made superfluous: at another time, say, an earlier rule lets the call run."""
+    kept = list(changes)
+    for change in changes:
+        rest = [each for each in kept if each is not change]
+        if _passes(question, rest):
+            kept = rest
+    return tuple(kept)
+
+
+def _passes(question: Question, changes: list[Change]) -> bool:
+    for change in changes:
+        if change.made is None:
+            return False
+        question = change.made(question)
+    refusal = question.asked().refusal
+    return refusal is None or refusal.code == Code.APPROVAL_REQUIRED
 
 
 def _attempt(question: Question, decision: Decision) -> Attempt:

@@ -14,7 +14,7 @@ from approvals.policy import Ruling, Subject, ruling
 from approvals.quorum import Voter, missing
 from audit.actors import ActorKind
 from connectors.contract import Risk
-from connectors.readiness import readiness
+from connectors.lifecycle import Lifecycle, Listed
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from msplex.decision.snapshot import OfferedTool, Snapshot
@@ -179,20 +179,17 @@ def verify_instance_readiness(attempt: Attempt) -> Refusal | None:
     offered, customer = attempt.offered, attempt.resolved.customer
     if offered is None or customer is None:
         raise LookupError("gates out of order")
-    state = readiness(offered.instance, attempt.resolved.entitlement, now=attempt.now)
-    missing = list(state.missing)
+    found = attempt.snapshot.lifecycle_of(offered.instance, attempt.now)
+    if found.listed is Listed.NONE:
+        message = f"{offered.instance.name} is not ready ({found.word.lower()}). {found.next}"
+        return Refusal(Code.INSTANCE_NOT_READY, message, retryable=True)
     if (offered.instance.id, customer.id) not in attempt.snapshot.mapped:
-        missing.append(f"a client of {offered.connector.name} mapped to customer {customer.key}")
-    if missing:
-        return Refusal(
-            Code.INSTANCE_NOT_READY,
-            f"{offered.instance.name} is not ready; missing: {', '.join(map(str, missing))}.",
-            retryable=True,
-        )
-    return _paused(offered, attempt.snapshot)
+        message = f"{offered.instance.name} has no client mapped to customer {customer.key}. Map it, under Customers."
+        return Refusal(Code.INSTANCE_NOT_READY, message, retryable=True)
+    return _paused(offered, attempt.snapshot, found)
 
 
-def _paused(offered: OfferedTool, snapshot: Snapshot) -> Refusal | None:
+def _paused(offered: OfferedTool, snapshot: Snapshot, found: Lifecycle) -> Refusal | None:
     """What waits for a person: one tool, or all that change something."""
     if (offered.instance.id, offered.tool.name) in snapshot.suspended:
         return Refusal(
@@ -201,7 +198,7 @@ def _paused(offered: OfferedTool, snapshot: Snapshot) -> Refusal | None:
             " connections looks at the vendor and resumes it in the portal, under Connectors.",
             retryable=True,
         )
-    if offered.instance.id in snapshot.paused and offered.tool.risk is not Risk.READ:
+    if not found.listed.takes(offered.tool.risk):
         return Refusal(
             Code.RISKY_TOOLS_PAUSED,
             f"{offered.instance.name} changes nothing for now: the outcome of a call is unknown. Someone who sets up"

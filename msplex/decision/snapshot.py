@@ -3,6 +3,7 @@
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 from threading import Lock
 from uuid import UUID
@@ -13,9 +14,11 @@ from approvals.models import ToolRule
 from approvals.policy import Rule
 from connectors import catalogue
 from connectors.contract import Connector, Tool
-from connectors.models import ConnectorInstance, CustomerMapping, ImportedTool
+from connectors.lifecycle import Lifecycle, lifecycle
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, ImportedTool
 from connectors.offering import tools_of
 from connectors.pauses import pauses
+from connectors.selectors import newest_credentials
 from tenants.isolation.context import Context, acting_for, current
 from tenants.models import Customer, Entitlement, Subscription, Tenant
 from tenants.selectors import revision
@@ -52,6 +55,7 @@ class Snapshot:
     paused: frozenset[UUID] = frozenset()  # instances whose risky tools wait for a person
     imported: tuple[ImportedTool, ...] = ()  # that are exposed
     suspended: frozenset[tuple[UUID, str]] = frozenset()  # (instance, tool) that wait for one, whatever they do
+    credentials: Mapping[UUID, Credential] = dataclasses.field(default_factory=dict)  # the current one of an instance
 
     @cached_property
     def tools(self) -> Mapping[str, OfferedTool]:
@@ -66,6 +70,15 @@ class Snapshot:
 
     def imported_by(self, instance: ConnectorInstance) -> list[ImportedTool]:
         return [row for row in self.imported if row.instance_id == instance.id]
+
+    def lifecycle_of(self, instance: ConnectorInstance, now: datetime) -> Lifecycle:
+        return lifecycle(
+            instance,
+            entitlement=self.entitlements.get(instance.connector),
+            paused=instance.id in self.paused,
+            credential=self.credentials.get(instance.id),
+            now=now,
+        )
 
     @cached_property
     def mapped_customers(self) -> Mapping[UUID, list[UUID]]:
@@ -147,11 +160,12 @@ def _load(number: int) -> Snapshot:
         revision=number,
         subscription=Subscription.objects.first(),
         entitlements={entitlement.connector: entitlement for entitlement in Entitlement.objects.all()},
-        instances=tuple(ConnectorInstance.objects.order_by("slug")),
+        instances=tuple(ConnectorInstance.objects.exclude(state=ConnectorInstance.State.RETIRED).order_by("slug")),
         customers={customer.id: customer for customer in Customer.objects.order_by("key")},
         mapped=frozenset(CustomerMapping.objects.values_list("instance_id", "customer_id")),
         imported=tuple(ImportedTool.objects.filter(state=ImportedTool.State.EXPOSED)),
         paused=paused,
         suspended=suspended,
+        credentials={credential.instance_id: credential for credential in newest_credentials()},
         rules=tuple(Rule.of(row) for row in ToolRule.objects.filter(enabled=True).order_by("position")),
     )

@@ -1,5 +1,6 @@
 """What the portal asks people for. The services check everything again."""
 
+import re
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -13,7 +14,20 @@ from tenants.models import KEY_PATTERN, Customer
 UNCHOSEN = ("", "Choose one")
 
 
-class CustomerForm(forms.Form):
+class DomainsForm(forms.Form):
+    domains = forms.CharField(
+        required=False,
+        max_length=5000,
+        help_text="Of its web site and e-mail addresses, such as acme.example; several with commas."
+        " Clients of your systems are compared with them.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+    def clean_domains(self) -> list[str]:
+        return [each for each in re.split(r"[\s,;]+", self.cleaned_data["domains"]) if each]
+
+
+class CustomerForm(DomainsForm):
     name = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     key = forms.RegexField(
         KEY_PATTERN,
@@ -23,11 +37,20 @@ class CustomerForm(forms.Form):
         error_messages={"invalid": "Use lower-case letters, digits and hyphens, such as acme-dental."},
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
     )
+    field_order = ("name", "key", "domains")
 
 
 class ResumeForm(forms.Form):
     through = forms.UUIDField()
     reason = forms.CharField(max_length=1000)
+
+
+class FetchForm(forms.Form):
+    believe = forms.BooleanField(required=False)
+
+
+class ConfirmForm(forms.Form):
+    digest = forms.CharField(max_length=64)
 
 
 class CustomerChoice(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic when it runs

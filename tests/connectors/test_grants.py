@@ -7,6 +7,7 @@ from django.db.utils import ProgrammingError
 
 from connectors.models import (
     AdoptedSecret,
+    ClientList,
     ConnectorInstance,
     Credential,
     CustomerMapping,
@@ -16,6 +17,7 @@ from connectors.models import (
     Signal,
     SignalPull,
     ToolCall,
+    VendorClient,
 )
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.models import TenantModel
@@ -23,8 +25,10 @@ from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld
 from tests.factories import TenantWorld, make_tenant
 
-SET_UP = {"settings", "configured_at", "state", "activated_at", "activated_by", "check_asked_at"}
-HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail"}
+SET_UP = {
+    "settings", "configured_at", "state", "activated_at", "activated_by", "check_asked_at", "retired_at", "retired_by",
+}  # fmt: skip
+HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail", "health_code", "noticed"}
 SEEN = {"seen", "seen_digest", "state"}
 DECLARED = {
     "pinned", "pinned_digest", "title", "description", "risk", "tier", "declaration", "classified_at", "classified_by",
@@ -39,6 +43,12 @@ MOVED = {
 CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", ConnectorInstance): SET_UP | HEALTH,
     ("broker", ConnectorInstance): HEALTH,
+    ("app", ClientList): {"asked_at", "asked_by", "believe"},
+    ("broker", ClientList): {"believe", "fetched_at", "ok_at", "code", "count"},
+    ("broker", VendorClient): {"name", "domain", "gone_at"},
+    ("worker", ConnectorInstance): {"noticed"},
+    ("app", Credential): {"expires_on", "warned_days"},
+    ("worker", Credential): {"warned_days"},
     ("app", CustomerMapping): {"external_id", "external_name"},
     ("app", ImportedTool): SEEN | DECLARED,
     ("broker", ImportedTool): SEEN,
@@ -62,8 +72,10 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
 # The other rights. A role that is not named has none.
 OTHERWISE = {
     ConnectorInstance: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
-    Credential: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT"}},
+    Credential: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
     CustomerMapping: {"app": {"SELECT", "INSERT", "DELETE"}, "broker": {"SELECT"}},
+    ClientList: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
+    VendorClient: {"app": {"SELECT"}, "broker": {"SELECT", "INSERT", "DELETE"}},
     Pause: {"app": {"SELECT"}, "worker": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     ImportedTool: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT", "DELETE"}},

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.utils import timezone
@@ -9,7 +10,7 @@ from django.utils import timezone
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance
 from connectors.readiness import readiness
-from connectors.selectors import LATE, due_for_check
+from connectors.selectors import LATE, check_wait, due_for_check
 from connectors.services import (
     check_health,
     configure_instance,
@@ -199,7 +200,7 @@ def test_due_are_configured_instances_an_interval_after_their_last_check(sent: l
     with world.acting():
         draft(world)
         never, fresh, old, off = (configured(world) for _ in range(4))
-        for instance, age in ((fresh, 299), (old, 301), (off, 301)):
+        for instance, age in ((fresh, 299), (old, 361), (off, 361)):
             ConnectorInstance.objects.filter(id=instance.id).update(health_checked_at=now - timedelta(seconds=age))
         ConnectorInstance.objects.filter(id=off.id).update(state="inactive")
 
@@ -208,6 +209,31 @@ def test_due_are_configured_instances_an_interval_after_their_last_check(sent: l
     with acting_for(Context(world.id)):
         enqueue_due_checks(now)
     assert {args[0] for args, *_ in sent} == {str(never.id), str(old.id)}
+
+
+def test_checks_are_spread_and_what_fails_is_asked_less_and_less_often() -> None:
+    ids = {"connector": "halopsa", "tenant_id": uuid4()}
+    waits = [check_wait(ConnectorInstance(**ids, id=uuid4(), health_checked_at=timezone.now())) for _ in range(200)]
+    failing = [
+        check_wait(ConnectorInstance(**ids, id=UUID(int=0), health_failures=failures)).total_seconds()
+        for failures in (0, 3, 4, 5, 6, 7, 50)
+    ]
+
+    assert all(timedelta(seconds=300) <= wait <= timedelta(seconds=360) for wait in waits)
+    assert max(waits) - min(waits) > timedelta(seconds=30)
+    assert failing == [300, 300, 600, 1200, 2400, 3600, 3600]
+
+
+def test_one_that_fails_waits_and_one_that_is_retired_is_not_checked_at_all(sent: list[Any]) -> None:
+    world, now = make_tenant(), timezone.now()
+    with world.acting():
+        failing, gone = (configured(world) for _ in range(2))
+        ConnectorInstance.objects.update(health_checked_at=now - timedelta(minutes=10))
+        ConnectorInstance.objects.filter(id=failing.id).update(health_failures=20)
+        ConnectorInstance.objects.filter(id=gone.id).update(state="retired", check_asked_at=now - timedelta(minutes=5))
+
+        assert due_for_check(now) == []
+        assert due_for_check(now + timedelta(hours=1)) == [failing]
 
 
 @pytest.mark.usefixtures("sent")

@@ -166,7 +166,7 @@ def test_activation_waits_for_all_that_comes_before_it() -> None:
     world = make_tenant()
     with world.acting():
         instance = draft(world)
-        for step, missing in ((None, "configured, not healthy"), ("configure", "healthy")):
+        for step, missing in ((None, "(draft)"), ("configure", "(validating)")):
             if step:
                 instance = configure_instance(instance, settings=SETTINGS, secret=SECRET, by=ALICE)
             with pytest.raises(Conflict) as caught:
@@ -193,7 +193,8 @@ def test_deactivation_is_recorded_once() -> None:
     with world.acting():
         instance = activate_instance(record_health(configured(world), FINE), by=ALICE)
         instance = deactivate_instance(instance, by=ALICE)
-        deactivate_instance(instance, by=ALICE)
+        with pytest.raises(Conflict):
+            deactivate_instance(instance, by=ALICE)
 
     assert kinds(world).count("connectors:instance:deactivate") == 1
 

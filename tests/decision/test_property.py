@@ -244,3 +244,15 @@ def test_customers_that_a_rule_or_a_role_names_are_looked_at_by_themselves(rules
     principal = dataclasses.replace(EVERYWHERE, grants=held)
 
     assert bool(listed(make_snapshot(rules=rules), principal, now=NOW)) is shown
+
+
+def test_what_a_later_change_makes_superfluous_is_left_out():
+    """At the time for which the last rule has to be waited, the first one lets the call run."""
+    later = Rule(uuid4(), 1, "afternoons", Effect.ALLOW, window=Window(frozenset(), time(13), time(18)))
+    never = Rule(uuid4(), 2, "never", Effect.REFUSE)
+    noon = Rule(uuid4(), 3, "noon", Effect.REFUSE, window=Window(frozenset(), time(11), time(13)))
+    request = Request("halopsa_list_tickets", {}, str(CUSTOMERS[0]))
+
+    said = explain(Question(make_snapshot(rules=(later, never, noon)), EVERYWHERE, request, NOW))
+
+    assert [change.text.partition(",")[0] for change in said.changes] == ["Wait until Fri 20 Nov 13:00 (UTC)"]

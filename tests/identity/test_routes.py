@@ -121,6 +121,7 @@ OBJECTS: dict[str, Callable[[TenantWorld], Ids]] = {
 BODIES: dict[str, Body] = {
     "add_key": {"public_key": public_key()},
     "bind": {"role": "operator"},
+    "domains": {"domains": []},
     "partial_update": {},
     "passkey-partial_update": {"name": "Routed"},
     "rotate": {},
@@ -298,6 +299,7 @@ VALID: dict[type[drf.Serializer[Any]], Callable[[TenantWorld], Body]] = {
     },
     serializers.ServiceAccountChange: lambda _: {},
     serializers.RotationIn: lambda _: {},
+    serializers.DomainsIn: lambda _: {"domains": []},
 }  # fmt: skip
 TAKEN_BY: dict[type[drf.Serializer[Any]], list[str]] = {
     serializers.BindingIn: ["/api/v1/members/{member}/bindings/", "/api/v1/service-accounts/{account}/bindings/"],
@@ -306,6 +308,7 @@ TAKEN_BY: dict[type[drf.Serializer[Any]], list[str]] = {
     serializers.ServiceAccountIn: ["/api/v1/service-accounts/"],
     serializers.ServiceAccountChange: ["/api/v1/service-accounts/{account}/"],
     serializers.RotationIn: ["/api/v1/service-accounts/{account}/secrets/"],
+    serializers.DomainsIn: ["/api/v1/customers/{customer}/domains/"],
 }
 ID_FIELDS = (drf.UUIDField, drf.RelatedField, drf.ManyRelatedField)
 

@@ -42,6 +42,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         "refusal": reverse("portal:call", args=[it.refusal.pk]),
         "connector_start": reverse("portal:connector_start", args=["halopsa"]),
         "connector_instance": reverse("portal:connector_instance", args=[it.instance.pk]),
+        "connector_clients": reverse("portal:connector_clients", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
         "signals": reverse("portal:signals"),
         "customer_signals": reverse("portal:customer_signals", args=[it.world.customers[0].pk]),

@@ -76,9 +76,11 @@ def test_from_the_door_to_a_working_connection_and_a_secret(page: Page, vendor: 
     expect(page.get_by_text("Its tools are listed to agents for every mapped customer.")).to_be_visible()
     assert secret not in page.content()
 
+    page.get_by_role("link", name="Clients and customers").click()
     page.get_by_label("Customer", exact=True).select_option(label=alice.world.customers[0].name)
     page.get_by_label("HaloPSA client id").fill("11")
     page.get_by_role("button", name="Map customer").click()
+    page.get_by_role("link", name="Mapped 1", exact=True).click()
     expect(page.get_by_role("cell", name="11", exact=True)).to_be_visible()
 
     page.get_by_role("link", name="Service accounts").click()

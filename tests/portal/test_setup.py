@@ -103,7 +103,7 @@ def test_activation_before_a_good_check_is_refused(alice: Person) -> None:
 
     response = press(alice, "connector_activate")
 
-    assert "Not ready: the connection is not healthy" in response.content.decode()
+    assert "Not ready (validating)" in response.content.decode()
     assert saved(alice).state == "draft"
 
 
@@ -167,7 +167,7 @@ def test_customers_are_mapped_and_unmapped(alice: Person) -> None:
 def test_a_connection_without_anyone_left_to_map_says_so() -> None:
     alice = make_person(make_tenant(customers=1), Role.ADMIN)
     start(alice)
-    page = reverse("portal:connector_instance", args=[saved(alice).pk])
+    page = reverse("portal:connector_clients", args=[saved(alice).pk]) + "?show=suggested"
     before = alice.browser().get(page).content.decode()
 
     press(alice, "connector_map", {"customer": alice.world.customers[0].pk, "external_id": "11"})

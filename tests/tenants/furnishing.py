@@ -46,6 +46,7 @@ from billing.models import (
 )
 from connectors.models import (
     AdoptedSecret,
+    ClientList,
     ConnectorInstance,
     Credential,
     CustomerMapping,
@@ -57,6 +58,7 @@ from connectors.models import (
     Signal,
     SignalPull,
     ToolCall,
+    VendorClient,
 )
 from identity.models import (
     AgentSession,
@@ -149,6 +151,8 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     HealthCheck.objects.create(instance=instance, milliseconds=1)
     ImportedTool.objects.create(instance=instance, name="tests")
     Discovery.objects.create(instance=instance)
+    ClientList.objects.create(instance=instance)
+    VendorClient.objects.create(instance=instance, external_id=world.workspace, name=world.name, first_seen_at=NOW)
     SignalPull.objects.create(instance=instance)
     credential = Credential.objects.create(instance=instance, version=1, digest="0" * 64, created_by="tests")
     SealedSecret.objects.create(credential=credential, suite="tests", kek_id="1", sealed=b"sealed")

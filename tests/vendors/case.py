@@ -29,6 +29,7 @@ class Case:
     external_id: Callable[[int], str] = str
     # What a mood is called for this vendor, where it is not what everybody calls it.
     faults: Mapping[str, str] = field(default_factory=dict)
+    tells_domains: bool = True  # its list of clients has their web addresses
 
     @property
     def module(self) -> str:

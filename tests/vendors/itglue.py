@@ -2,6 +2,7 @@ from tests.vendors.case import Case
 
 CASE = Case(
     connector="itglue",
+    tells_domains=False,
     settings=lambda url, _account: {"base_url": url},
     secret=lambda secret: {"api_key": secret},
     calls={

@@ -3,6 +3,7 @@ from tests.vendors.case import Case
 
 CASE = Case(
     connector="ninjaone",
+    tells_domains=False,
     settings=lambda url, account: {"base_url": url, "client_id": account, "script_ids": "7, 12"},
     secret=lambda secret: {"client_secret": secret},
     calls={

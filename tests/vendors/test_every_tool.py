@@ -110,7 +110,8 @@ def test_the_list_of_clients_names_each_once(case: Case, connected: ConnectedWor
 
     found = connector(case.connector).clients(Connection(connected.instance.settings, secrets, http, str(uuid4())))
 
-    assert found == [(case.external_id(client), EVERY_CLIENT[client]) for client in CLIENTS]
+    domain = "client{}.example" if case.tells_domains else ""
+    assert found == [(case.external_id(client), EVERY_CLIENT[client], domain.format(client)) for client in CLIENTS]
 
 
 def test_every_stand_in_has_secrets_to_lose() -> None:

@@ -20,7 +20,9 @@ def _health(connection: Connection) -> str:
 
 def _clients(connection: Connection) -> list[Client]:
     client, asked = ConnectWiseClient(connection), {"conditions": "deletedFlag=false", "orderBy": "id asc"}
-    return clients_of(lambda number, size: client.page("/company/companies", asked, number=number, size=size))
+    return clients_of(
+        lambda number, size: client.page("/company/companies", asked, number=number, size=size), website="website"
+    )
 
 
 CONNECTWISE = Connector(

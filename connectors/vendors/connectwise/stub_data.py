@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from connectors.stub.world import CLIENTS, FABRIKAM, NORTHWIND, Account, marker
+from connectors.stub.world import CLIENTS, FABRIKAM, NORTHWIND, Account, marker, website_of
 
 RELEASE = "v2026_4"
 TICKETS_PER_CLIENT = 30
@@ -26,7 +26,7 @@ STATUSES = {1: "New", 2: "In Progress", 3: "Waiting", 9: "Closed"}
 def company(client: int) -> dict[str, Any]:
     name = CLIENTS[client]
     link = {"company_href": f"https://stub.example/company/companies/{client}"}
-    return {"id": client, "identifier": name.split()[0], "name": name, "_info": link}
+    return {"id": client, "identifier": name.split()[0], "name": name, "website": website_of(client), "_info": link}
 
 
 def ticket(number: int) -> dict[str, Any] | None:

@@ -17,7 +17,9 @@ def _health(connection: Connection) -> str:
 
 def _clients(connection: Connection) -> list[Client]:
     client = HaloClient(connection)
-    return clients_of(lambda number, size: client.page("/Client", "clients", {}, number=number, size=size))
+    return clients_of(
+        lambda number, size: client.page("/Client", "clients", {}, number=number, size=size), website="website"
+    )
 
 
 HALOPSA = Connector(

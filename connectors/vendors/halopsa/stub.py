@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.stub.replies import Reply
 from connectors.stub.server import give_token, main
-from connectors.stub.world import CLIENTS, Ask, Route, Vendor, bearer, marker
+from connectors.stub.world import CLIENTS, Ask, Route, Vendor, bearer, marker, website_of
 from connectors.vendors.halopsa import stub_data as data
 
 
@@ -133,7 +133,8 @@ VENDOR = Vendor(
         Route("GET", "/api/Users", _of_clients(data.users, "users"), "users", "client_id"),
         Route("GET", "/api/ClientContract", _of_clients(data.contracts, "contracts"), "contracts", "client_id"),
         Route("GET", "/api/Client", lambda ask: _paged(
-            [{"id": client, "name": CLIENTS[client]} for client in CLIENTS if ask.shows(client)], ask, "clients"
+            [{"id": client, "name": CLIENTS[client], "website": website_of(client)}
+             for client in CLIENTS if ask.shows(client)], ask, "clients"
         )),
     ),
 )  # fmt: skip

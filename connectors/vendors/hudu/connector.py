@@ -14,7 +14,9 @@ def _health(connection: Connection) -> str:
 
 def _clients(connection: Connection) -> list[Client]:
     client = HuduClient(connection)
-    return clients_of(lambda number, size: client.page("/companies", "companies", {}, number=number, size=size))
+    return clients_of(
+        lambda number, size: client.page("/companies", "companies", {}, number=number, size=size), website="website"
+    )
 
 
 HUDU = Connector(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from connectors.stub.world import CLIENTS, FABRIKAM, NORTHWIND, Account, marker
+from connectors.stub.world import CLIENTS, FABRIKAM, NORTHWIND, Account, marker, website_of
 
 CREDENTIALS = {
     "northwind-api": Account("stub-hudu-northwind-7c20be914fd3", NORTHWIND),
@@ -20,6 +20,7 @@ def company(client: int) -> dict[str, Any]:
         "name": CLIENTS[client],
         "nickname": f"{CLIENTS[client].split()[0]} {marker(client)}",
         "company_type": "Customer",
+        "website": website_of(client),
         "id_number": f"C-{client}",
         "address_line_1": "1 High Street",
         "city": "Springfield",

@@ -13,7 +13,9 @@ def _health(connection: Connection) -> str:
 
 def _clients(connection: Connection) -> list[Client]:
     client = Pax8Client(connection)
-    return clients_of(lambda number, size: client.page("/companies", {"sort": "name"}, number=number, size=size))
+    return clients_of(
+        lambda number, size: client.page("/companies", {"sort": "name"}, number=number, size=size), website="website"
+    )
 
 
 PAX8 = Connector(

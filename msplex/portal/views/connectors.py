@@ -1,10 +1,10 @@
+from datetime import date
 from uuid import UUID
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST
@@ -19,17 +19,26 @@ from connectors.custody import credentials, key_state, number_to_change, standin
 from connectors.models import ConnectorInstance
 from connectors.pauses import resume_risky_tools, shown_pauses
 from connectors.readiness import is_entitled
-from connectors.selectors import catalogue, current_credential, entitlement_for, instances, mappings, unmapped_customers
+from connectors.retiring import retire_instance
+from connectors.selectors import (
+    catalogue,
+    current_credential,
+    entitlement_for,
+    instances,
+    lifecycle_of,
+    mappings,
+)
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors, setup
 from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
-from msplex.portal.forms import InstanceForm, MappingForm, ResumeForm
+from msplex.portal.forms import InstanceForm, ResumeForm
 from msplex.portal.plots import plot
 from msplex.portal.requests import PortalRequest
 
 SECRET_FIELDS = frozenset(name for entry in all_connectors() for name in entry.secret_fields)
 PAUSES_SHOWN = 5
+ENDS = "expires_on"  # beside the form of a connector
 DETAIL = "portal/connectors/instance.html"
 
 
@@ -85,8 +94,9 @@ def connector_configure(request: PortalRequest, pk: UUID) -> HttpResponse:
     form = _settings_form(entry, instance, request)
     if form.is_valid():
         with said_beside(form):
+            ends = form.cleaned_data.pop(ENDS)
             settings, secret = entry.split(form.cleaned_data)
-            services.configure_instance(instance, settings=settings, secret=secret, by=request.actor)
+            services.configure_instance(instance, settings=settings, secret=secret, by=request.actor, expires_on=ends)
             return redirect("portal:connector_instance", pk)
     return mend(request, DETAIL, _about(request, instance, form=form))
 
@@ -119,6 +129,15 @@ def connector_deactivate(request: PortalRequest, pk: UUID) -> HttpResponse:
 
 @requires(Permission.CONNECTORS_INSTANCE_MANAGE, recent_mfa=True)
 @require_POST
+def connector_retire(request: PortalRequest, pk: UUID) -> HttpResponse:
+    instance = one(instances(), pk)
+    done = f"{instance.name} is retired. Its tools and its credential are gone."
+    carry_out(request, lambda: retire_instance(instance, by=request.actor), done)
+    return redirect("portal:connector_instance", pk)
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE, recent_mfa=True)
+@require_POST
 def connector_resume(request: PortalRequest, pk: UUID) -> HttpResponse:
     """`through`: the newest pause that the page showed."""
     instance, form = one(instances(), pk), ResumeForm(request.POST)
@@ -130,45 +149,22 @@ def connector_resume(request: PortalRequest, pk: UUID) -> HttpResponse:
     return redirect("portal:connector_instance", pk)
 
 
-@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
-@require_POST
-def connector_map(request: PortalRequest, pk: UUID) -> HttpResponse:
-    instance = one(instances(), pk)
-    form = _mapping_form(instance, request)
-    if form.is_valid():
-        with said_beside(form):
-            services.map_customer(instance, **form.cleaned_data, by=request.actor)
-            return redirect(f"{reverse('portal:connector_instance', args=[pk])}#customers")
-    return mend(request, DETAIL, _about(request, instance, mapping_form=form))
-
-
-@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
-@require_POST
-def connector_unmap(request: PortalRequest, pk: UUID, mapping: UUID) -> HttpResponse:
-    mapped = one(mappings(one(instances(), pk)), mapping)
-    done = f"{mapped.customer.name} is not mapped any more."
-    carry_out(request, lambda: services.unmap_customer(mapped, by=request.actor), done)
-    return redirect("portal:connector_instance", pk)
-
-
 def _about(
     request: PortalRequest,
     instance: ConnectorInstance,
     *,
     form: forms.Form | None = None,
-    mapping_form: MappingForm | None = None,
 ) -> dict[str, object]:
     """All of the page. What only managers see is not read for others."""
     checks = history(instance, timezone.now())
     context = _state(request, instance) | {
         "checks": checks,
         "plot": plot(checks),
-        "page": page_of(request, mappings(instance)),
+        "mapped": mappings(instance).count(),
     }
     if context["may_manage"]:
         entry = catalogue_entry(instance.connector)
         context["form"] = form or _settings_form(entry, instance)
-        context["mapping_form"] = mapping_form or _mapping_form(instance)
     return context
 
 
@@ -182,6 +178,7 @@ def _state(request: PortalRequest, instance: ConnectorInstance) -> dict[str, obj
         "connector": catalogue_entry(instance.connector),
         "readiness": ready,
         "steps": setup.steps(instance, ready),
+        "lifecycle": lifecycle_of(instance, now),
         "wait": setup.wait(instance, now),
         "may_manage": request.principal.allows_everywhere(Permission.CONNECTORS_INSTANCE_MANAGE),
         "may_activate": ready.missing == ("active",),
@@ -196,10 +193,16 @@ def _settings_form(entry: Connector, instance: ConnectorInstance, request: Porta
         form.fields[name].required = instance.configured_at is None
         if instance.configured_at is not None:
             form.fields[name].help_text = "Stored. Leave this empty to keep it; what you enter replaces it."
+    form.fields[ENDS] = forms.DateField(
+        label="Good until",
+        required=False,
+        initial=_ends(instance),
+        help_text="The credential's last day, if it has one: you are warned two weeks and a day before.",
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )
     return form
 
 
-def _mapping_form(instance: ConnectorInstance, request: PortalRequest | None = None) -> MappingForm:
-    label = catalogue_entry(instance.connector).external_id_label
-    data = request.POST if request else None
-    return MappingForm(data, choices=unmapped_customers(instance), external_id_label=label)
+def _ends(instance: ConnectorInstance) -> date | None:
+    credential = current_credential(instance)
+    return credential.expires_on if credential else None

@@ -29,7 +29,7 @@ def _instance(related_name: str) -> tenants.isolation.models.TenantKey:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connectors", "0005_signals"),
+        ("connectors", "0007_clients"),
     ]
 
     operations = [

@@ -1,4 +1,4 @@
-"""What servers offer, and what was declared of it. Beside connectors.models, which names them for everybody."""
+"""What servers offer, and what was declared of it."""
 
 from django.db import models
 from django.db.models import Q

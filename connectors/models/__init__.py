@@ -1,0 +1,25 @@
+"""A tenant's connections to vendors, whom they serve, and every call that was made or refused."""
+
+from connectors.models.calls import Pause, ToolCall
+from connectors.models.clients import ClientList, VendorClient
+from connectors.models.connections import ConnectorInstance, CustomerMapping, HealthCheck
+from connectors.models.credentials import AdoptedSecret, Credential, SealedSecret
+from connectors.models.imported import Discovery, ImportedTool
+from connectors.models.signals import Signal, SignalPull
+
+__all__ = [
+    "AdoptedSecret",
+    "ClientList",
+    "ConnectorInstance",
+    "Credential",
+    "CustomerMapping",
+    "Discovery",
+    "HealthCheck",
+    "ImportedTool",
+    "Pause",
+    "SealedSecret",
+    "Signal",
+    "SignalPull",
+    "ToolCall",
+    "VendorClient",
+]

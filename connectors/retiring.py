@@ -1,0 +1,35 @@
+"""The end of a connection: its tools and its credential go, its calls and mappings stay for the record."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit.actors import Actor, CallRef
+from audit.kinds import EventKind
+from audit.services import record
+from connectors.lifecycle import Action
+from connectors.models import ConnectorInstance, Credential
+from connectors.selectors import lifecycle_of
+
+
+@transaction.atomic
+def retire_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorInstance:
+    """For good: the database refuses any later change of the row.
+
+    What is kept of its credentials is destroyed in the same transaction, by the database (migration 0005), because
+    this process has no right to it. Who stored which version stays known.
+    """
+    instance = ConnectorInstance.objects.select_for_update().get(id=instance.pk)
+    lifecycle_of(instance, timezone.now()).require(Action.RETIRE)
+    instance.state = ConnectorInstance.State.RETIRED
+    instance.retired_at, instance.retired_by = timezone.now(), by.label[:200]
+    instance.noticed = ""
+    instance.save(update_fields=["state", "retired_at", "retired_by", "noticed"])
+    versions = list(Credential.objects.filter(instance=instance).order_by("version").values_list("version", flat=True))
+    record(
+        EventKind.INSTANCE_RETIRED,
+        actor=by,
+        subject=("connector_instance", instance.pk, instance.name),
+        call=CallRef(None, instance.pk),
+        body={"connector": instance.connector, "slug": instance.slug, "destroyed_credential_versions": versions},
+    )
+    return instance
