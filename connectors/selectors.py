@@ -17,6 +17,7 @@ from connectors.models import (
     ConnectorInstance,
     Credential,
     CustomerMapping,
+    ImportedTool,
     Pause,
     SealedSecret,
     Signal,
@@ -259,3 +260,8 @@ def call_to_run(call: ToolCall, needed: Any) -> CallToRun | None:
         return None
     waiting = row[-1]  # tools; an empty name stands for all risky ones
     return CallToRun(call, *split(row[:-1], ConnectorInstance, CustomerMapping), "" in waiting, call.tool in waiting)
+
+
+def imported_tools() -> QuerySet[ImportedTool]:
+    """Of every connection to a server; newest first."""
+    return ImportedTool.objects.select_related("instance").order_by("-id")

@@ -112,6 +112,18 @@ SURFACES = (
         reads=("connector_credentials", "credential.list", "credential.keys"),
     ),
     Surface(
+        "Connectors", "See the tools of an MCP server, look for them and withdraw them", SETS_UP,
+        reads=("connector_tools", "connector_tool", "imported-tool.list", "imported-tool.retrieve"),
+        changes=(
+            "connector_tools_discover", "connector_tool_withdraw", "imported-tool.discover", "imported-tool.withdraw",
+        ),
+        why_unconfirmed="A look exposes nothing, and a tool that is withdrawn gives nobody anything.",
+    ),
+    Surface(
+        "Connectors", "Declare and expose the tools of an MCP server", SETS_UP,
+        confirmed=("connector_tool", "connector_tool_expose", "imported-tool.classify", "imported-tool.expose"),
+    ),
+    Surface(
         "Connectors", "Resume a connection's risky tools, when the outcome of a call was unknown", SETS_UP,
         confirmed=("connector_resume", "connector-instance.resume"),
     ),

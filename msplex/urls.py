@@ -17,6 +17,7 @@ for _module in (
     "identity.api",
     "approvals.api_rules",
     "connectors.api",
+    "connectors.api_imported",
     "msplex.portal.api",
     "msplex.portal.api_approvals",
     "msplex.portal.api_audit",

@@ -11,7 +11,7 @@ from audit.kinds import EventKind
 from audit.models import Alert, Cosignature, Event, HandoverDomain, Pack
 from audit.saving import save_filter
 from audit.services import record
-from connectors.models import CustomerMapping
+from connectors.models import CustomerMapping, ImportedTool
 from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountKey, ServiceAccountSecret, Session
 from identity.services import add_key
 from tests.identity.factories import SETUP
@@ -37,6 +37,16 @@ def binding_of(principal: Callable[[Furnished], UUID]) -> Find:
 def mapping_of(it: Furnished) -> UUID:
     with it.world.acting():
         return CustomerMapping.objects.get(instance=it.instance).pk
+
+
+def imported_of(it: Furnished) -> UUID:
+    """Of the furnished connection, though that is to a vendor: the rooms ask only whose it is."""
+    with it.world.acting():
+        seen = {"name": "list_things", "inputSchema": {"type": "object"}}
+        found, _ = ImportedTool.objects.get_or_create(
+            instance=it.instance, name="list_things", defaults={"seen": seen, "seen_digest": "0" * 64}
+        )
+        return found.pk
 
 
 def secret_of(it: Furnished) -> UUID:
@@ -162,6 +172,8 @@ IDS: dict[tuple[str, str], Find] = {
     ("person", "session"): session_of,
     ("connector", "pk"): instance_of,
     ("connector", "mapping"): mapping_of,
+    ("connector", "tool"): imported_of,
+    ("imported_tool", "pk"): imported_of,
     ("customer", "pk"): customer_of,
     ("people", "pk"): invitation_of,
     ("person", "pk"): owner_of,

@@ -57,6 +57,8 @@ LISTS = {
     "account_history": None,
 }
 DETAILS = {
+    "connector_tools": Role.VIEWER,
+    "connector_tool": Role.VIEWER,
     "customer": None,
     "customer_signals": Role.BILLING,
     "connector_instance": Role.BILLING,
@@ -99,6 +101,9 @@ BUTTONS = {
     "connector_activate": Role.VIEWER,
     "connector_deactivate": Role.VIEWER,
     "connector_map": Role.VIEWER,
+    "connector_tools_discover": Role.VIEWER,
+    "connector_tool_expose": Role.VIEWER,
+    "connector_tool_withdraw": Role.VIEWER,
     "connector_clients_fetch": Role.VIEWER,
     "connector_clients_confirm": Role.VIEWER,
     "customer_domains": Role.OPERATOR,

@@ -171,6 +171,7 @@ def pause_of(it: Furnished) -> UUID:
 
 
 VALUES: dict[str, Find] = {
+    "instance": instance_of,
     "through": pause_of,
     "customer": customer_of,
     "customers": customer_of,
@@ -213,6 +214,7 @@ BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("api:audit-pack-list", "customer"): {"month": "2026-04"},
     ("api:connector-instance-mappings", "customer"): {"external_id": "77"},
     ("api:connector-instance-resume", "through"): {"reason": "Looked"},
+    ("api:imported-tool-discover", "instance"): {},
     ("api:invitation-list", "customer"): PERSON,
     ("api:member-bind", "customer"): ROLE,
     ("api:explanation-list", "principal"): {"tool": "halopsa_list_tickets"},

@@ -1,0 +1,88 @@
+"""What is declared of an imported tool, chosen from what its definition leaves to choose."""
+
+from typing import Any
+
+from django import forms
+
+from connectors.contract import EXPOSABLE, Risk, Tier
+from connectors.imported.declaration import Declaration, offered, values_of_rows
+from connectors.imported.reviewing import DESCRIPTION_LENGTH, TITLE_LENGTH, Classification
+from connectors.models import ImportedTool
+
+NARROWINGS = {
+    "A": "A: an argument takes the customer, and rows name it",
+    "B": "B: it hangs on something that is read first, and rows name that",
+    "C": "C: rows name the customer",
+}
+
+
+def _titled(values: Any) -> list[tuple[str, str]]:
+    return [(value, value.capitalize()) for value in values]
+
+
+def _either(values: Any) -> list[tuple[str, str]]:
+    return [("", "None"), *((value, value) for value in values)]
+
+
+class ClassificationForm(forms.Form):
+    seen_digest = forms.CharField(widget=forms.HiddenInput)
+    title = forms.CharField(max_length=TITLE_LENGTH)
+    description = forms.CharField(
+        max_length=DESCRIPTION_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Agents read this, and never what the server says.",
+    )
+    risk = forms.ChoiceField(choices=_titled(Risk))
+    tier = forms.ChoiceField(choices=_titled(Tier))
+    narrowing = forms.ChoiceField(
+        label="How it is held to one customer",
+        choices=[(each.value, NARROWINGS[each.value]) for each in sorted(EXPOSABLE)],
+    )
+    customer = forms.ChoiceField(label="Argument that takes the customer", required=False)
+    rows = forms.ChoiceField(label="Where the answer has its rows", required=False)
+    owner = forms.ChoiceField(label="Where a row names its owner")
+    picked = forms.MultipleChoiceField(label="Values that are given out", widget=forms.CheckboxSelectMultiple)
+    arguments = forms.MultipleChoiceField(
+        label="Arguments that callers give", required=False, widget=forms.CheckboxSelectMultiple
+    )
+    limit = forms.ChoiceField(label="Argument that bounds a page", required=False)
+    parent = forms.ChoiceField(label="Tool that reads what it hangs on", required=False)
+    parent_argument = forms.ChoiceField(label="Argument with that one's id", required=False)
+    parent_key = forms.CharField(label="Argument of that tool for the id", required=False, max_length=300)
+    parent_id = forms.CharField(label="Where that tool's row has its id", required=False, max_length=300, initial="id")
+    creates = forms.BooleanField(label="It creates something new for the customer", required=False)
+
+    def __init__(self, data: Any = None, *, tool: ImportedTool, parents: list[str]) -> None:
+        super().__init__(data, initial=_initial(tool))
+        choices = offered(tool.seen)
+        values = sorted({path for rows in choices.rows for path in values_of_rows(tool.seen, rows)[0]})
+        arguments = sorted(choices.arguments)
+        self._choose("rows", [(place, place or "The answer itself") for place in choices.rows])
+        self._choose("owner", [(value, value) for value in values])
+        self._choose("picked", [(value, value) for value in values])
+        self._choose("arguments", [(name, name) for name in arguments])
+        for name in ("customer", "limit", "parent_argument"):
+            self._choose(name, _either(arguments))
+        self._choose("parent", _either(parents))
+
+    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        self.fields[name].choices = choices  # type: ignore[attr-defined]
+
+    @property
+    def classification(self) -> Classification:
+        said = self.cleaned_data
+        declared = Declaration(
+            narrowing=said["narrowing"], owner=said["owner"], rows=said["rows"], picked=tuple(said["picked"]),
+            arguments=tuple(said["arguments"]), customer=said["customer"], parent=said["parent"],
+            parent_argument=said["parent_argument"], parent_key=said["parent_key"], parent_id=said["parent_id"] or "id",
+            creates=said["creates"], limit=said["limit"],
+        )  # fmt: skip
+        return Classification(said["title"], said["description"], Risk(said["risk"]), Tier(said["tier"]), declared)
+
+
+def _initial(tool: ImportedTool) -> dict[str, Any]:
+    """What was declared before, or the server's words for the title alone: a person writes what agents read."""
+    kept = {"title": tool.title or str(tool.seen.get("title") or tool.name), "description": tool.description}
+    if tool.risk:
+        kept |= {"risk": tool.risk, "tier": tool.tier}
+    return {**kept, **tool.declaration, "seen_digest": tool.seen_digest}
