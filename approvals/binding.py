@@ -6,7 +6,7 @@ themselves: what the tool is declared as, and the exact arguments.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from approvals.words import WORDS
 from audit.canonical import canonical
 from connectors.catalogue import find
 from connectors.contract import Tool
+from connectors.models import ConnectorInstance, ImportedTool
 
 ACTION, CALL, VOTE = "msplex/action/v1", "msplex/call/v1", b"msplex/vote/v1"
 SPOKEN_WORDS = 6  # 48 bits, of a digest with a nonce that the requester cannot choose
@@ -54,11 +55,36 @@ def arguments_digest(arguments: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def tool_digest_of(connector: str, tool: str) -> str:
-    """Of the declaration in this release; empty, if there is none."""
+IMPORTED = (
+    "SELECT name, pinned_digest, declaration, risk, tier FROM connectors_importedtool"
+    " WHERE tenant_id = %s AND instance_id = %s AND state = 'exposed'"
+)
+
+
+def tool_digest_of(connector: str, tool: str, imported: Iterable[Sequence[Any]] = ()) -> str:
+    """Of the declaration in this release, or by a person; empty, if there is none.
+
+    `imported`: the rows of IMPORTED, where the tools of the connection are the tenant's. What such a tool hangs on
+    decides whose its answer is, so that one's declaration is in the digest too.
+    """
     entry = find(connector)
     found = entry.tool(tool) if entry else None
-    return _declared(found) if found else ""
+    return _declared(found) if found else _declared_by_people(tool, imported)
+
+
+def imported_of(instance: ConnectorInstance) -> list[tuple[Any, ...]]:
+    """The rows of IMPORTED, by the ORM."""
+    exposed = ImportedTool.objects.filter(instance=instance, state=ImportedTool.State.EXPOSED)
+    return list(exposed.values_list("name", "pinned_digest", "declaration", "risk", "tier"))
+
+
+def _declared_by_people(tool: str, imported: Iterable[Sequence[Any]]) -> str:
+    rows = {row[0]: [*row[:2], json.loads(row[2]) if isinstance(row[2], str) else row[2], *row[3:]] for row in imported}
+    row = rows.get(tool)
+    if row is None:
+        return ""
+    parts = [row, rows.get(row[2].get("parent", ""))]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def words_of(digest: str) -> str:

@@ -9,7 +9,7 @@ import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
-from approvals.binding import digest_of, tool_digest_of
+from approvals.binding import IMPORTED, digest_of, tool_digest_of
 from approvals.models import ApprovalRequest, ExecutionGrant, Vote
 from approvals.quorum import Voter, missing, voter_of
 from approvals.services import VOID
@@ -60,8 +60,10 @@ def grant(db: Signed, call: ToolCall, external_id: str | None) -> Approval:
     if row is None:
         return Approval(refused="There is no such request.")
     request = made(ApprovalRequest, row)
+    imported = db.ask(IMPORTED, acting_tenant(), call.instance_id).fetchall()
+    tool = tool_digest_of(call.connector, call.tool, imported)
     voters = _voters(db, request)
-    why = _why_not(request, call, external_id, voters, datetime.now(UTC))
+    why = _why_not(request, call) or _drift(request, call, external_id, tool) or _too_few(request, voters)
     if not why and not _granted(db, request, call, voters):
         why = "It was used already."
     return Approval(refused=why) if why else Approval(voters)
@@ -114,38 +116,38 @@ def _voter(request: ApprovalRequest, vote: Vote, rows: list[Any]) -> Voter | Non
         return None
 
 
-def _why_not(
-    request: ApprovalRequest, call: ToolCall, external_id: str | None, voters: tuple[Voter, ...], now: datetime
-) -> str:
-    """The first thing that is not as it was approved; empty, if there is none."""
+def _why_not(request: ApprovalRequest, call: ToolCall) -> str:
+    """Whether this call may take it, now; empty, if it may."""
     if request.state != State.EXECUTING or request.call_id != call.id:
         return "The request was not given to this call."
-    if request.execute_by is None or now > request.execute_by:
+    if request.execute_by is None or datetime.now(UTC) > request.execute_by:
         return "The time to run it is over."
-    if why := _drift(request, call, external_id):
-        return why
+    return ""
+
+
+def _too_few(request: ApprovalRequest, voters: tuple[Voter, ...]) -> str:
     if missing(request.need, request.factors, voters):
         return "Not enough of those who approved it may still do so."
     return ""
 
 
-def _drift(request: ApprovalRequest, call: ToolCall, external_id: str | None) -> str:
+def _drift(request: ApprovalRequest, call: ToolCall, external_id: str | None, tool: str) -> str:
+    """`tool`: the digest of what the tool is declared as now."""
     who = (call.principal_id, call.customer_id, call.instance_id, call.connector, call.tool)
     asked = (request.requester_id, request.customer_id, request.instance_id, request.connector, request.tool)
     if who != asked or request.agent_session_id not in {None, call.agent_session_id}:
         return "It is another call than the one that was approved."
-    sent = digest_of(
-        request, arguments=call.arguments, external_id=external_id or "",
-        tool_digest=tool_digest_of(call.connector, call.tool),
-    )  # fmt: skip
-    return "" if sent == request.digest else what_changed(request, external_id or "")
+    if not tool:
+        return "The tool is not there any more."
+    sent = digest_of(request, arguments=call.arguments, external_id=external_id or "", tool_digest=tool)
+    return "" if sent == request.digest else what_changed(request, external_id or "", tool)
 
 
-def what_changed(request: ApprovalRequest, external_id: str) -> str:
+def what_changed(request: ApprovalRequest, external_id: str, tool: str) -> str:
     """For people, once the digest differs."""
     if external_id != request.external_id:
         return "The customer is mapped to something else at the vendor now."
-    if tool_digest_of(request.connector, request.tool) != request.tool_digest:
+    if tool != request.tool_digest:
         return "The tool itself has changed."
     return "The arguments, or the request, are not those that were approved."
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
-from approvals.binding import digest_of, fingerprint_of, tool_digest_of, words_of
+from approvals.binding import digest_of, fingerprint_of, imported_of, tool_digest_of, words_of
 from approvals.errors import NotOpen, NotYours, ReasonNeeded
 from approvals.models import OPEN_STATES, ApprovalRequest, Comment
 from approvals.policy import Ruling
@@ -84,7 +84,8 @@ def _drawn_up(call: ToolCall, said: Ruling, now: datetime) -> ApprovalRequest:
         requester_kind=call.principal_kind, requester_label=call.principal_label,
         agent_session_id=call.agent_session_id, answerable_id=_answerable(call), roles=call.roles,
         connector=call.connector, tool=call.tool, arguments=call.arguments, fingerprint=_fingerprint(call),
-        external_id=mapping.external_id if mapping else "", tool_digest=tool_digest_of(call.connector, call.tool),
+        external_id=mapping.external_id if mapping else "",
+        tool_digest=tool_digest_of(call.connector, call.tool, imported_of(call.instance)),
         policy_rule=said.rule.id if said.rule else None, policy_version=said.rule.version if said.rule else "1",
         need=max(said.approvers, 1), factors=list(said.factors), nonce=secrets.token_hex(16), created_at=now,
         decide_by=now + DECIDE_WITHIN,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from approvals.binding import digest_of, tool_digest_of
+from approvals.binding import digest_of, imported_of, tool_digest_of
 from approvals.granting import what_changed
 from approvals.models import ApprovalRequest
 from approvals.policy import Ruling
@@ -86,11 +86,9 @@ def _void(found: ApprovalRequest, call: ToolCall, said: Ruling) -> str:
     """Why what was approved does not hold any more; empty, if it does."""
     mapping = mapping_for(found.instance, found.customer_id)
     external_id = mapping.external_id if mapping else ""
-    digest = digest_of(
-        found, arguments=call.arguments, external_id=external_id, tool_digest=tool_digest_of(call.connector, call.tool)
-    )
-    if digest != found.digest:
-        return what_changed(found, external_id)
+    tool = tool_digest_of(call.connector, call.tool, imported_of(found.instance))
+    if digest_of(found, arguments=call.arguments, external_id=external_id, tool_digest=tool) != found.digest:
+        return what_changed(found, external_id, tool)
     if still_missing(found, said, voters_of(found)):
         return "Not enough of those who approved it may still do so, or the policy asks for more people by now."
     return ""
