@@ -70,6 +70,19 @@ def test_every_spelling_is_found_and_no_other_secret_is(spelling: str) -> None:
     assert NEEDLES.found(SPELLINGS[spelling](canary(VENDORS[0]))) == {}
 
 
+@pytest.mark.parametrize("beginning", [b"\x1f\x8b", b"\x1f\x8b\x08", b"PK\x03\x04", b"%PDF-1.7 stream\n"])
+def test_bytes_that_only_begin_like_an_archive_are_searched_as_they_are(beginning: bytes) -> None:
+    """Digests and signatures are any bytes at all."""
+    assert NEEDLES.found(beginning + bytes(range(256))) == {}
+    assert NEEDLES.found(beginning + SECRET.encode()) != {}
+
+
+def test_of_an_archive_that_was_cut_off_what_can_be_read_is_searched() -> None:
+    packed = gzip.compress(SECRET.encode() + os.urandom(100_000))
+
+    assert NEEDLES.found(packed[:-1000]) != {}
+
+
 @pytest.mark.usefixtures("_database")
 @pytest.mark.parametrize("column", ["words", "doc", "raw"])
 @pytest.mark.parametrize("spelling", ["plain", "base64_inside", "hex", "zip"])

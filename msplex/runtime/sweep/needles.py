@@ -1,6 +1,6 @@
 """Secrets to look for, in every spelling that connectors.canary knows, in whatever bytes there are."""
 
-import gzip
+import contextlib
 import io
 import zipfile
 import zlib
@@ -65,10 +65,12 @@ def unpacked(data: bytes, depth: int = 0) -> Iterator[bytes]:
 
 
 def _inside(data: bytes) -> Iterator[bytes]:
+    """What only begins like one (a digest may) is no archive; its bytes are searched as they are, as all are."""
     if data.startswith(_GZIP):
-        yield gzip.decompress(data)
+        with contextlib.suppress(zlib.error):
+            yield zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data)
     elif data.startswith(_ZIP):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(data)) as archive:
             yield from (archive.read(name) for name in archive.namelist())
     elif data.startswith(_PDF):
         for part in data.split(b"stream")[1::2]:
