@@ -10,17 +10,25 @@ from msplex.runtime.conformance.proxy import adding
 from msplex.runtime.conformance.suite import LEGS
 from msplex.runtime.home import ROOT
 from tests.conformance.server import refuse_production
+from tests.gateway.door import in_a_thread
 
 APPS = ("approvals", "audit", "billing", "connectors", "identity", "msplex", "tenants")
 
 
 def test_no_code_of_the_product_imports_tests():
-    for app in APPS:
-        for path in (ROOT / app).rglob("*.py"):
-            tree = ast.parse(path.read_text())
-            named = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-            named += [each.name for node in ast.walk(tree) if isinstance(node, ast.Import) for each in node.names]
-            assert not [name for name in named if (name or "").split(".")[0] == "tests"], path
+    """Read in a thread of its own: a browser's greenlets in this one confuse the parser of Python 3.11."""
+    files = [path for app in APPS for path in (ROOT / app).rglob("*.py")]
+
+    assert len(files) > len(APPS)
+    assert [path for path in files if "tests" in in_a_thread(_imported_by, path)] == []
+
+
+def _imported_by(path):
+    """The first part of the name of each module that is imported there."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    named = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    named += [each.name for node in nodes if isinstance(node, ast.Import) for each in node.names]
+    return {name.partition(".")[0] for name in named}
 
 
 @pytest.mark.parametrize("mode", ["production", "something else"])
@@ -65,7 +73,7 @@ def test_the_proxy_adds_the_token_and_nothing_else():
             await gone.wait()
             return first, second
 
-    first, second = asyncio.run(ask())
+    first, second = in_a_thread(lambda: asyncio.run(ask()))
 
     assert first == second == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
     assert seen == [
