@@ -11,6 +11,7 @@ from django.test import Client as Browser
 
 from identity.oauth import clients, pace
 from identity.oauth.requests import AuthorizationRequest
+from tests.gateway.door import in_a_thread
 from tests.oauth.flow import CALLBACK, McpClient, answer_of, bob, some_address
 
 
@@ -312,7 +313,7 @@ def test_only_public_names_of_the_toolkit_are_imported():
     imported = [
         (node.module, name.name)
         for source in sources
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(in_a_thread(ast.parse, source))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("oauth2_provider")
         for name in node.names
     ]
