@@ -67,8 +67,9 @@ def _seen_by(decision: Decision, refusal: Refusal) -> tuple[str, Refusal]:
     return Gate.EVALUATE_POLICY.value, Refusal(Code.POLICY_DENIED, "None of your roles may run a tool.")
 
 
-def may_run_tools(principal: ActingPrincipal, risk: Risk) -> bool:
-    return principal.allows(PERMISSIONS[risk])
+def may_know(principal: ActingPrincipal, risk: Risk) -> bool:
+    """A tool that no role of the caller could ever run is, to the caller, a tool that does not exist."""
+    return principal.with_every_scope().allows(PERMISSIONS[risk])
 
 
 def _callable_for_some(snapshot: Snapshot, principal: ActingPrincipal, offered: OfferedTool, now: datetime) -> bool:
@@ -90,10 +91,9 @@ def _candidates(snapshot: Snapshot, principal: ActingPrincipal, offered: Offered
 
 
 def _hidden(attempt: Attempt, refusal: Refusal) -> bool:
-    """A tool that no role of the caller could ever run is, to the caller, a tool that does not exist."""
     if attempt.principal is None or attempt.resolved.tool is None:
         return refusal.code == Code.UNKNOWN_TOOL
-    return not may_run_tools(attempt.principal.with_every_scope(), attempt.resolved.tool.risk)
+    return not may_know(attempt.principal, attempt.resolved.tool.risk)
 
 
 def _detail(gate: Gate, attempt: Attempt) -> str:

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from audit.errors import AuditUnavailable
 from connectors.models import ToolCall
 from msplex import rates
-from msplex.decision.decide import decide, listed, why_nothing
+from msplex.decision.decide import decide, listed, may_know, why_nothing
 from msplex.decision.explain import Explanation, Question, explain
 from msplex.decision.gates import quota_exhausted
 from msplex.decision.snapshot import OfferedTool
@@ -118,18 +118,29 @@ def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begu
 
 
 def _explained(seen: Seen, request: Request, decision: Decision) -> Explanation | None:
-    """What would let a call pass that was refused by a gate that people of the tenant can open; else nothing."""
-    if decision.refusal is None or decision.hidden or decision.refusal.code not in EXPLAINED:
+    """What would let a call pass that was refused by a gate that people of the tenant can open; else nothing.
+
+    Nor for a tool that the caller may not know of, however early the call was refused: it would be told of it.
+    """
+    if decision.refusal is None or decision.refusal.code not in EXPLAINED or not _known(seen, request):
         return None
+    return explain(Question(seen.snapshot, seen.principal, request, datetime.now(UTC), Usage(_used(seen, request))))
+
+
+def _known(seen: Seen, request: Request) -> bool:
     offered = seen.snapshot.tools.get(request.tool)
-    used = seen.used.get(offered.connector.key, 0) if offered else 0
-    return explain(Question(seen.snapshot, seen.principal, request, datetime.now(UTC), Usage(used)))
+    return bool(offered and seen.principal and may_know(seen.principal, offered.tool.risk))
+
+
+def _used(seen: Seen, request: Request) -> int:
+    """Calls of this month to the tool's connector."""
+    offered = seen.snapshot.tools.get(request.tool)
+    return seen.used.get(offered.connector.key, 0) if offered else 0
 
 
 def _decide(seen: Seen, request: Request, wait: int | None) -> Decision:
-    offered = seen.snapshot.tools.get(request.tool)
-    used = seen.used.get(offered.connector.key, 0) if offered else 0
-    decision = dispatchable(decide(seen.snapshot, seen.principal, request, usage=Usage(used, wait)), seen.lag)
+    usage = Usage(_used(seen, request), wait)
+    decision = dispatchable(decide(seen.snapshot, seen.principal, request, usage=usage), seen.lag)
     if decision.refusal is None:
         pace.remember(seen.context.tenant, request.tool, decision.resolved.entitlement)
     return decision

@@ -201,6 +201,21 @@ def test_a_hidden_tool_is_answered_like_an_unknown_one(gateway_url, world):
     assert hidden.json()["error"] == {"code": -32602, "message": "Unknown tool"}
 
 
+@pytest.mark.parametrize("arguments", [{}, {"customer": "nobody"}])
+def test_not_even_an_explanation_tells_of_a_hidden_tool(gateway_url, world, arguments):
+    """Refused before the gate at which the tool is looked at, as for any other caller."""
+    door = agent(gateway_url, world, role=Role.BILLING)
+
+    hidden, unknown = door.call(LIST, **arguments), door.call("halopsa_no_such", **arguments)
+
+    assert refusal(hidden)["code"] in {"customer_required", "customer_not_in_scope"}
+    assert set(hidden["_meta"]) == set(unknown["_meta"])
+    assert "io.msplex/explanation" not in hidden["_meta"]
+    assert hidden["content"] == unknown["content"]
+    told = agent(gateway_url, world).call(LIST, **arguments)
+    assert told["_meta"]["io.msplex/explanation"]["complete"]
+
+
 def test_another_tenants_tool_is_unknown(gateway_url, world):
     globex = make_tenant("globex")
     mallory = agent(gateway_url, globex, globex.customers[0])
