@@ -9,7 +9,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from approvals.models import OPEN_STATES, ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
 from approvals.policy import Rule, Ruling, Subject, by_default, ruling
 from approvals.quorum import Missing, Voter, missing, voter_of
-from connectors.catalogue import find
+from connectors.models import ImportedTool
+from connectors.offering import tools_of
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from identity.selectors import known_principals
@@ -67,9 +68,9 @@ def voters_of(request: ApprovalRequest) -> list[Voter]:
 
 
 def ruling_of(request: ApprovalRequest) -> Ruling:
-    """What the policy says of the call now."""
-    entry = find(request.connector)
-    tool = entry.tool(request.tool) if entry else None
+    """What the policy says of the call now. Of a tool that is not there any more: what holds for the riskiest."""
+    exposed = ImportedTool.objects.filter(instance=request.instance, state=ImportedTool.State.EXPOSED)
+    tool = next((each for each in tools_of(request.instance, exposed) if each.name == request.tool), None)
     if tool is None:
         return by_default("")
     subject = Subject(

@@ -6,6 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from approvals.models import ToolRule
+from approvals.selectors import ruling_of
 from connectors.imported.reviewing import classify_tool, expose_tool, withdraw_tool
 from connectors.models import ToolCall
 from tests.approvals.test_execution import Approved
@@ -49,6 +51,19 @@ def test_what_was_approved_runs(approved: ApprovedNote) -> None:
     call: UUID = approved.taken()
 
     assert approved.ran(call) == ("succeeded", "")
+
+
+def test_a_vote_is_counted_under_the_rules_for_that_tool(imported: ConnectedWorld) -> None:
+    """One person for what writes, and a rule that names it is found: not what holds for a tool that is gone."""
+    look(imported)
+    exposed(imported, "get_ticket", "add_note")
+
+    approved = ApprovedNote(imported, need=1)
+
+    assert approved.now().state == "approved"
+    with as_role("app"), imported.tenant.acting():
+        ToolRule.objects.create(position=1, name="Never", effect="refuse", tool=f"{imported.instance.slug}_add_note")
+        assert ruling_of(approved.now()).refuses
 
 
 @pytest.mark.parametrize(
