@@ -18,6 +18,7 @@ from connectors.contract import Tool
 from connectors.models import ConnectorInstance, ImportedTool
 
 ACTION, CALL, VOTE = "msplex/action/v1", "msplex/call/v1", b"msplex/vote/v1"
+SALT_BYTES = 16
 SPOKEN_WORDS = 6  # 48 bits, of a digest with a nonce that the requester cannot choose
 
 
@@ -95,6 +96,11 @@ def words_of(digest: str) -> str:
 def challenge_of(digest: str, approver: UUID, salt: bytes) -> bytes:
     """What a passkey signs: the salt, and a digest over the action, the person and the salt."""
     return salt + hashlib.sha256(VOTE + bytes.fromhex(digest) + approver.bytes + salt).digest()
+
+
+def is_challenge(signed: bytes, digest: str, approver: UUID) -> bool:
+    """Whether that is one over this action and this person, whatever its salt."""
+    return signed == challenge_of(digest, approver, signed[:SALT_BYTES])
 
 
 def _declared(tool: Tool) -> str:

@@ -106,12 +106,8 @@ def _voters(db: Signed, request: ApprovalRequest) -> tuple[Voter, ...]:
 
 
 def _voter(request: ApprovalRequest, vote: Vote, rows: list[Any]) -> Voter | None:
-    in_time = request.created_at <= vote.created_at <= request.decide_by
-    own = vote.approver_id in {request.requester_id, request.answerable_id}
-    if vote.digest != request.digest or own or not in_time:
-        return None
     try:
-        return voter_of(vote, principal_of(vote.approver_id, rows))
+        return voter_of(request, vote, principal_of(vote.approver_id, rows))
     except PrincipalRefused:
         return None
 

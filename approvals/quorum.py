@@ -8,10 +8,13 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from approvals.models import Vote
+from approvals.binding import is_challenge
+from approvals.models import ApprovalRequest, Vote
 from audit.actors import ActorKind
+from identity.passkeys import signed_challenge
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
+from identity.services.votes import PASSKEY
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,11 +85,25 @@ def deciding_roles(principal: ActingPrincipal, customer_id: UUID) -> frozenset[s
     )
 
 
-def voter_of(vote: Vote, principal: ActingPrincipal) -> Voter | None:
-    """None, if the person may not decide any more."""
-    if not decides(principal, vote.customer_id):
+def voter_of(request: ApprovalRequest, vote: Vote, principal: ActingPrincipal) -> Voter | None:
+    """None, if the vote does not stand, or the person may not decide any more."""
+    if not stands(request, vote) or not decides(principal, vote.customer_id):
         return None
     return Voter(
         vote.approver_id, deciding_roles(principal, vote.customer_id), vote.approver_label, vote.factor,
         vote.factor_ref, vote.created_at.isoformat(timespec="microseconds"),
     )  # fmt: skip
+
+
+def stands(request: ApprovalRequest, vote: Vote) -> bool:
+    """An approval of exactly this, in time, by somebody else, that a passkey has signed if it says so."""
+    own = vote.approver_id in {request.requester_id, request.answerable_id}
+    in_time = request.created_at <= vote.created_at <= request.decide_by
+    if vote.decision != Vote.Decision.APPROVE or vote.digest != request.digest or own or not in_time:
+        return False
+    return vote.factor != PASSKEY or _is_signed(request, vote)
+
+
+def _is_signed(request: ApprovalRequest, vote: Vote) -> bool:
+    signed = signed_challenge(vote.proof)
+    return signed is not None and is_challenge(signed, request.digest, vote.approver_id)

@@ -60,10 +60,10 @@ def grant_of(request: ApprovalRequest) -> ExecutionGrant | None:
 
 def voters_of(request: ApprovalRequest) -> list[Voter]:
     """Whose vote counts now: who approved exactly this, and could do so still."""
-    votes = list(votes_of(request).filter(decision=Vote.Decision.APPROVE, digest=request.digest))
+    votes = list(votes_of(request).filter(decision=Vote.Decision.APPROVE))
     with whole_tenant():  # who somebody is, and what they may do, is not shown to every colleague
         people = known_principals(vote.approver_id for vote in votes)
-    found = (voter_of(vote, people[vote.approver_id]) for vote in votes if vote.approver_id in people)
+    found = (voter_of(request, vote, people[vote.approver_id]) for vote in votes if vote.approver_id in people)
     return [voter for voter in found if voter]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from approvals.binding import challenge_of
+from approvals.binding import SALT_BYTES, challenge_of, is_challenge
 from approvals.errors import DeviceUsed, NotADecider, NotOpen, OtherDigest, OwnRequest, VotedAlready
 from approvals.models import ApprovalRequest, Vote
 from approvals.quorum import decides
@@ -19,7 +19,6 @@ from identity.passkeys import Ceremony
 from identity.principals import ActingPrincipal
 from identity.services.votes import Given, begin_vote, spend_code, spend_passkey
 
-SALT_BYTES = 16
 State = ApprovalRequest.State
 
 
@@ -56,7 +55,7 @@ def approve_with_passkey(
     if spent is None:
         return _refused(found, "passkey", by)
     given, signed = spent
-    if signed != challenge_of(found.digest, principal.id, signed[:SALT_BYTES]):
+    if not is_challenge(signed, found.digest, principal.id):
         return _refused(found, "passkey", by)
     return _cast(found, given, by)
 

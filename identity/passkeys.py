@@ -6,18 +6,25 @@ worthless to another. That it is taken once is identity.services.challenges' par
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from cryptography.exceptions import InvalidSignature
 from django.core import signing
 from django_otp_webauthn.exceptions import OTPWebAuthnApiError
 from django_otp_webauthn.helpers import WebAuthnHelper
 from webauthn import base64url_to_bytes
+from webauthn.helpers import (
+    decode_credential_public_key,
+    decoded_public_key_to_cryptography,
+    parse_client_data_json,
+    verify_signature,
+)
 from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import PublicKeyCredentialUserEntity, UserVerificationRequirement
+from webauthn.helpers.structs import ClientDataType, PublicKeyCredentialUserEntity, UserVerificationRequirement
 
 from identity.errors import PasskeyRefused
 from identity.models import Passkey, User
@@ -131,6 +138,21 @@ def check(user: User, state: State, answer: dict[str, Any]) -> Passkey:
 def challenge_of(state: State) -> bytes:
     """The bytes that were signed."""
     return bytes(base64url_to_bytes(state.challenge))
+
+
+def signed_challenge(proof: Mapping[str, Any]) -> bytes | None:
+    """What the private half of the proof's own key has signed; None, if it has not. For whoever trusts no row."""
+    try:
+        client = base64url_to_bytes(proof["client_data"])
+        data = base64url_to_bytes(proof["authenticator_data"]) + hashlib.sha256(client).digest()
+        key = decode_credential_public_key(base64url_to_bytes(proof["public_key"]))
+        public = decoded_public_key_to_cryptography(key)
+        signature = base64url_to_bytes(proof["signature"])
+        verify_signature(public_key=public, signature_alg=key.alg, signature=signature, data=data)
+        said = parse_client_data_json(client)
+    except (InvalidSignature, WebAuthnException, LookupError, AttributeError, TypeError, ValueError):
+        return None
+    return said.challenge if said.type == ClientDataType.WEBAUTHN_GET else None
 
 
 def _seal(state: dict[str, Any], visitor: Visitor) -> str:

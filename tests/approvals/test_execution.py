@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
+from approvals.binding import SALT_BYTES, challenge_of
 from approvals.granting import GRANT
-from approvals.models import ApprovalRequest, ExecutionGrant, ToolRule
+from approvals.models import ApprovalRequest, ExecutionGrant, ToolRule, Vote
 from approvals.policy import Effect, Ruling
 from approvals.services import request_approval
 from audit.kinds import EventKind
@@ -24,6 +25,7 @@ from tests.approvals.asking import approve, demote
 from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld, events_of
 from tests.connectors.vendor import StubVendor
+from tests.identity.authenticator import Authenticator
 from tests.identity.factories import Machine, Person, make_machine, make_member
 
 pytestmark = pytest.mark.usefixtures("broker")
@@ -32,16 +34,16 @@ State = ApprovalRequest.State
 
 
 class Approved:
-    """A note that an agent may write once, because alice and bob have said so."""
+    """A note that an agent may write once, because alice and bob have said so. `voting`: only that many have."""
 
-    def __init__(self, world: ConnectedWorld, need: int = 2) -> None:
+    def __init__(self, world: ConnectedWorld, need: int = 2, voting: int | None = None) -> None:
         self.world = world
         with as_role("app"):
             self.machine: Machine = make_machine(world.tenant)
             self.people: list[Person] = [make_member(world.tenant, Role.ADMIN, name=f"p{each}") for each in range(need)]
             with world.tenant.acting():
                 self.request = request_approval(self.call(), Ruling(Effect.APPROVAL, need))
-            for person in self.people:
+            for person in self.people[:voting]:
                 assert approve(person, self.request)
 
     def call(self, **given: Any) -> ToolCall:
@@ -61,6 +63,20 @@ class Approved:
                 state=State.EXECUTING, call_id=call.pk, ended_at=None
             )
         return call.pk
+
+    def plant(self, **given: Any) -> None:
+        """A vote of the last of the people, with the web's own rights."""
+        request = self.request
+        values = {
+            "request": request, "customer_id": request.customer_id, "requester_id": request.requester_id,
+            "answerable_id": request.answerable_id, "digest": request.digest, "approver_id": self.people[-1].id,
+            "approver_label": "x", "decision": "approve", "factor": "totp", "factor_ref": "0" * 64,
+            "created_at": datetime.now(UTC),
+        }  # fmt: skip
+        with as_role("app"), self.world.tenant.acting():
+            Vote.objects.create(**values | given)
+            now = datetime.now(UTC)
+            ApprovalRequest.objects.update(approved_at=now, execute_by=now + timedelta(minutes=15))
 
     def ran(self, call: UUID) -> tuple[str, str]:
         with acting_for(Context(self.world.tenant.id, (self.world.tenant.customers[0].id,))):
@@ -205,6 +221,34 @@ def test_what_is_not_as_it_was_approved_is_denied_and_said(connected, vendor, wh
     assert body["because"]
     if what != "it was never given to this call":
         assert (approved.now().state, approved.now().code) == (State.FAILED, "approval_void")
+
+
+def by_passkey(it: Approved, *, of: str = "", who: UUID | None = None, **changes: str) -> dict[str, Any]:
+    challenge = challenge_of(of or it.request.digest, who or it.people[-1].id, b"s" * SALT_BYTES)
+    return {"factor": "passkey", "proof": Authenticator().proof(challenge) | changes}
+
+
+@pytest.mark.parametrize(
+    ("vote", "outcome"),
+    [
+        (by_passkey, ("succeeded", "")),
+        (lambda it: {"factor": "passkey"}, ("failed", "approval_void")),
+        (lambda it: by_passkey(it, signature=by_passkey(it)["proof"]["signature"]), ("failed", "approval_void")),
+        (lambda it: by_passkey(it, public_key=""), ("failed", "approval_void")),
+        (lambda it: by_passkey(it, of="0" * 64), ("failed", "approval_void")),
+        (lambda it: by_passkey(it, who=it.people[0].id), ("failed", "approval_void")),
+        (lambda it: {"created_at": it.request.decide_by + timedelta(seconds=1)}, ("failed", "approval_void")),
+        (lambda it: {"created_at": it.request.created_at - timedelta(seconds=1)}, ("failed", "approval_void")),
+    ],
+    ids=["signed", "no proof", "by another key", "no key", "another action", "another person", "too late", "too early"],
+)
+def test_the_broker_counts_a_vote_in_time_and_checks_what_a_passkey_has_signed(
+    connected, vendor, vote, outcome
+) -> None:
+    approved = Approved(connected, voting=1)
+    approved.plant(**vote(approved))
+
+    assert approved.ran(approved.taken()) == outcome
 
 
 def test_a_tool_that_is_declared_otherwise_by_now_is_not_what_was_approved(connected, vendor, monkeypatch) -> None:

@@ -29,9 +29,7 @@ class Authenticator:
     def make(self, options: dict[str, Any]) -> dict[str, Any]:
         """navigator.credentials.create()"""
         self.handle = base64url_to_bytes(options["user"]["id"])
-        numbers = self.key.public_key().public_numbers()
-        cose = {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
-        credential = bytes(16) + len(self.credential_id).to_bytes(2, "big") + self.credential_id + cbor2.dumps(cose)
+        credential = bytes(16) + len(self.credential_id).to_bytes(2, "big") + self.credential_id + self.public()
         attestation = {"fmt": "none", "attStmt": {}, "authData": self._data(ATTESTED) + credential}
         response = {
             "clientDataJSON": bytes_to_base64url(self._client_data("webauthn.create", options)),
@@ -52,6 +50,20 @@ class Authenticator:
             "userHandle": bytes_to_base64url(self.handle),
         }
         return self._answer(response)
+
+    def public(self) -> bytes:
+        """COSE."""
+        numbers = self.key.public_key().public_numbers()
+        x, y = (number.to_bytes(32, "big") for number in (numbers.x, numbers.y))
+        return bytes(cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y}))
+
+    def proof(self, challenge: bytes) -> dict[str, str]:
+        """What is kept of a signature over this challenge."""
+        response = self.sign({"challenge": bytes_to_base64url(challenge)})["response"]
+        return {
+            "authenticator_data": response["authenticatorData"], "client_data": response["clientDataJSON"],
+            "public_key": bytes_to_base64url(self.public()), "signature": response["signature"],
+        }  # fmt: skip
 
     def _answer(self, response: dict[str, Any]) -> dict[str, Any]:
         identifier = bytes_to_base64url(self.credential_id)
