@@ -88,7 +88,12 @@ def _decide(attempt: Attempt) -> Refusal | None:
 
 
 def _as_said_here(refusal: Refusal, attempt: Attempt) -> Refusal:
-    """The gateway would have left a request behind; the broker only says that there is no approval, or not enough."""
+    """The gateway would have left a request behind; the broker only says that there is no approval, or not enough.
+
+    What people approved and a rule refuses by now is void: they were not asked about that rule.
+    """
+    if attempt.voters and refusal.code == Code.POLICY_DENIED:
+        return Refusal(Code.APPROVAL_VOID, refusal.message)
     if refusal.code != Code.APPROVAL_REQUIRED:
         return refusal
     if attempt.voters:

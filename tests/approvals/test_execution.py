@@ -184,6 +184,17 @@ def with_an_owner(it: Approved) -> None:
         ToolRule.objects.create(position=1, name="Owner", effect="approval", approvers=2, factors=["owner"])
 
 
+def refused(it: Approved) -> None:
+    with as_role("app"), it.world.tenant.acting():
+        ToolRule.objects.create(position=1, name="Never", effect="refuse", tool="halopsa_add_note")
+
+
+def refused_to_the_role(it: Approved) -> None:
+    """The one that the call's row says its caller had."""
+    with as_role("app"), it.world.tenant.acting():
+        ToolRule.objects.create(position=1, name="No operators", effect="refuse", role="operator")
+
+
 def not_approved(it: Approved) -> None:
     it.change(ApprovalRequest, state=State.PENDING, call_id=None)
 
@@ -199,6 +210,8 @@ DRIFT: dict[str, tuple[dict[str, Any], Callable[[Approved], None] | None]] = {
     "the time is over": ({}, over),
     "the policy asks for more": ({}, tightened),
     "the policy asks for somebody else": ({}, with_an_owner),
+    "a rule refuses it": ({}, refused),
+    "a rule refuses its caller's role": ({"roles": ["operator"]}, refused_to_the_role),
     "it was never given to this call": ({}, not_approved),
 }
 
