@@ -9,23 +9,21 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from audit.actors import Actor, CallRef, system
 from audit.kinds import EventKind
 from audit.services import record
-from connectors.breaker import Breaker
-from connectors.broker import Purpose, open_secret
+from connectors.broker import Purpose
 from connectors.catalogue import find
-from connectors.contract import Client, Connection, Connector
+from connectors.contract import Client, Connector
 from connectors.errors import MESSAGES, RETRYABLE, ExecutionError, VendorError
 from connectors.matching import plain_name
 from connectors.models import ClientList, ConnectorInstance, CustomerMapping, VendorClient
-from connectors.network import Limits, VendorHttp
-from connectors.pace import Pace
+from connectors.network import Limits
 from connectors.paging import CLIENT_PAGES, WALK_SIZE
+from connectors.reaching import reached
 from connectors.scrub import scrubbed
 from connectors.selectors import instances
 from connectors.tasks import fetch_clients as fetch_task
@@ -127,16 +125,8 @@ def _asked(instance: ConnectorInstance) -> Fetch:
 
 def _clients(instance: ConnectorInstance, connector: Connector) -> Sequence[Client]:
     place = f"{connector.key}.clients"
-    with open_secret(instance, Purpose(LISTER, place, CallRef(None, instance.id))) as opened:
-        name = str(opened.credential_ref)
-        http = VendorHttp(
-            settings.VENDOR_NETWORKS,
-            LIMITS,
-            reach=connector.reach(instance.settings),
-            pace=Pace(name, connector.rate(instance.settings)),
-            breaker=Breaker(name),
-        )
-        connection = Connection(instance.settings, opened.secrets, http, name)
+    purpose = Purpose(LISTER, place, CallRef(None, instance.id))
+    with reached(instance, connector, purpose, limits=LIMITS) as connection:
         return scrubbed(lambda: connector.clients(connection), place=place)
 
 

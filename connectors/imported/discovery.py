@@ -8,23 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from audit.actors import Actor, CallRef, system
 from audit.kinds import EventKind
 from audit.services import record
-from connectors.breaker import Breaker
-from connectors.broker import Purpose, open_secret
+from connectors.broker import Purpose
 from connectors.catalogue import find
-from connectors.contract import Connection
 from connectors.errors import ExecutionError
 from connectors.imported import mcp
 from connectors.imported.definitions import digest
 from connectors.models import ConnectorInstance, Discovery, ImportedTool
-from connectors.network import VendorHttp
-from connectors.pace import Pace
+from connectors.reaching import reached
 from connectors.scrub import scrubbed
 from connectors.tasks import discover_tools
 from tenants.errors import Conflict
@@ -85,11 +81,7 @@ def _asked(instance: ConnectorInstance) -> mcp.Listed:
     if entry is None:
         raise LookupError(instance.connector)
     purpose = Purpose(DISCOVERER, f"{instance.connector}.discovery", CallRef(None, instance.id))
-    with open_secret(instance, purpose) as opened:
-        name, reach = str(opened.credential_ref), entry.reach(instance.settings)
-        pace = Pace(name, entry.rate(instance.settings))
-        http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, reach=reach, breaker=Breaker(name))
-        connection = Connection(instance.settings, opened.secrets, http, name)
+    with reached(instance, entry, purpose) as connection:
         return scrubbed(lambda: mcp.list_tools(connection), place=f"{entry.key}.discovery")
 
 
