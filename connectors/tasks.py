@@ -30,7 +30,7 @@ def sweep_discoveries() -> None:
     """Started by beat: what the servers of every tenant offer."""
     from connectors.imported.discovery import enqueue_discoveries  # noqa: PLC0415
 
-    _for_each_tenant(lambda _: enqueue_discoveries())
+    _for_each_tenant(enqueue_discoveries)
 
 
 @shared_task(name="connectors.sweep_health", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -89,7 +89,7 @@ def keep_keys() -> None:
 
 
 def _for_each_tenant(do: Callable[[datetime], object]) -> None:
-    """In the worker, which alone may ask who there is. Each tenant in a context of its own, and outside a transaction."""
+    """In the worker, which alone may ask who there is. Each tenant in a context of its own, outside a transaction."""
     with transaction.atomic():
         tenants = active_tenants()
     for tenant in tenants:
