@@ -1,6 +1,7 @@
 """Records that are missing: a number of a process's stream that did not come, though later ones did."""
 
 import logging
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from tenants.isolation.context import Context, acting_for
 
 logger = logging.getLogger(__name__)
 OVERDUE_SECONDS = 30.0
+LOOK_SECONDS = 0.02  # between two passes
 KEPT = timedelta(days=7)
 MOST = 10_000  # numbers of one gap that are looked for
 
@@ -31,6 +33,7 @@ class Gaps:
         self._open: dict[UUID, tuple[float, UUID]] = {
             boot: (time.monotonic(), UUID(int=0)) for boot, seen in memory.streams.items() if seen.beyond
         }
+        self._looks: dict[UUID, tuple[list[UUID], set[int]]] = {}  # tenants that are left, and what was found so far
 
     def take(self, passes: Iterable[Pass]) -> dict[UUID, Seen]:
         """The streams that moved."""
@@ -46,6 +49,7 @@ class Gaps:
     def _watch(self, boot: UUID, seen: Seen, tenant: UUID) -> None:
         if not seen.beyond:
             self._open.pop(boot, None)
+            self._looks.pop(boot, None)
         elif boot not in self._open:
             self._open[boot] = (time.monotonic(), tenant)
 
@@ -54,11 +58,27 @@ class Gaps:
         limit = (time.monotonic() if now is None else now) - OVERDUE_SECONDS
         return [(boot, tenant) for boot, (since, tenant) in self._open.items() if since < limit]
 
-    def settle(self, boot: UUID, tenant: UUID) -> list[int]:
-        """Look for what is missing wherever the sealer has been; what is nowhere is said, once. The lost numbers."""
+    def look(self, seconds: float = LOOK_SECONDS) -> None:
+        """Go on with those that are overdue, for about so long: sealing goes on in between, however many tenants."""
+        deadline = time.monotonic() + seconds
+        for boot, tenant in self.overdue():
+            if self.settle(boot, tenant, deadline) is None:
+                return
+
+    def settle(self, boot: UUID, tenant: UUID, deadline: float = math.inf) -> list[int] | None:
+        """Look for what is missing wherever the sealer has been; what is nowhere is said, once. The lost numbers.
+
+        None: the time was over before all were looked at, and the next call goes on there.
+        """
         seen = self._memory.streams[boot]
         missing = list(range(seen.next, seen.beyond[0]))[:MOST]
-        lost = sorted(set(missing) - _recorded(boot, missing, self._memory.heads))
+        left, found = self._looks.setdefault(boot, (list(self._memory.heads), set()))
+        while left:
+            if time.monotonic() > deadline:
+                return None
+            found |= _recorded(boot, missing, left.pop())
+        del self._looks[boot]
+        lost = sorted(set(missing) - found)
         if lost:
             _say(boot, lost, tenant if tenant.int else next(iter(self._memory.heads)))
         passed = _closed(Seen(seen.beyond[0], seen.beyond, time.time()))
@@ -86,18 +106,15 @@ def _closed(seen: Seen) -> Seen:
     return Seen(following, tuple(beyond), seen.at)
 
 
-def _recorded(boot: UUID, numbers: Sequence[int], tenants: Iterable[UUID]) -> set[int]:
-    """Those that are in the log after all: the sealer may have died between its commit and its own memory."""
-    found: set[int] = set()
+def _recorded(boot: UUID, numbers: Sequence[int], tenant: UUID) -> set[int]:
+    """Those that are in its log after all: the sealer may have died between its commit and its own memory."""
     earliest = uuid7_floor(datetime.now(UTC) - KEPT)
-    for tenant in tenants:
-        with acting_for(Context(tenant)), transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT n FROM audit_event WHERE tenant_id = %s AND id >= %s AND boot = %s AND n = ANY (%s)",
-                [tenant, earliest, boot, list(numbers)],
-            )
-            found.update(row[0] for row in cursor.fetchall())
-    return found
+    with acting_for(Context(tenant)), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT n FROM audit_event WHERE tenant_id = %s AND id >= %s AND boot = %s AND n = ANY (%s)",
+            [tenant, earliest, boot, list(numbers)],
+        )
+        return {row[0] for row in cursor.fetchall()}
 
 
 def _say(boot: UUID, lost: Sequence[int], tenant: UUID) -> None:

@@ -73,9 +73,10 @@ class Sealer:
                     time.sleep(max(0.0, began + SPACING_SECONDS - time.monotonic()))
                 else:
                     self._rest(PAUSE_SECONDS)
+                self.gaps.look()
                 if time.monotonic() - last_look > RETRY_SECONDS:
                     last_look = time.monotonic()
-                    self.look_after_gaps()
+                    self.gaps.forget_old()
                     self.sign_packs()
             except (DatabaseError, AuditUnavailable) as error:
                 logger.warning("the database does not answer: %s", error)
@@ -118,7 +119,7 @@ class Sealer:
                 raw.execute(f"LISTEN {AWAITED}")
                 self.listens = raw
             for _ in raw.notifies(timeout=seconds, stop_after=1):
-                pass
+                self.gaps.look()
 
     def sign_packs(self) -> int:
         """What the worker has built and cannot sign itself. Whatever is wrong with a pack, the log goes on."""
@@ -129,11 +130,6 @@ class Sealer:
         except Exception:  # an edge: sealing must not end because of a pack
             logger.exception("alert: packs could not be signed")
             return 0
-
-    def look_after_gaps(self) -> None:
-        for boot, tenant in self.gaps.overdue():
-            self.gaps.settle(boot, tenant)
-        self.gaps.forget_old()
 
     def _left_alone(self) -> list[UUID]:
         now = time.monotonic()

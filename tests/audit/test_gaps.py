@@ -1,6 +1,7 @@
 """A record that is taken out before its seal is missed within half a minute."""
 
 import time
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -73,6 +74,42 @@ def test_what_is_in_the_log_after_all_is_not_said_to_be_missing(room: Room, worl
         assert sealer.gaps.settle(boot, world.id) == []
         assert sealer.memory.streams[boot].next == 3
     connection.close()
+
+
+def test_the_loop_looks_for_what_is_overdue(room: Room, world, monkeypatch):
+    events = [room.write(world)[0] for _ in range(3)]
+    take_out(room, world, events[1])
+    monkeypatch.setattr("audit.sealing.gaps.OVERDUE_SECONDS", 0)
+    rounds = iter([False] * 20)
+    with room.enter("sealer"):
+        room.sealer().run(lambda: next(rounds, True))
+    with room.enter("app"), world.acting():
+        assert Event.objects.get(kind="audit:record:miss").facts["first"] == 1
+
+
+def test_a_look_through_many_logs_stops_in_time_and_goes_on_there(room: Room, world, monkeypatch):
+    """With thousands of tenants it would keep every one of them from being sealed meanwhile."""
+    events = [room.write(world)[0] for _ in range(3)]
+    take_out(room, world, events[1])
+    looked: list[UUID] = []
+    monkeypatch.setattr("audit.sealing.gaps._recorded", lambda _boot, _numbers, tenant: looked.append(tenant) or set())
+    with room.enter("sealer"):
+        sealer = room.sealer()
+        sealer.once()
+        others = [uuid7() for _ in range(50)]
+        sealer.memory.heads |= dict.fromkeys(others, sealer.memory.heads[world.id])
+        [(boot, tenant)] = sealer.gaps.overdue(time.monotonic() + LATER)
+
+        def settle(looks: int) -> list[int] | None:
+            """As long as that many looks take."""
+            until = len(looked) + looks
+            monkeypatch.setattr("audit.sealing.gaps.time.monotonic", lambda: float(len(looked) >= until))
+            return sealer.gaps.settle(boot, tenant, deadline=0.5)
+
+        assert [settle(20), settle(20)] == [None, None]
+        assert len(looked) == 40
+        assert settle(20) == [1]
+        assert sorted(looked) == sorted([*others, world.id])  # each once
 
 
 def test_the_memory_outlives_its_process_and_a_torn_line(tmp_path):
