@@ -217,6 +217,11 @@ class Connector:
                 message = f"{tool.name} must not take an owner from its caller: {', '.join(sorted(taken))}"
                 raise ValueError(message)
 
+    @property
+    def imports_tools(self) -> bool:
+        """Its tools are the tenant's: what a server offers, and not what a release declares."""
+        return self.fetch is not None
+
     def rate(self, settings: Mapping[str, Any]) -> Rate:
         return replace(self.limit, requests=settings.get("request_limit") or self.limit.requests)
 

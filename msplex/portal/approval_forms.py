@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from msplex.portal.asking import MOST_APPROVERS
-from msplex.portal.forms import CustomerChoice
+from msplex.portal.forms import ArgumentsField, CustomerChoice
 from tenants.models import Customer
 
 PLAIN = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
@@ -34,12 +34,7 @@ class WishForm(forms.Form):
         max_length=192, widget=forms.TextInput(attrs={**PLAIN, "list": "tools"}), help_text="As agents call it."
     )
     customer = CustomerChoice(empty_label="Choose one")
-    arguments = forms.JSONField(
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
-        help_text="A JSON object, exactly as the call will have it.",
-        error_messages={"invalid": "This is no JSON."},
-    )
+    arguments = ArgumentsField(rows=6, help_text="A JSON object, exactly as the call will have it.")
     reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}))
     ticket = forms.CharField(max_length=100, required=False, widget=forms.TextInput(attrs=PLAIN))
     approvers = forms.IntegerField(
@@ -53,11 +48,3 @@ class WishForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["customer"].queryset = Customer.objects.order_by("name", "id")  # type: ignore[attr-defined]
-
-    def clean_arguments(self) -> dict[str, Any]:
-        found = self.cleaned_data["arguments"]
-        if found in (None, ""):
-            return {}
-        if not isinstance(found, dict):
-            raise forms.ValidationError('Give an object, such as {"ticket_id": 5}.')
-        return found

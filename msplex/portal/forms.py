@@ -58,6 +58,27 @@ class CustomerChoice(forms.ModelChoiceField):  # type: ignore[type-arg]  # not g
         super().__init__(queryset=Customer.objects, **kwargs)
 
 
+class ArgumentsField(forms.JSONField):
+    """A call's arguments as a JSON object; left empty, none."""
+
+    default_error_messages = {"invalid": "This is no JSON.", "object": 'Give an object, such as {"limit": 5}.'}
+
+    def __init__(self, *, rows: int, help_text: str) -> None:
+        widget = forms.Textarea(attrs={"rows": rows, "spellcheck": "false"})
+        super().__init__(required=False, widget=widget, help_text=help_text)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+    def clean(self, value: Any) -> dict[str, Any]:
+        found = super().clean(value)
+        if found in self.empty_values:
+            return {}
+        if not isinstance(found, dict):
+            raise forms.ValidationError(self.error_messages["object"], code="object")
+        return found
+
+
 def roles_to_give(principal: ActingPrincipal) -> list[tuple[str, str]]:
     """Those that allow no more than the giver has: tenant-wide, or for one of its customers."""
     scope = principal.scope()

@@ -17,7 +17,7 @@ from connectors.contract import Risk, Tier
 from identity.models import Principal
 from identity.roles import ROLES, Role
 from identity.serializers import ROLE_CHOICES
-from msplex.portal.forms import CustomerChoice
+from msplex.portal.forms import ArgumentsField, CustomerChoice
 from tenants.models import Customer
 
 ANY = ("", "Any")
@@ -170,10 +170,7 @@ class TryForm(forms.Form):
     principal = forms.ModelChoiceField(label="Caller", queryset=Principal.objects, empty_label="Choose one")
     tool = forms.CharField(max_length=192, widget=forms.TextInput(attrs={**PLAIN, "list": "tools"}))
     customer = CustomerChoice(required=False, empty_label="Not named")
-    arguments = forms.JSONField(
-        required=False, widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}), help_text="A JSON object.",
-        error_messages={"invalid": "This is no JSON."},
-    )  # fmt: skip
+    arguments = ArgumentsField(rows=3, help_text="A JSON object.")
     at = forms.DateTimeField(
         label="When (UTC)", required=False, help_text="Empty: now. Only the clock is another; all else is as of now.",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
@@ -183,14 +180,6 @@ class TryForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["principal"].queryset = Principal.objects.order_by("label", "id")  # type: ignore[attr-defined]
         self.fields["customer"].queryset = Customer.objects.order_by("name", "id")  # type: ignore[attr-defined]
-
-    def clean_arguments(self) -> dict[str, Any]:
-        found = self.cleaned_data["arguments"]
-        if found in (None, ""):
-            return {}
-        if not isinstance(found, dict):
-            raise forms.ValidationError('Give an object, such as {"limit": 5}.')
-        return found
 
     def clean_at(self) -> datetime:
         at: datetime | None = self.cleaned_data["at"]

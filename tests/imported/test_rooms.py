@@ -46,11 +46,14 @@ def form_of(world: ConnectedWorld, name: str = LIST, **changes: Any) -> dict[str
 
 def test_a_tool_is_declared_and_exposed_by_its_page_and_withdrawn_again(alice: Person, world: ConnectedWorld) -> None:
     browser = alice.browser()
+    connection = browser.get(reverse("portal:connector_instance", args=[world.instance.pk])).content.decode()
+    assert reverse("portal:connector_tools", args=[world.instance.pk]) in connection
     listed = browser.get(reverse("portal:connector_tools", args=[world.instance.pk])).content.decode()
     page = browser.get(page_of(world))
 
     assert LIST in listed
     assert "Not declared yet" in listed
+    assert "Look for tools</button>" in listed
     assert "Ignore previous instructions" in page.content.decode()  # the server's words, for the person alone
     assert page.context["form"]["description"].value() == ""
     saved = browser.post(page_of(world), form_of(world))

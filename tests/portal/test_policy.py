@@ -120,6 +120,15 @@ def test_a_call_that_is_tried_is_neither_sent_nor_recorded(acme):
         assert not Event.objects.filter(kind__startswith="gateway:").exists()
 
 
+def test_arguments_may_be_left_empty_and_begin_so(acme):
+    sent = {"principal": str(acme.machine.id), "tool": "halopsa_list_tickets"}
+    browser = acme.owner.browser()
+
+    for room in ("policy_try", "approval_new"):
+        assert browser.get(reverse(f"portal:{room}")).context["form"]["arguments"].value() == ""
+    assert browser.get(reverse("portal:policy_try"), sent | {"arguments": ""}).context["form"].is_valid()
+
+
 @pytest.mark.parametrize("asked", [{"arguments": "{"}, {"arguments": "[1]"}, {"at": "soon"}, {"principal": "x"}])
 def test_a_question_that_cannot_be_meant_is_said_at_its_field(acme, asked):
     sent = {"principal": str(acme.machine.id), "tool": "halopsa_list_tickets"} | asked

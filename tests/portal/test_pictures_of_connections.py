@@ -1,0 +1,82 @@
+"""Pictures of a connection's lists: its vendor's clients, and the tools of a server (tests/portal/test_pictures.py)."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page
+
+from connectors.clients import Fetch, record_clients
+from connectors.contract import Client
+from connectors.imported import stub_data
+from connectors.imported.discovery import note
+from connectors.imported.reviewing import classify_tool, expose_tool
+from connectors.models import ConnectorInstance, CustomerMapping, ImportedTool
+from connectors.services import start_instance
+from identity.services import create_customer
+from tenants.models import Customer, Entitlement
+from tests.conftest import as_role
+from tests.identity.factories import SETUP
+from tests.imported.factories import terms
+from tests.portal import test_pictures
+from tests.portal.factories import Furnished
+from tests.portal.test_pictures import LOOKS, NAMES, _dress, _picture
+from tests.tenants.furnishing import as_administrator
+
+northwind, pytestmark = test_pictures.northwind, test_pictures.pytestmark
+WITHOUT = ("Alder & Sons", "Birch", "Cedar Law", "Dune")
+THERE = (
+    ("11", "Riverside Dental Care", ""), ("13", NAMES[2], ""), ("21", "Alder and Sons Ltd", "alder.example"),
+    ("22", "Birch GmbH", ""), ("23", "Birch Inc", ""), ("24", "Cedar Laws", ""),
+    ("25", "A client with a very long name that nobody of ours is mapped to, of the North East and beyond", ""),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_clients(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    """Some suggested, one gone, one renamed, one that nobody is mapped to."""
+    with northwind.world.acting():
+        for number, name in enumerate(WITHOUT):
+            if not Customer.objects.filter(name=name).exists():
+                create_customer(name=name, key=f"without-{number}", by=SETUP)
+        instance = ConnectorInstance.objects.get(pk=northwind.instance.pk)
+        mapped = [(m.external_id, m.external_name, "") for m in CustomerMapping.objects.filter(instance=instance)]
+    for clients in (mapped, THERE):  # as it was when they were mapped, and as it is now
+        with as_role("broker"), northwind.world.acting():
+            record_clients(instance, Fetch(tuple(Client(*each) for each in clients)))
+    as_person(northwind.owner)
+    _dress(page, look)
+    for show in ("suggested", "mapped", "changed", "clients"):
+        page.goto(f"{reverse('portal:connector_clients', args=[instance.pk])}?show={show}")
+        _picture(page, f"clients-{show}", look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_a_servers_tools(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    """One exposed, one changed since, some not declared, one that cannot be."""
+    found = {tool["name"]: tool for tool in stub_data.tools("honest", 0)}
+    with northwind.world.acting():
+        Entitlement.objects.get_or_create(connector="mcp", defaults={"included_calls": 10, "calls_per_minute": 10})
+        server = ConnectorInstance.objects.filter(connector="mcp").first() or start_instance("mcp", by=SETUP)
+    with as_administrator(), northwind.world.acting():
+        ConnectorInstance.objects.filter(pk=server.pk).update(configured_at=timezone.now() - timedelta(days=1))
+    with as_role("broker"), northwind.world.acting():
+        note(server, found, unusable=2, by=SETUP)
+    tools = {}
+    with northwind.world.acting():
+        for name in ("list_tickets", "get_ticket"):
+            tools[name] = ImportedTool.objects.select_related("instance").get(instance=server, name=name)
+            seen = tools[name].seen_digest
+            classify_tool(tools[name], seen_digest=seen, terms=terms(name), by=SETUP)
+            expose_tool(tools[name], by=SETUP)
+        tools["search"] = ImportedTool.objects.get(instance=server, name="search")
+    with as_role("broker"), northwind.world.acting():
+        note(server, found | {"list_tickets": stub_data.tools("changed", 0)[0]}, unusable=2, by=SETUP)
+    as_person(northwind.owner)
+    _dress(page, look)
+    page.goto(reverse("portal:connector_tools", args=[server.pk]))
+    _picture(page, "server-tools", look)
+    for name, tool in tools.items():
+        page.goto(reverse("portal:connector_tool", args=[server.pk, tool.pk]))
+        _picture(page, f"server-{name}", look)
