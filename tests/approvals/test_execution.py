@@ -245,7 +245,7 @@ def by_passkey(it: Approved, *, of: str = "", who: UUID | None = None, **changes
     ("vote", "outcome"),
     [
         (by_passkey, ("succeeded", "")),
-        (lambda it: {"factor": "passkey"}, ("failed", "approval_void")),
+        (lambda _: {"factor": "passkey"}, ("failed", "approval_void")),
         (lambda it: by_passkey(it, signature=by_passkey(it)["proof"]["signature"]), ("failed", "approval_void")),
         (lambda it: by_passkey(it, public_key=""), ("failed", "approval_void")),
         (lambda it: by_passkey(it, of="0" * 64), ("failed", "approval_void")),
