@@ -9,27 +9,25 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from audit.actors import Actor, CallRef, system
 from audit.kinds import EventKind
 from audit.services import record
-from connectors.breaker import Breaker
-from connectors.broker import Purpose, open_secret
+from connectors.broker import Purpose
 from connectors.catalogue import find
-from connectors.contract import Client, Connection, Connector
+from connectors.contract import Client, Connector
 from connectors.errors import MESSAGES, RETRYABLE, ExecutionError, VendorError
+from connectors.lifecycle import Action
 from connectors.matching import plain_name
 from connectors.models import ClientList, ConnectorInstance, CustomerMapping, VendorClient
-from connectors.network import Limits, VendorHttp
-from connectors.pace import Pace
+from connectors.network import Limits
 from connectors.paging import CLIENT_PAGES, WALK_SIZE
+from connectors.reaching import reached
 from connectors.scrub import scrubbed
-from connectors.selectors import instances
+from connectors.selectors import askable, lifecycle_of
 from connectors.tasks import fetch_clients as fetch_task
-from tenants.errors import Conflict
 
 LISTER = system("list of clients")
 MOST = CLIENT_PAGES * WALK_SIZE
@@ -61,8 +59,7 @@ def message_of(code: str) -> str:
 @transaction.atomic
 def request_clients(instance: ConnectorInstance, *, by: Actor, believe: bool = False) -> ClientList:
     """Written down as well as sent: while the queue is away, the next sweep after its return sends it."""
-    if instance.configured_at is None:
-        raise Conflict("Configure the connection first.", code="instance_not_configured")
+    lifecycle_of(instance, timezone.now()).require(Action.CHECK)
     listed = _locked_list(instance)
     listed.asked_at, listed.asked_by, listed.believe = timezone.now(), by.label[:200], believe
     listed.save(update_fields=["asked_at", "asked_by", "believe"])
@@ -74,7 +71,7 @@ def request_clients(instance: ConnectorInstance, *, by: Actor, believe: bool = F
 def fetch_clients(instance_id: UUID, now: datetime) -> None:
     """In the broker process: ask, without a transaction; then write down what was said. Nothing if it is not due."""
     with transaction.atomic():
-        instance = instances().filter(id=instance_id, configured_at__isnull=False).first()
+        instance = askable(now).filter(id=instance_id).first()
         listed = ClientList.objects.filter(instance=instance_id).first()
     if instance is not None and is_due(instance, listed, now):
         record_clients(instance, _asked(instance))
@@ -101,7 +98,7 @@ def enqueue_due_fetches(now: datetime) -> int:
         lists = {listed.instance_id: listed for listed in ClientList.objects.all()}
         due = [
             str(instance.id)
-            for instance in instances().filter(configured_at__isnull=False)
+            for instance in askable(now)
             if _may_be_fetched(instance, lists.get(instance.id)) and is_due(instance, lists.get(instance.id), now)
         ]
     for instance_id in due:
@@ -110,8 +107,6 @@ def enqueue_due_fetches(now: datetime) -> int:
 
 
 def _may_be_fetched(instance: ConnectorInstance, listed: ClientList | None) -> bool:
-    if instance.state == ConnectorInstance.State.RETIRED:
-        return False
     return instance.state == ConnectorInstance.State.ACTIVE or (listed is not None and listed.is_awaited)
 
 
@@ -127,16 +122,8 @@ def _asked(instance: ConnectorInstance) -> Fetch:
 
 def _clients(instance: ConnectorInstance, connector: Connector) -> Sequence[Client]:
     place = f"{connector.key}.clients"
-    with open_secret(instance, Purpose(LISTER, place, CallRef(None, instance.id))) as opened:
-        name = str(opened.credential_ref)
-        http = VendorHttp(
-            settings.VENDOR_NETWORKS,
-            LIMITS,
-            reach=connector.reach(instance.settings),
-            pace=Pace(name, connector.rate(instance.settings)),
-            breaker=Breaker(name),
-        )
-        connection = Connection(instance.settings, opened.secrets, http, name)
+    purpose = Purpose(LISTER, place, CallRef(None, instance.id))
+    with reached(instance, connector, purpose, limits=LIMITS) as connection:
         return scrubbed(lambda: connector.clients(connection), place=place)
 
 

@@ -7,12 +7,10 @@ narrowed here, built anew from declared fields and searched for the credential b
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.conf import settings
 from django.db import connection as database
 from jsonschema import Draft202012Validator
 
-from connectors.breaker import Breaker
-from connectors.broker import Purpose, open_secret
+from connectors.broker import Purpose
 from connectors.canary import leaks
 from connectors.catalogue import find
 from connectors.contract import UNTRUSTED, Connection, Connector, Fetched, Narrowing, Parent, Tool
@@ -20,8 +18,7 @@ from connectors.errors import ArgumentsInvalid, ExecutionError, OutputBlocked, S
 from connectors.exchanges import Exchange
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from connectors.narrowing import Owner, Owning, Parents, narrow, pick
-from connectors.network import VendorHttp
-from connectors.pace import Pace
+from connectors.reaching import reached
 from connectors.redaction import redact
 from connectors.scrub import scrubbed
 from connectors.shapes import Shape, at
@@ -60,11 +57,8 @@ def execute(
         message = "A vendor is never called while a transaction is open."
         raise RuntimeError(message)
     connector, tool = _checked(call, instance, mapping, tool)
-    with open_secret(instance, _purpose(call)) as opened:
-        pace = Pace(str(opened.credential_ref), connector.rate(instance.settings))
-        breaker, reach = Breaker(str(opened.credential_ref)), connector.reach(instance.settings)
-        http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, reach=reach, breaker=breaker)
-        connection = Connection(instance.settings, opened.secrets, http, str(opened.credential_ref))
+    with reached(instance, connector, _purpose(call)) as connection:
+        http = connection.http
         try:
             return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")
         except ExecutionError as error:

@@ -3,17 +3,12 @@
 import time
 from dataclasses import dataclass, replace
 
-from django.conf import settings
-
 from audit.actors import CallRef, system
-from connectors.breaker import Breaker
-from connectors.broker import Purpose, open_secret
+from connectors.broker import Purpose
 from connectors.catalogue import find
-from connectors.contract import Connection
 from connectors.errors import MESSAGES, ExecutionError
 from connectors.models import ConnectorInstance
-from connectors.network import VendorHttp
-from connectors.pace import Pace
+from connectors.reaching import reached
 from connectors.scrub import scrubbed
 
 CHECKER = system("connector health check")
@@ -45,11 +40,7 @@ def _examined(instance: ConnectorInstance) -> Checkup:
         return Checkup("connector_fault", "This release does not have the connector.", permanent=True)
     try:
         purpose = Purpose(CHECKER, f"{instance.connector}.health", CallRef(None, instance.id))
-        with open_secret(instance, purpose) as opened:
-            name, reach = str(opened.credential_ref), connector.reach(instance.settings)
-            breaker = Breaker(name, always=True)
-            http = VendorHttp(settings.VENDOR_NETWORKS, pace=Pace(name), reach=reach, breaker=breaker)
-            connection = Connection(instance.settings, opened.secrets, http, name)
+        with reached(instance, connector, purpose, checks=True) as connection:
             detail = scrubbed(lambda: connector.health(connection), place=f"{connector.key}.health")
     except ExecutionError as error:
         return Checkup(error.code, MESSAGES[error.code], error.permanent)

@@ -12,7 +12,7 @@ from django.db import transaction
 from audit.actors import CallRef, system
 from audit.kinds import EventKind
 from audit.services import record
-from connectors.lifecycle import Lifecycle, Listed
+from connectors.lifecycle import Lifecycle, Listed, Reason, State
 from connectors.models import ConnectorInstance, Credential
 from connectors.selectors import lifecycle_of, newest_credentials
 
@@ -38,12 +38,17 @@ def _notice_withdrawal(pk: UUID, now: datetime) -> bool:
         return False
     found = lifecycle_of(instance, now)
     trouble = found.state.value if found.listed is Listed.NONE else ""
-    if trouble == instance.noticed:
+    if trouble == instance.noticed or _was_not_in_the_plan(instance, found):
         return False
     before, instance.noticed = instance.noticed, trouble
     instance.save(update_fields=["noticed"])
     _tell(instance, found, before)
     return True
+
+
+def _was_not_in_the_plan(instance: ConnectorInstance, found: Lifecycle) -> bool:
+    """Nobody checked it meanwhile, so it is stale until the check that the renewal brings: no news."""
+    return instance.noticed == State.NOT_ENTITLED and found.reason is Reason.STALE
 
 
 def _tell(instance: ConnectorInstance, found: Lifecycle, before: str) -> None:
@@ -62,7 +67,8 @@ def _tell(instance: ConnectorInstance, found: Lifecycle, before: str) -> None:
 def _expiring(now: datetime) -> list[Credential]:
     """Current ones whose end is near and that were not warned of so near to it."""
     last = now.date() + timedelta(days=max(WARNINGS))
-    found = newest_credentials().filter(expires_on__isnull=False, expires_on__lte=last)
+    found = newest_credentials().exclude(instance__state=ConnectorInstance.State.RETIRED)
+    found = found.filter(expires_on__isnull=False, expires_on__lte=last)
     return [credential for credential in found if _nearness(credential, now) is not None]
 
 

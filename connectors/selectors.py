@@ -72,6 +72,13 @@ def instances() -> QuerySet[ConnectorInstance]:
     return ConnectorInstance.objects.order_by("name", "id")
 
 
+def askable(now: datetime) -> QuerySet[ConnectorInstance]:
+    """Whose vendor the broker may ask something of its own accord: set up, not retired, and in the plan."""
+    entitled = [offer.connector.key for offer in catalogue(now) if offer.entitled]
+    found = instances().filter(configured_at__isnull=False, connector__in=entitled)
+    return found.exclude(state=ConnectorInstance.State.RETIRED)
+
+
 def instances_with_credentials() -> QuerySet[ConnectorInstance]:
     """And with the pauses that hold, newest first."""
     pauses = Prefetch("pauses", Pause.objects.filter(lifted_at=None).order_by("-id"))
@@ -175,7 +182,7 @@ def adopted_secret(db: Signed, instance: ConnectorInstance) -> tuple[Credential,
 
 
 def due_for_check(now: datetime) -> list[ConnectorInstance]:
-    """Configured instances whose last check is long enough ago, or whose check was asked for and did not come.
+    """Those whose last check is long enough ago, or whose check was asked for and did not come.
 
     Drafts are checked too: activation waits for it. Inactive ones only when somebody asked.
     """
@@ -184,10 +191,8 @@ def due_for_check(now: datetime) -> list[ConnectorInstance]:
     for entry in all_connectors():
         before = now - timedelta(seconds=entry.health_interval)
         due |= Q(connector=entry.key, checked__lte=before) & ~Q(state=ConnectorInstance.State.INACTIVE)
-    configured = ConnectorInstance.objects.filter(configured_at__isnull=False)
-    configured = configured.exclude(state=ConnectorInstance.State.RETIRED)
     checked = Coalesce(F("health_checked_at"), _EARLIEST)
-    found = configured.annotate(checked=checked, asked=Q(asked)).filter(due)
+    found = askable(now).annotate(checked=checked, asked=Q(asked)).filter(due)
     return [instance for instance in found if instance.asked or now - instance.checked >= check_wait(instance)]
 
 
@@ -209,7 +214,7 @@ def connectors_with_signals() -> list[str]:
 def due_for_pull(now: datetime, every: timedelta) -> QuerySet[ConnectorInstance]:
     """Active ones that have not been asked for signals lately."""
     lately = SignalPull.objects.filter(pulled_at__gt=now - every).values("instance")
-    return ConnectorInstance.objects.filter(state=ConnectorInstance.State.ACTIVE).exclude(id__in=lately)
+    return askable(now).filter(state=ConnectorInstance.State.ACTIVE).exclude(id__in=lately)
 
 
 def signals() -> QuerySet[Signal]:

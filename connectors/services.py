@@ -26,11 +26,11 @@ from connectors.narrowing import normalised
 from connectors.readiness import is_entitled
 from connectors.registry import intake_key
 from connectors.selectors import (
+    askable,
     client_name,
     current_credential,
     due_for_check,
     entitlement_for,
-    instances,
     lifecycle_of,
 )
 from connectors.tasks import check_instance
@@ -173,8 +173,8 @@ def unmap_customer(mapping: CustomerMapping, *, by: Actor) -> None:
 def check_health(instance_id: UUID) -> None:
     """In the broker process: look, without a transaction; then write down what was seen."""
     with transaction.atomic():
-        instance = instances().filter(id=instance_id, configured_at__isnull=False).first()
-    if instance is not None and instance.state != State.RETIRED:
+        instance = askable(timezone.now()).filter(id=instance_id).first()
+    if instance is not None:
         record_health(instance, examine(instance))
         forget_old_checks(instance, timezone.now())
 

@@ -10,22 +10,19 @@ from datetime import datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from audit.actors import CallRef, system
 from audit.errors import AuditUnavailable
-from connectors.breaker import Breaker
-from connectors.broker import Purpose, open_secret
+from connectors.broker import Purpose
 from connectors.canary import leaks
 from connectors.catalogue import find
 from connectors.contract import Connection, Connector
 from connectors.errors import ExecutionError, OutputBlocked
 from connectors.models import ConnectorInstance, CustomerMapping, Signal, SignalPull
 from connectors.narrowing import normalised
-from connectors.network import VendorHttp
-from connectors.pace import Pace
+from connectors.reaching import reached
 from connectors.scrub import scrubbed
 from connectors.selectors import connectors_with_signals, due_for_pull
 from connectors.sightings import MOST, Read, Sightings, read
@@ -71,11 +68,7 @@ def enqueue_due_pulls(now: datetime) -> int:
 def _looked(instance: ConnectorInstance, entry: Connector) -> Pulled:
     try:
         purpose = Purpose(PULLER, f"{instance.connector}.signals", CallRef(None, instance.id))
-        with open_secret(instance, purpose) as opened:
-            name, reach = str(opened.credential_ref), entry.reach(instance.settings)
-            pace = Pace(name, entry.rate(instance.settings))
-            http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, reach=reach, breaker=Breaker(name))
-            connection = Connection(instance.settings, opened.secrets, http, name)
+        with reached(instance, entry, purpose) as connection:
             return scrubbed(lambda: _read(entry, connection), place=f"{entry.key}.signals")
     except ExecutionError as error:
         return Pulled(code=error.code)

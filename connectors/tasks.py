@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -29,11 +30,7 @@ def sweep_discoveries() -> None:
     """Started by beat: what the servers of every tenant offer."""
     from connectors.imported.discovery import enqueue_discoveries  # noqa: PLC0415
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            enqueue_discoveries()
+    _for_each_tenant(enqueue_discoveries)
 
 
 @shared_task(name="connectors.sweep_health", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -41,11 +38,7 @@ def sweep_health() -> None:
     """Started by beat: whatever is due, of every tenant."""
     from connectors.services import enqueue_due_checks  # noqa: PLC0415
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            enqueue_due_checks(datetime.now(UTC))
+    _for_each_tenant(enqueue_due_checks)
 
 
 @shared_task(name="connectors.fetch_clients", process=Process.BROKER)  # type: ignore[untyped-decorator]
@@ -60,11 +53,7 @@ def sweep_clients() -> None:
     """Started by beat: lists of clients that are a day old or were asked for, of every tenant."""
     from connectors.clients import enqueue_due_fetches  # noqa: PLC0415
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            enqueue_due_fetches(datetime.now(UTC))
+    _for_each_tenant(enqueue_due_fetches)
 
 
 @shared_task(name="connectors.watch", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -72,11 +61,7 @@ def watch() -> None:
     """Started by beat: what nobody does, such as a check that was not made, is told all the same."""
     from connectors.noticing import notice  # noqa: PLC0415
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            notice(datetime.now(UTC))
+    _for_each_tenant(notice)
 
 
 @shared_task(name="connectors.pull_signals", process=Process.BROKER)  # type: ignore[untyped-decorator]
@@ -91,12 +76,8 @@ def sweep_signals() -> None:
     """Started by beat: whoever has not been asked lately is, and what has been over for long is forgotten."""
     from connectors.signals import enqueue_due_pulls, forget_old_signals  # noqa: PLC0415
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            enqueue_due_pulls(datetime.now(UTC))
-            forget_old_signals(datetime.now(UTC))
+    _for_each_tenant(enqueue_due_pulls)
+    _for_each_tenant(forget_old_signals)
 
 
 @shared_task(name="connectors.keep_keys", base=PlainTask, process=Process.BROKER)  # type: ignore[untyped-decorator]
@@ -105,3 +86,12 @@ def keep_keys() -> None:
     from connectors import upkeep  # noqa: PLC0415 - with the key ring
 
     upkeep.keep_keys(datetime.now(UTC))
+
+
+def _for_each_tenant(do: Callable[[datetime], object]) -> None:
+    """In the worker, which alone may ask who there is. Each tenant in a context of its own, outside a transaction."""
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            do(datetime.now(UTC))

@@ -5,27 +5,27 @@ A definition that is not as it was reviewed, or is gone, takes its tool off the 
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from audit.actors import Actor, CallRef, system
 from audit.kinds import EventKind
 from audit.services import record
-from connectors.breaker import Breaker
-from connectors.broker import Purpose, open_secret
+from connectors.broker import Purpose
 from connectors.catalogue import find
-from connectors.contract import Connection
 from connectors.errors import ExecutionError
 from connectors.imported import mcp
 from connectors.imported.definitions import digest
+from connectors.lifecycle import Action
 from connectors.models import ConnectorInstance, Discovery, ImportedTool
-from connectors.network import VendorHttp
-from connectors.pace import Pace
+from connectors.reaching import reached
 from connectors.scrub import scrubbed
+from connectors.selectors import askable, lifecycle_of
 from connectors.tasks import discover_tools
 from tenants.errors import Conflict
 from tenants.isolation.context import Context, acting_for, acting_tenant
@@ -39,8 +39,7 @@ State = ImportedTool.State
 def request_discovery(instance: ConnectorInstance, *, by: Actor) -> None:
     if instance.connector != "mcp":
         raise Conflict("Only an MCP server says what it offers; give a description instead.", code="not_discoverable")
-    if instance.configured_at is None:
-        raise Conflict("Configure the connection first.", code="instance_not_configured")
+    lifecycle_of(instance, timezone.now()).require(Action.CHECK)
     record(EventKind.TOOLS_LOOKED_FOR, actor=by, **_about(instance))
     discover_tools.delay_on_commit(str(instance.id))
 
@@ -54,11 +53,11 @@ def look_again(instance: ConnectorInstance) -> None:
             logger.exception("alert: a changed tool of connection %s stays listed until it is looked for", instance.id)
 
 
-def enqueue_discoveries() -> int:
+def enqueue_discoveries(now: datetime) -> int:
     """For each connection of the acting tenant whose server can be asked."""
     with transaction.atomic():
-        asked = ConnectorInstance.objects.filter(connector="mcp", configured_at__isnull=False)
-        due = [str(each.id) for each in asked.exclude(state=ConnectorInstance.State.INACTIVE)]
+        asked = askable(now).filter(connector="mcp").exclude(state=ConnectorInstance.State.INACTIVE)
+        due = [str(each.id) for each in asked]
     for instance_id in due:
         discover_tools.delay(instance_id)
     return len(due)
@@ -67,9 +66,7 @@ def enqueue_discoveries() -> int:
 def discover(instance_id: UUID) -> None:
     """In the broker process: ask, without a transaction; then write down what was seen."""
     with transaction.atomic():
-        instance = ConnectorInstance.objects.filter(
-            id=instance_id, connector="mcp", configured_at__isnull=False
-        ).first()
+        instance = askable(timezone.now()).filter(id=instance_id, connector="mcp").first()
     if instance is None:
         return
     try:
@@ -85,11 +82,7 @@ def _asked(instance: ConnectorInstance) -> mcp.Listed:
     if entry is None:
         raise LookupError(instance.connector)
     purpose = Purpose(DISCOVERER, f"{instance.connector}.discovery", CallRef(None, instance.id))
-    with open_secret(instance, purpose) as opened:
-        name, reach = str(opened.credential_ref), entry.reach(instance.settings)
-        pace = Pace(name, entry.rate(instance.settings))
-        http = VendorHttp(settings.VENDOR_NETWORKS, pace=pace, reach=reach, breaker=Breaker(name))
-        connection = Connection(instance.settings, opened.secrets, http, name)
+    with reached(instance, entry, purpose) as connection:
         return scrubbed(lambda: mcp.list_tools(connection), place=f"{entry.key}.discovery")
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from audit.models import Alert
 from audit.selectors import alerts
 from connectors import clients as module
+from connectors import reaching
 from connectors.broker import SecretRefused
 from connectors.clients import (
     CLIENTS_MISSING,
@@ -144,7 +145,7 @@ def test_a_credential_that_does_not_open_is_a_code_and_an_alert(
     def refuse(*_args: Any) -> None:
         raise SecretRefused
 
-    monkeypatch.setattr(module, "open_secret", refuse)
+    monkeypatch.setattr(reaching, "open_secret", refuse)
     with acting_for(Context(connected.tenant.id)):
         fetch_clients(connected.instance.id, timezone.now())
 

@@ -114,3 +114,26 @@ def test_of_a_credential_that_was_replaced_nobody_is_told(acme):
             Credential.objects.create(instance=instance, version=version, digest="", created_by="t", expires_on=ends)
 
     assert told(acme, NOW, ENDS) == []
+
+
+def test_a_renewal_is_not_told_as_trouble_while_the_first_check_is_on_its_way(acme):
+    """Nobody checks what is not in the plan, so what was known is too old by then."""
+    later = NOW + timedelta(days=1)
+    change(acme, Entitlement, valid_until=NOW)
+    assert told(acme, NOW) == [("withdraw", "not_entitled")]
+    change(acme, Entitlement, valid_until=None)
+    assert told(acme, later) == []
+    change(acme, health="failing", health_checked_at=later)
+    assert told(acme, later) == [("withdraw", "unhealthy")]
+    change(acme, health="healthy", health_ok_at=later)
+
+    assert told(acme, later) == [("recover", "active")]
+
+
+def test_of_a_credential_of_what_was_retired_nobody_is_told(acme):
+    with acme.acting():
+        instance = ConnectorInstance.objects.get()
+        Credential.objects.create(instance=instance, version=1, digest="", created_by="t", expires_on=NOW.date())
+    change(acme, state="retired")
+
+    assert told(acme, NOW, ENDS) == []

@@ -1,9 +1,11 @@
 """From what a server offers to what is exposed: nothing without a person, nothing that changed meanwhile."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.db.utils import ProgrammingError
 
 from audit.kinds import EventKind
 from connectors.contract import Risk
@@ -183,8 +185,28 @@ def test_what_says_that_it_writes_is_not_declared_harmless(world: ConnectedWorld
 
 def test_the_database_keeps_what_is_exposed_as_it_was_reviewed(world: ConnectedWorld) -> None:
     exposed(world, "list_tickets")
-    with as_role("broker"), world.tenant.acting(), pytest.raises(IntegrityError), transaction.atomic():
+    with as_role("app"), world.tenant.acting(), pytest.raises(IntegrityError), transaction.atomic():
         ImportedTool.objects.filter(name="list_tickets").update(seen_digest="0" * 64)
+
+
+@pytest.mark.parametrize("role", ["broker", "worker"])
+def test_no_process_exposes_a_tool_but_that_of_people(world: ConnectedWorld, role: str) -> None:
+    """Not even one that was exposed before and is as it was reviewed."""
+    exposed(world, "list_tickets")
+    with as_role("app"), world.tenant.acting():
+        withdraw_tool(row(world, "list_tickets"), by=ALICE)
+        kept = ImportedTool.objects.filter(name="list_tickets")
+        values = kept.values("instance_id", "seen_digest", "pinned_digest", "exposed_at").get()
+
+    changes: list[Callable[[], Any]] = [
+        lambda: kept.update(state=State.EXPOSED),
+        lambda: ImportedTool.objects.create(name="other", state=State.EXPOSED, **values),
+    ]
+    for change in changes:
+        with as_role(role), world.tenant.acting(), pytest.raises(ProgrammingError), transaction.atomic():
+            change()
+
+    assert offered(world) == {}
 
 
 def test_another_tenants_tool_of_the_same_name_is_another_one(world: ConnectedWorld, server: StubVendor) -> None:

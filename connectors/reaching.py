@@ -1,0 +1,39 @@
+"""The one way to a vendor: the credential opened for one purpose, and HTTP that goes only there, at its pace."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+from connectors.breaker import Breaker
+from connectors.broker import Purpose, open_secret
+from connectors.contract import Connection, Connector
+from connectors.models import ConnectorInstance
+from connectors.network import Limits, VendorHttp
+from connectors.pace import Pace
+
+
+@contextmanager
+def reached(
+    instance: ConnectorInstance,
+    connector: Connector,
+    purpose: Purpose,
+    *,
+    limits: Limits | None = None,
+    checks: bool = False,
+) -> Iterator[Connection]:
+    """Until the block ends, then the secret is wiped. Not inside a transaction; errors as `open_secret`.
+
+    `checks`: a health check always tries, and from the share of the vendor's limit that calls leave it.
+    """
+    with open_secret(instance, purpose) as opened:
+        name = str(opened.credential_ref)
+        pace = Pace(name) if checks else Pace(name, connector.rate(instance.settings))
+        http = VendorHttp(
+            settings.VENDOR_NETWORKS,
+            limits,
+            reach=connector.reach(instance.settings),
+            pace=pace,
+            breaker=Breaker(name, always=checks),
+        )
+        yield Connection(instance.settings, opened.secrets, http, name)
