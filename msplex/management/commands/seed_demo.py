@@ -58,7 +58,7 @@ def _person(*, role: str, email: str, totp_secret: str, **_: str) -> str:
 
 
 def agent_lines(demo: dict[str, Any]) -> list[str]:
-    account = demo["tenants"][0]["service_accounts"][-1]
+    account = next(each for each in demo["tenants"][0]["service_accounts"] if len(each["customers"]) == 1)
     basic = f"{account['client_id']}:{account['client_secret']}"
     bought = f"curl -s -u '{basic}' -d grant_type=client_credentials {settings.PUBLIC_URL}/oauth/token"
     read = """python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])'"""
@@ -67,7 +67,7 @@ def agent_lines(demo: dict[str, Any]) -> list[str]:
     return [
         f"An agent for one customer ({account['name']}). Its access token, good for 15 minutes:",
         f"  TOKEN=$({bought} | {read})",
-        "Try the gateway with the Python client, or with the official inspector (Node 22):",
+        "Then a call with the Python client, or with the official inspector (Node 22):",
         f'  .venv/bin/python -m msplex.gateway.try_it {settings.GATEWAY_RESOURCE} "$TOKEN"',
         f"  {inspector} --protocol-era modern {call}",
     ]
