@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from approvals.policy import Rule, Ruling, Window, next_change
+from connectors.lifecycle import Listed
 from identity.principals import ActingPrincipal, Grant
 from identity.roles import ROLES, Role
 from msplex.decision.decide import decide
@@ -297,8 +298,12 @@ def _ready(question: Question, decision: Decision) -> Mended:
     )  # fmt: skip
     instances = tuple(ready if each.id == instance.id else each for each in question.snapshot.instances)
     mapped = question.snapshot.mapped | {(instance.id, customer.id)}
-    return f"Under Connectors: {decision.refusal.message}", lambda question: _snapshot(
-        question, instances=instances, mapped=mapped
+    credentials = {key: each for key, each in question.snapshot.credentials.items() if key != instance.id}
+    found = question.snapshot.lifecycle_of(instance, question.now)
+    lacks = f"{instance.name} is {found.word.lower()}. {found.next}"
+    said = lacks if found.listed is Listed.NONE else decision.refusal.message
+    return f"Under Connectors: {said}", lambda question: _snapshot(
+        question, instances=instances, mapped=mapped, credentials=credentials
     )
 
 

@@ -181,7 +181,10 @@ def verify_instance_readiness(attempt: Attempt) -> Refusal | None:
         raise LookupError("gates out of order")
     found = attempt.snapshot.lifecycle_of(offered.instance, attempt.now)
     if found.listed is Listed.NONE:
-        message = f"{offered.instance.name} is not ready ({found.word.lower()}). {found.next}"
+        message = (  # what is wrong with it is for those who set it up: explain() tells them
+            f"{offered.instance.name} is not ready. Try again later; someone who sets up connections sees in the"
+            " portal, under Connectors, what it lacks."
+        )
         return Refusal(Code.INSTANCE_NOT_READY, message, retryable=True)
     if (offered.instance.id, customer.id) not in attempt.snapshot.mapped:
         message = f"{offered.instance.name} has no client mapped to customer {customer.key}. Map it, under Customers."

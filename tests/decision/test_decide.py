@@ -1,7 +1,7 @@
 """decide() over made-up tenants: no database, no clock, no queue."""
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,13 +9,14 @@ import pytest
 
 from approvals.policy import Effect, Rule
 from connectors.contract import Risk
-from connectors.models import ConnectorInstance
+from connectors.models import ConnectorInstance, Credential
 from connectors.vendors.halopsa.connector import HALOPSA
 from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
 from msplex.decision import decide as module
 from msplex.decision import gates
 from msplex.decision.decide import decide, listed
+from msplex.decision.explain import Question, explain
 from msplex.decision.gates import GATES, LISTING, PERMISSIONS
 from msplex.decision.snapshot import Snapshot
 from msplex.decision.verdicts import Code, Gate, Refusal, Request, Usage
@@ -26,6 +27,7 @@ TENANT = UUID(int=1)
 CUSTOMERS = [UUID(int=100 + number) for number in range(4)]
 INSTANCES = [UUID(int=200 + number) for number in range(2)]
 LIST = "halopsa_list_tickets"
+YESTERDAY = NOW.date() - timedelta(days=1)
 
 
 def make_snapshot(
@@ -41,6 +43,7 @@ def make_snapshot(
     rules: tuple[Rule, ...] = (),
     instances: int = 1,
     included: int = 100,
+    expires_on: date | None = None,
 ) -> Snapshot:
     ids = INSTANCES[:instances]
     return Snapshot(
@@ -61,6 +64,10 @@ def make_snapshot(
             )
             for number, instance in enumerate(ids)
         ),
+        credentials={
+            instance: Credential(tenant_id=TENANT, instance_id=instance, version=1, expires_on=expires_on)
+            for instance in ids
+        },
         customers={
             customer: Customer(
                 id=customer, tenant_id=TENANT, name=f"C{number}", key=f"c{number}",
@@ -109,6 +116,7 @@ def test_what_passes_ten_gates_is_allowed():
         ({"instances": 0}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.UNKNOWN_TOOL),
         ({"state": "draft"}, OPERATOR, Gate.VERIFY_INSTANCE_READINESS, Code.INSTANCE_NOT_READY),
         ({"ok_at": NOW - timedelta(hours=1)}, OPERATOR, Gate.VERIFY_INSTANCE_READINESS, Code.INSTANCE_NOT_READY),
+        ({"expires_on": YESTERDAY}, OPERATOR, Gate.VERIFY_INSTANCE_READINESS, Code.INSTANCE_NOT_READY),
         ({"mapped": frozenset()}, OPERATOR, Gate.VERIFY_INSTANCE_READINESS, Code.INSTANCE_NOT_READY),
         ({"rules": (rule("approval", tool=LIST),)}, OPERATOR, Gate.CHECK_APPROVAL, Code.APPROVAL_REQUIRED),
         ({"rules": (rule("approval", risk="read"),)}, OPERATOR, Gate.CHECK_APPROVAL, Code.APPROVAL_REQUIRED),
@@ -122,6 +130,24 @@ def test_each_gate_has_a_rule_and_a_refusal_of_its_own(case, principal, gate, co
     assert (decision.gate, decision.refusal.code) == (gate, code)
     assert decision.refusal.message
     assert all(verdict.ok for verdict in decision.verdicts[:-1])
+
+
+def test_what_a_connection_lacks_is_told_to_those_who_set_it_up_and_not_to_its_callers():
+    lacking = {
+        "switched it off": {"state": "inactive"},
+        "Enter a new one": {"expires_on": YESTERDAY},
+        "the broker and the queue run": {"ok_at": NOW - timedelta(hours=1)},
+    }
+    refusals = []
+    for next_, case in lacking.items():
+        snapshot = make_snapshot(**case)
+        refusals.append(call(snapshot).refusal)
+        explained = explain(Question(snapshot, OPERATOR, Request(LIST, {}), NOW))
+
+        assert [next_ in change.text for change in explained.changes] == [True]  # and that is all it takes
+        assert explained.complete
+
+    assert len(set(refusals)) == 1
 
 
 def test_the_first_rule_that_fits_decides():
