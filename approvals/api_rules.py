@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from approvals import rules
 from approvals.models import ToolRule
 from approvals.policy import Comparison
-from audit.actors import Actor
 from connectors.contract import Risk, Tier
 from identity.api_fields import Text
 from identity.permissions import Permission
@@ -80,11 +79,6 @@ class ToolRuleViewSet(TenantViewSet):
         "move": Permission.APPROVALS_RULE_MANAGE,
     }
     recent_mfa_actions = frozenset({"create", "partial_update", "destroy", "move"})
-
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
 
     def get_queryset(self) -> QuerySet[ToolRule]:
         return rules.rules()

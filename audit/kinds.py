@@ -53,7 +53,6 @@ class EventKind(StrEnum):
     CUSTOMER_CREATED = "customers:customer:create"
     CUSTOMER_MAPPED = "connectors:customer:map"
     CUSTOMER_UNMAPPED = "connectors:customer:unmap"
-    CUSTOMER_QUOTA_SET = "billing:quota:set"
     ENTITLEMENT_SET = "billing:entitlement:set"
     EMAIL_CHANGED = "identity:email:change"
     EMAIL_CHANGE_REQUESTED = "identity:email:request"

@@ -46,27 +46,6 @@ class UsageEvent(TenantModel):
         return f"{self.tool} x{self.quantity}"
 
 
-class CustomerQuota(TenantModel):
-    """At most so many calls of a connector in a month for one customer, within the tenant's; and how many it had.
-
-    `used` is of `month`; the first call of another month begins anew.
-    """
-
-    customer = TenantKey(Customer, models.DO_NOTHING, related_name="+")
-    connector = models.CharField(max_length=64)
-    calls = models.PositiveIntegerField()
-    month = models.DateField()
-    used = models.PositiveIntegerField(default=0)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant_id", "customer", "connector"], name="billing_customerquota_one")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.connector}: {self.calls}"
-
-
 class PlanVersion(TenantModel):
     """Terms, as they were agreed with this tenant. Never changed: other terms are the next version."""
 

@@ -5,9 +5,10 @@ does not matter how often, or in which order, or in how many parts it runs. What
 changes nothing of it and becomes a correction.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from django.db import connection, transaction
@@ -19,7 +20,6 @@ from tenants.ids import uuid7_floor
 from tenants.isolation.context import acting_tenant
 
 OVERLAP = timedelta(minutes=10)  # longer than any transaction of a writer, and any difference of clocks
-TOGETHER = 24  # hours made anew in one transaction
 
 _KEPT = (
     " ON CONFLICT (tenant_id, grain, starts_at, meter, connector, customer_id)"
@@ -37,10 +37,11 @@ _USED = {meter.value: each.column for meter, each in METERS.items() if each.colu
 _GAUGES = [meter.value for meter in GAUGES]
 _SUMS = ", ".join(f"sum({column}) AS {meter}" for meter, column in _USED.items())
 _PAIRS = ", ".join(f"('{meter}', {meter})" for meter in _USED)
-_HOUR = (
-    f"{_INTO} 'hour', %(hour)s, customer_id, connector, each.meter, each.quantity FROM ("  # noqa: S608
-    f"SELECT customer_id, connector, {_SUMS} FROM billing_usageevent WHERE tenant_id = %(tenant)s"
-    " AND occurred_at >= %(hour)s AND occurred_at < %(until)s GROUP BY customer_id, connector"
+_HOURS = (
+    f"{_INTO} 'hour', hour, customer_id, connector, each.meter, each.quantity FROM ("  # noqa: S608
+    f"SELECT date_trunc('hour', occurred_at, 'UTC') AS hour, customer_id, connector, {_SUMS} FROM billing_usageevent"
+    " WHERE tenant_id = %(tenant)s AND occurred_at >= %(first)s AND occurred_at < %(until)s"
+    " GROUP BY hour, customer_id, connector"
     f") AS sums, LATERAL (VALUES {_PAIRS}) AS each (meter, quantity)"
     f"{_KEPT}"
 )
@@ -83,8 +84,8 @@ def roll_up(now: datetime) -> int:
         hours = [row[0] for row in _rows(_DIRTY, since=since)]
     closed = set(_closed())
     open_hours = [hour for hour in hours if month_of(hour) not in closed]
-    for first in range(0, len(open_hours), TOGETHER):
-        _make_hours(open_hours[first : first + TOGETHER])
+    for _, hours_of_day in groupby(open_hours, key=datetime.date):
+        _make_hours(list(hours_of_day))
     days = {hour.replace(hour=0) for hour in open_hours} | _counted_elsewhere(since or starts(month_of(now)), now)
     with _locked():
         for day in sorted(days):
@@ -97,10 +98,10 @@ def roll_up(now: datetime) -> int:
     return len(hours)
 
 
-def _make_hours(hours: Iterable[datetime]) -> None:
+def _make_hours(hours: Sequence[datetime]) -> None:
+    """Of one day, with what lies between: read once, however many of its hours are made anew."""
     with _locked():
-        for hour in hours:
-            _run(_HOUR, hour=hour, until=hour + timedelta(hours=1))
+        _run(_HOURS, first=hours[0], until=hours[-1] + timedelta(hours=1))
 
 
 def _counted_elsewhere(since: datetime, now: datetime) -> set[datetime]:

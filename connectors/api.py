@@ -9,7 +9,6 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actors import Actor
 from connectors import services
 from connectors.api_clients import InstanceClients
 from connectors.custody import credentials, key_state
@@ -33,33 +32,14 @@ from connectors.serializers import (
     ToolCallOut,
 )
 from identity.permissions import Permission
-from identity.principals import ActingPrincipal
-from identity.rest import TenantViewSet
+from identity.rest import TenantViewSet, valid_input
 from tenants.errors import NotFound
 from tenants.selectors import entitlements
 
 UUID_PATTERN = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
-def _input(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    valid: dict[str, Any] = serializer.validated_data
-    return valid
-
-
-class _Rooms(TenantViewSet):
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
-
-    @property
-    def principal(self) -> ActingPrincipal:
-        principal: ActingPrincipal = self.request._request.principal  # type: ignore[attr-defined]
-        return principal
-
-
-class CatalogueViewSet(_Rooms):
+class CatalogueViewSet(TenantViewSet):
     """The catalogue is code and short, so it comes in one piece."""
 
     serializer_class = OfferOut
@@ -84,7 +64,7 @@ class CatalogueViewSet(_Rooms):
         return Response(OfferOut(offer).data)
 
 
-class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, _Rooms):
+class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients):
     serializer_class = InstanceOut
     required_permissions = {
         "list": Permission.CONNECTORS_INSTANCE_READ,
@@ -117,14 +97,14 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, _Room
 
     @extend_schema(request=InstanceIn, responses={201: InstanceOut})
     def create(self, request: Request) -> Response:
-        terms = _input(InstanceIn(data=request.data))
+        terms = valid_input(InstanceIn(data=request.data))
         return self._shown(services.start_instance(**terms, by=self.actor), status=201)
 
     @extend_schema(request=ConfigurationIn, responses=InstanceOut)
     @action(detail=True, methods=["post"])
     def configure(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
         instance = self.get_object()  # first: what is sent is nobody's business at an object that is not there
-        terms = _input(ConfigurationIn(data=request.data))
+        terms = valid_input(ConfigurationIn(data=request.data))
         return self._shown(services.configure_instance(instance, **terms, by=self.actor))
 
     @extend_schema(request=None, responses={202: None})
@@ -152,7 +132,7 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, _Room
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
         instance = self.get_object()
-        terms = _input(ResumeIn(data=request.data))
+        terms = valid_input(ResumeIn(data=request.data))
         resume_risky_tools(instance, **terms, by=self.actor)
         return self._shown(instance)
 
@@ -165,7 +145,7 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, _Room
     @mappings.mapping.post
     def map(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
         instance = self.get_object()
-        terms = _input(MappingIn(data=request.data))
+        terms = valid_input(MappingIn(data=request.data))
         mapping = services.map_customer(instance, **terms, by=self.actor)
         return Response(MappingOut(mapping).data, status=201)
 
@@ -179,7 +159,7 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, _Room
         return Response(status=204)
 
 
-class CredentialViewSet(ListModelMixin, _Rooms):
+class CredentialViewSet(ListModelMixin, TenantViewSet):
     """The current credential of each connection, and the keys that they are kept under."""
 
     serializer_class = KeptCredentialOut
@@ -200,7 +180,7 @@ class CredentialViewSet(ListModelMixin, _Rooms):
         return Response(KeysOut(key_state()).data)
 
 
-class SignalViewSet(ListModelMixin, _Rooms):
+class SignalViewSet(ListModelMixin, TenantViewSet):
     serializer_class = SignalOut
     filter_backends = (DjangoFilterBackend,)
     filterset_class = SignalFilter
@@ -219,7 +199,7 @@ class SignalViewSet(ListModelMixin, _Rooms):
         return Response(PullOut(pulls(), many=True, context={"whole_tenant": self.principal.scope() is None}).data)
 
 
-class ToolCallViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
+class ToolCallViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     serializer_class = ToolCallOut
     filter_backends = (DjangoFilterBackend,)
     filterset_class = CallFilter

@@ -1,14 +1,11 @@
 """The vendor's clients over the API: the list, suggestions of the mapping, and what is not true any more."""
 
-from typing import Any
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actors import Actor
 from connectors.clients import request_clients
 from connectors.mapping import client_list, clients, confirm_sure, drifted, proposals, unmapped_clients
 from connectors.models import VendorClient
@@ -16,7 +13,7 @@ from connectors.selectors import unmapped_customers
 from connectors.serializers import MappingOut
 from connectors.serializers_clients import ClientOut, ConfirmIn, FetchIn, MappingStateOut, ProposalOut
 from identity.permissions import Permission
-from identity.rest import TenantViewSet
+from identity.rest import TenantViewSet, valid_input
 
 SHOW = OpenApiParameter("unmapped", bool, description="Only clients that are there and that nobody is mapped to.")
 
@@ -31,11 +28,6 @@ class InstanceClients(TenantViewSet):
         "suggestions": Permission.CONNECTORS_INSTANCE_READ,
         "confirm_suggestions": Permission.CONNECTORS_INSTANCE_MANAGE,
     }
-
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
 
     @extend_schema(responses=ClientOut(many=True), parameters=[SHOW])
     @action(detail=True, methods=["get"])
@@ -53,7 +45,7 @@ class InstanceClients(TenantViewSet):
     def fetch_clients(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
         """Ask the broker for the list; `mapping-state` says when it is there."""
         instance = self.get_object()
-        request_clients(instance, **_input(FetchIn(data=request.data)), by=self.actor)
+        request_clients(instance, **valid_input(FetchIn(data=request.data)), by=self.actor)
         return Response(status=202)
 
     @extend_schema(responses=MappingStateOut, filters=False)
@@ -87,11 +79,5 @@ class InstanceClients(TenantViewSet):
     def confirm_suggestions(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
         """Map every sure one. `digest`: that of `mapping-state`, when the suggestions were looked at."""
         instance = self.get_object()
-        made = confirm_sure(instance, **_input(ConfirmIn(data=request.data)), by=self.actor)
+        made = confirm_sure(instance, **valid_input(ConfirmIn(data=request.data)), by=self.actor)
         return Response(MappingOut(made, many=True).data, status=201)
-
-
-def _input(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    valid: dict[str, Any] = serializer.validated_data
-    return valid

@@ -11,7 +11,6 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actors import Actor
 from connectors.contract import EXPOSABLE, Risk, Tier
 from connectors.imported.declaration import Declaration
 from connectors.imported.definitions import differences
@@ -110,11 +109,6 @@ class ImportedToolViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         ("list", "retrieve", "discover", "classify", "expose", "withdraw"), Permission.CONNECTORS_INSTANCE_MANAGE
     )
     recent_mfa_actions = frozenset({"classify", "expose"})
-
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
 
     def get_queryset(self) -> QuerySet[ImportedTool]:
         return imported_tools()

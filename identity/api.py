@@ -8,7 +8,6 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actors import Actor
 from audit.selectors import events_about
 from identity import api_keys, openapi, services  # noqa: F401 -- openapi tells drf-spectacular how callers authenticate
 from identity.api_account import AccountViewSet, EventOut
@@ -19,7 +18,7 @@ from identity.api_roles import BindingViewSet
 from identity.api_step_up import SecondFactorViewSet
 from identity.models import Principal, RoleBinding, ServiceAccount, User
 from identity.permissions import Permission
-from identity.rest import UUID_PATTERN, TenantViewSet
+from identity.rest import UUID_PATTERN, TenantViewSet, valid_input
 from identity.selectors import SECRETS_SHOWN, bindings, members, secrets_of, service_accounts
 from identity.serializers import (
     BindingIn,
@@ -41,51 +40,38 @@ from tenants.models import Customer
 from tenants.selectors import customers
 
 
-def _input(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    valid: dict[str, Any] = serializer.validated_data
-    return valid
-
-
-class _Rooms(ListModelMixin, RetrieveModelMixin, TenantViewSet):
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
-
-
-class _PrincipalRooms(_Rooms):
+class _PrincipalRooms(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     """What people and service accounts have in common: roles, and being disabled."""
 
     recent_mfa_actions = frozenset({"bind", "unbind", "disable", "enable"})
 
-    def principal(self) -> Principal:
+    def holder(self) -> Principal:
         found: Principal = self.get_object().principal
         return found
 
     @extend_schema(request=BindingIn, responses={201: BindingOut})
     @action(detail=True, methods=["post"], url_path="bindings")
     def bind(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
-        principal = self.principal()
-        binding = services.bind_role(principal, **_input(BindingIn(data=request.data)), by=self.actor)
+        principal = self.holder()
+        binding = services.bind_role(principal, **valid_input(BindingIn(data=request.data)), by=self.actor)
         return Response(BindingOut(binding).data, status=201)
 
     @extend_schema(request=None, responses={204: None})
     @action(detail=True, methods=["delete"], url_path=rf"bindings/(?P<binding>{UUID_PATTERN})")
     def unbind(self, request: Request, pk: str | None = None, binding: str = "") -> Response:  # noqa: ARG002
-        services.unbind_role(_binding_of(self.principal(), binding), by=self.actor)
+        services.unbind_role(_binding_of(self.holder(), binding), by=self.actor)
         return Response(status=204)
 
     @extend_schema(request=None, responses={204: None})
     @action(detail=True, methods=["post"])
     def disable(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
-        services.disable_principal(self.principal().pk, by=self.actor)
+        services.disable_principal(self.holder().pk, by=self.actor)
         return Response(status=204)
 
     @extend_schema(request=None, responses={204: None})
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
-        services.enable_principal(self.principal().pk, by=self.actor)
+        services.enable_principal(self.holder().pk, by=self.actor)
         return Response(status=204)
 
 
@@ -155,7 +141,7 @@ class ServiceAccountViewSet(_PrincipalRooms, ClientKeys):
 
     @extend_schema(request=ServiceAccountIn, responses={201: ServiceAccountMade})
     def create(self, request: Request) -> Response:
-        terms = _input(ServiceAccountIn(data=request.data))
+        terms = valid_input(ServiceAccountIn(data=request.data))
         owner = _owner(terms.pop("owner", None) or self.actor.id)
         account, _, secret = services.create_service_account(**terms, owner=owner, by=self.actor)
         return Response(ServiceAccountMade(account, context={"secret": secret}).data, status=201)
@@ -163,7 +149,7 @@ class ServiceAccountViewSet(_PrincipalRooms, ClientKeys):
     @extend_schema(request=ServiceAccountChange, responses=ServiceAccountOut)
     def partial_update(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
         account: ServiceAccount = self.get_object()
-        terms = _input(ServiceAccountChange(data=request.data))
+        terms = valid_input(ServiceAccountChange(data=request.data))
         owner = _owner(terms["owner"]) if "owner" in terms else account.owner
         now = {"purpose": account.purpose, "networks": account.principal.networks.split()}
         services.amend_service_account(account, **(now | terms | {"owner": owner}), by=self.actor)
@@ -177,7 +163,7 @@ class ServiceAccountViewSet(_PrincipalRooms, ClientKeys):
     @extend_schema(request=RotationIn, responses={201: SecretMade})
     @secrets.mapping.post
     def rotate(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
-        terms = _input(RotationIn(data=request.data))
+        terms = valid_input(RotationIn(data=request.data))
         overlap = timedelta(hours=terms.pop("overlap_hours"))
         made, secret = services.rotate_secret(self.get_object(), overlap=overlap, **terms, by=self.actor)
         return Response(SecretMade(made, context={"secret": secret}).data, status=201)
@@ -205,7 +191,7 @@ def _owner(user_id: Any) -> User:
     return owner
 
 
-class CustomerViewSet(_Rooms):
+class CustomerViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     serializer_class = CustomerOut
     required_permissions = {
         "list": Permission.CUSTOMERS_CUSTOMER_READ,
@@ -221,7 +207,7 @@ class CustomerViewSet(_Rooms):
 
     @extend_schema(request=CustomerIn, responses={201: CustomerOut})
     def create(self, request: Request) -> Response:
-        customer = services.create_customer(**_input(CustomerIn(data=request.data)), by=self.actor)
+        customer = services.create_customer(**valid_input(CustomerIn(data=request.data)), by=self.actor)
         return Response(CustomerOut(customer).data, status=201)
 
     @extend_schema(request=None, responses=CustomerOut)
@@ -233,7 +219,7 @@ class CustomerViewSet(_Rooms):
     @action(detail=True, methods=["put"])
     def domains(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
         customer = self.get_object()
-        terms = _input(DomainsIn(data=request.data))
+        terms = valid_input(DomainsIn(data=request.data))
         return Response(CustomerOut(services.set_customer_domains(customer, **terms, by=self.actor)).data)
 
 

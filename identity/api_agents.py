@@ -50,5 +50,5 @@ class AgentSessionViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     @extend_schema(request=None, responses={204: None})
     @action(detail=True, methods=["post"])
     def end(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
-        services.end_agent_session(self.get_object().pk, by=self.request._request.actor)  # type: ignore[attr-defined]
+        services.end_agent_session(self.get_object().pk, by=self.actor)
         return Response(status=204)

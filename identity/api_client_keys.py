@@ -8,7 +8,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actors import Actor
 from identity import services
 from identity.api_fields import Text
 from identity.assertions import LONGEST_KEY
@@ -49,11 +48,6 @@ class ClientKeys(TenantViewSet):
     }
     key_changes = frozenset({"add_key", "revoke_key"})
 
-    @property
-    def by(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
-
     @extend_schema(responses=ClientKeyOut(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None)
     def keys(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
@@ -64,7 +58,7 @@ class ClientKeys(TenantViewSet):
     def add_key(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
         account, given = self.get_object(), ClientKeyIn(data=request.data)
         given.is_valid(raise_exception=True)
-        return Response(ClientKeyOut(services.add_key(account, **given.validated_data, by=self.by)).data, status=201)
+        return Response(ClientKeyOut(services.add_key(account, **given.validated_data, by=self.actor)).data, status=201)
 
     @extend_schema(request=None, responses={204: None})
     @action(detail=True, methods=["delete"], url_path=rf"keys/(?P<key>{UUID_PATTERN})", url_name="key-revoke")
@@ -72,5 +66,5 @@ class ClientKeys(TenantViewSet):
         found = keys_of(self.get_object()).filter(id=key).first()
         if found is None:
             raise NotFound
-        services.revoke_key(found, by=self.by)
+        services.revoke_key(found, by=self.actor)
         return Response(status=204)

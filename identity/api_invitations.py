@@ -5,7 +5,6 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actors import Actor
 from identity import services
 from identity.models import Invitation
 from identity.permissions import Permission
@@ -26,11 +25,6 @@ class InvitationViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         "withdraw": Permission.IDENTITY_MEMBER_MANAGE,
     }
     recent_mfa_actions = frozenset({"create", "resend", "withdraw"})
-
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
 
     def get_queryset(self) -> QuerySet[Invitation]:
         return invitations()

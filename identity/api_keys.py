@@ -11,14 +11,13 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actors import Actor
 from identity import services
 from identity.api_fields import Text
 from identity.models import Passkey, SecurityPolicy, Session, User
 from identity.models.security import LONGEST_IDLE, LONGEST_SESSION, SHORTEST_IDLE, SHORTEST_SESSION
 from identity.permissions import Permission
-from identity.principals import ActingPrincipal, PrincipalKind
-from identity.rest import TenantViewSet
+from identity.principals import PrincipalKind
+from identity.rest import TenantViewSet, valid_input
 from identity.selectors import members, passkeys_of, security_policy, sessions_in_sight
 from tenants.errors import Invalid, NotAllowed
 
@@ -91,31 +90,15 @@ class SessionFilter(django_filters.FilterSet):  # type: ignore[misc]  # the pack
         fields: tuple[str, ...] = ()
 
 
-class _Rooms(TenantViewSet):
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
-
-    @property
-    def acting(self) -> ActingPrincipal:
-        acting: ActingPrincipal = self.request._request.principal  # type: ignore[attr-defined]
-        return acting
-
+class _OwnRooms(TenantViewSet):
     @property
     def person(self) -> User:
-        if self.acting.kind is not PrincipalKind.USER:
+        if self.principal.kind is not PrincipalKind.USER:
             raise NotAllowed("Passkeys are a person's.", code="no_person")
-        return User.objects.get(id=self.acting.id)
+        return User.objects.get(id=self.principal.id)
 
 
-def _input(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    valid: dict[str, Any] = serializer.validated_data
-    return valid
-
-
-class PasskeyViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
+class PasskeyViewSet(ListModelMixin, RetrieveModelMixin, _OwnRooms):
     """One's own."""
 
     serializer_class = PasskeyOut
@@ -126,34 +109,34 @@ class PasskeyViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     recent_mfa_actions = frozenset({"create", "destroy"})
 
     def get_queryset(self) -> QuerySet[Passkey]:
-        return passkeys_of(self.acting.id)
+        return passkeys_of(self.principal.id)
 
     @extend_schema(request=None, responses=CeremonyOut)
     @action(detail=False, methods=["post"], url_path="options", url_name="options")
     def options_for_new(self, request: Request) -> Response:  # noqa: ARG002
-        begun = services.begin_registration(self.person, session_id=self.acting.session_id)
+        begun = services.begin_registration(self.person, session_id=self.principal.session_id)
         return Response(CeremonyOut(begun).data)
 
     @extend_schema(request=PasskeyIn, responses={201: PasskeyOut})
     def create(self, request: Request) -> Response:
-        given = _input(PasskeyIn(data=request.data))
-        made = services.register_passkey(self.person, **given, session_id=self.acting.session_id, by=self.actor)
+        given = valid_input(PasskeyIn(data=request.data))
+        made = services.register_passkey(self.person, **given, session_id=self.principal.session_id, by=self.actor)
         return Response(PasskeyOut(made).data, status=201)
 
     @extend_schema(request=PasskeyName, responses=PasskeyOut)
     def partial_update(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
         passkey = self.get_object()
-        given = _input(PasskeyName(data=request.data))
+        given = valid_input(PasskeyName(data=request.data))
         return Response(PasskeyOut(services.rename_passkey(self.person, passkey.pk, **given, by=self.actor)).data)
 
     @extend_schema(request=None, responses={204: None})
     def destroy(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
         passkey = self.get_object()
-        services.remove_passkey(self.person, passkey.pk, session_id=self.acting.session_id, by=self.actor)
+        services.remove_passkey(self.person, passkey.pk, session_id=self.principal.session_id, by=self.actor)
         return Response(status=204)
 
 
-class SessionViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
+class SessionViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     """One's own, and for those who manage people, theirs."""
 
     serializer_class = SessionOut
@@ -161,7 +144,7 @@ class SessionViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     required_permissions = dict.fromkeys(("list", "retrieve", "revoke", "revoke_all"), Permission.PORTAL_DASHBOARD_READ)
 
     def get_queryset(self) -> QuerySet[Session]:
-        narrowed = SessionFilter(self.request.query_params, sessions_in_sight(self.acting))
+        narrowed = SessionFilter(self.request.query_params, sessions_in_sight(self.principal))
         if not narrowed.is_valid():
             field = next(iter(narrowed.errors))
             raise Invalid(f"This is not a value of {field}.", field=field, code="filter_invalid")
@@ -177,14 +160,14 @@ class SessionViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     @extend_schema(request=RevokeIn, responses=RevokedOut, operation_id="sessions_revoke_all")
     @action(detail=False, methods=["post"], url_path="revoke", url_name="revoke-all")
     def revoke_all(self, request: Request) -> Response:
-        whose = _input(RevokeIn(data=request.data)).get("principal", self.acting.id)
-        if whose != self.acting.id and not members().filter(id=whose).exists():
+        whose = valid_input(RevokeIn(data=request.data)).get("principal", self.principal.id)
+        if whose != self.principal.id and not members().filter(id=whose).exists():
             raise Invalid("The principal is a person of this workspace.", field="principal", code="principal_unknown")
-        ended = services.revoke_sessions(whose, by=self.actor, keep=self.acting.session_id)
+        ended = services.revoke_sessions(whose, by=self.actor, keep=self.principal.session_id)
         return Response(RevokedOut({"ended": ended}).data)
 
 
-class SecurityPolicyViewSet(_Rooms):
+class SecurityPolicyViewSet(TenantViewSet):
     """There is one: read it, or set it as a whole."""
 
     serializer_class = SecurityPolicyBody
@@ -198,7 +181,7 @@ class SecurityPolicyViewSet(_Rooms):
 
     @extend_schema(request=SecurityPolicyBody, responses={200: SecurityPolicyBody}, operation_id="security_policy_set")
     def create(self, request: Request) -> Response:
-        given = _input(SecurityPolicyBody(data=request.data))
+        given = valid_input(SecurityPolicyBody(data=request.data))
         return Response(SecurityPolicyBody(services.set_security_policy(**given, by=self.actor)).data)
 
 

@@ -70,8 +70,8 @@ class SecondFactorViewSet(TenantViewSet):
         given = ConfirmationIn(data=request.data)
         session = self._session()
         given.is_valid(raise_exception=True)
-        code, actor = given.validated_data["code"], request._request.actor  # type: ignore[attr-defined]
-        return self._answer(session, services.confirm(session, code, actor), CodeRefused())
+        done = services.confirm(session, given.validated_data["code"], self.actor)
+        return self._answer(session, done, CodeRefused())
 
     @extend_schema(request=None, responses=CeremonyOut)
     @action(detail=False, methods=["post"], url_path="passkey/options", url_name="passkey-options")
@@ -85,8 +85,7 @@ class SecondFactorViewSet(TenantViewSet):
         given = PasskeyConfirmationIn(data=request.data)
         session = self._session()
         given.is_valid(raise_exception=True)
-        actor = request._request.actor  # type: ignore[attr-defined]
-        done = services.confirm_passkey(session, **given.validated_data, by=actor)
+        done = services.confirm_passkey(session, **given.validated_data, by=self.actor)
         return self._answer(session, done, PasskeyRefused("counted"))
 
     def _answer(self, session: Session, done: bool, refusal: DomainError) -> Response:

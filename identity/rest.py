@@ -10,10 +10,13 @@ from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
+from audit.actors import Actor
 from identity.api_defaults import DeclaredPermission, NewestFirst, PrincipalAuthentication
 from identity.permissions import Permission
+from identity.principals import ActingPrincipal
 from tenants.errors import DomainError, Invalid
 
 logger = logging.getLogger(__name__)
@@ -32,6 +35,23 @@ class TenantViewSet(GenericViewSet[Any]):
     authentication_classes = (PrincipalAuthentication,)
     permission_classes = (DeclaredPermission,)
     pagination_class = NewestFirst
+
+    @property
+    def actor(self) -> Actor:
+        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
+        return actor
+
+    @property
+    def principal(self) -> ActingPrincipal:
+        principal: ActingPrincipal = self.request._request.principal  # type: ignore[attr-defined]
+        return principal
+
+
+def valid_input(serializer: BaseSerializer[Any]) -> dict[str, Any]:
+    """ValidationError names the fields that are not right."""
+    serializer.is_valid(raise_exception=True)
+    valid: dict[str, Any] = serializer.validated_data
+    return valid
 
 
 def problem(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -7,26 +7,21 @@ from django.db import migrations, models
 import tenants.ids
 import tenants.isolation.context
 import tenants.isolation.models
-from tenants.isolation.operations import STAFF, log, tenant_fk, tenant_table
+from tenants.isolation.operations import SHARED, STAFF, log, tenant_fk, tenant_table
 
 _APP_READS = {"app": "SELECT", "worker": "SELECT, INSERT"}
 _CLOSED_BY_TIME = {"app": "SELECT, INSERT, UPDATE (valid_to)", "worker": "SELECT"}
 TABLES = (
-    ("billing_closedmonth", STAFF, {"app": "SELECT", "worker": "SELECT, INSERT"}),
-    (
-        "billing_customerquota",
-        "customer_id",
-        {"app": "SELECT, INSERT, UPDATE, DELETE", "worker": "SELECT, UPDATE", "broker": "SELECT, UPDATE"},
-    ),
+    ("billing_closedmonth", SHARED, {"app": "SELECT", "worker": "SELECT, INSERT"}),
     ("billing_gaugesample", log("customer_id"), _APP_READS),
     ("billing_planversion", STAFF, {"app": "SELECT, INSERT", "worker": "SELECT"}),
     ("billing_pricelist", STAFF, _CLOSED_BY_TIME),
-    ("billing_rollupmark", STAFF, {"app": "SELECT", "worker": "SELECT, INSERT, UPDATE"}),
+    ("billing_rollupmark", SHARED, {"app": "SELECT", "worker": "SELECT, INSERT, UPDATE"}),
     ("billing_subscriptionperiod", STAFF, _CLOSED_BY_TIME),
     ("billing_usagecorrection", log("customer_id"), _APP_READS),
     ("billing_usagerollup", log("customer_id"), {"app": "SELECT", "worker": "SELECT, INSERT, UPDATE"}),
 )
-OF_CUSTOMERS = ("billing_customerquota", "billing_gaugesample", "billing_usagecorrection", "billing_usagerollup")
+OF_CUSTOMERS = ("billing_gaugesample", "billing_usagecorrection", "billing_usagerollup")
 # What the provider bills by: totals of a tenant's month, and nothing of what is in them.
 USAGE_OUTWARD = """
 CREATE TABLE border.usage (
@@ -133,34 +128,6 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("tenant_id", "valid_to"), name="billing_prices_open", nulls_distinct=False
-                    )
-                ],
-            },
-        ),
-        migrations.CreateModel(
-            name="CustomerQuota",
-            fields=[
-                ("id", models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ("tenant_id", models.UUIDField(default=tenants.isolation.context.acting_tenant, editable=False)),
-                ("connector", models.CharField(max_length=64)),
-                ("calls", models.PositiveIntegerField()),
-                ("month", models.DateField()),
-                ("used", models.PositiveIntegerField(default=0)),
-                (
-                    "customer",
-                    tenants.isolation.models.TenantKey(
-                        db_constraint=False,
-                        db_index=False,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        related_name="+",
-                        to="tenants.customer",
-                    ),
-                ),
-            ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(
-                        fields=("tenant_id", "customer", "connector"), name="billing_customerquota_one"
                     )
                 ],
             },

@@ -11,7 +11,6 @@ from rest_framework.response import Response
 from connectors.models import ConnectorInstance
 from identity.matrix import SURFACES, Bearer, Surface
 from identity.permissions import Permission
-from identity.principals import ActingPrincipal
 from identity.rest import TenantViewSet
 from identity.roles import ROLES, Role
 from msplex.portal.selectors import overview
@@ -94,9 +93,8 @@ class DashboardViewSet(TenantViewSet):
     required_permissions = {"list": Permission.PORTAL_DASHBOARD_READ}
 
     @extend_schema(responses=DashboardOut, operation_id="dashboard_retrieve")
-    def list(self, request: Request) -> Response:
-        principal: ActingPrincipal = request._request.principal  # type: ignore[attr-defined]
-        return Response(DashboardOut(overview(principal, timezone.now())).data)
+    def list(self, request: Request) -> Response:  # noqa: ARG002
+        return Response(DashboardOut(overview(self.principal, timezone.now())).data)
 
 
 class RoleViewSet(TenantViewSet):

@@ -19,13 +19,11 @@ from approvals.models import ApprovalRequest, Comment, Vote
 from approvals.selectors import requests
 from approvals.services import comment, withdraw
 from approvals.showing import Standing, shown_arguments, standing
-from audit.actors import Actor
 from identity.api_fields import Text
 from identity.api_keys import CeremonyOut
 from identity.permissions import Permission
-from identity.principals import ActingPrincipal
 from identity.responses import committed
-from identity.rest import TenantViewSet, problem
+from identity.rest import TenantViewSet, problem, valid_input
 from msplex.portal.asking import MOST_APPROVERS, Wish, ask_for_approval
 
 
@@ -134,21 +132,6 @@ class QuorumIn(serializers.Serializer[Any]):
 
 
 class _Rooms(TenantViewSet):
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
-
-    @property
-    def principal(self) -> ActingPrincipal:
-        principal: ActingPrincipal = self.request._request.principal  # type: ignore[attr-defined]
-        return principal
-
-    def valid(self, serializer: serializers.Serializer[Any]) -> dict[str, Any]:
-        serializer.is_valid(raise_exception=True)
-        found: dict[str, Any] = serializer.validated_data
-        return found
-
     def said(self, found: ApprovalRequest) -> Response:
         now = requests().get(pk=found.pk)
         return Response(StandingOut(cast("Any", standing(now, self.principal))).data)
@@ -181,7 +164,7 @@ class ApprovalRequestViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     @extend_schema(request=ApprovalIn, responses=StandingOut)
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
-        found, given = self.get_object(), self.valid(ApprovalIn(data=request.data))
+        found, given = self.get_object(), valid_input(ApprovalIn(data=request.data))
         return self._voted(found, voting.approve_with_code(found, principal=self.principal, **given, by=self.actor))
 
     @extend_schema(request=None, responses=CeremonyOut)
@@ -193,13 +176,13 @@ class ApprovalRequestViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     @extend_schema(request=PasskeyVoteIn, responses=StandingOut)
     @action(detail=True, methods=["post"])
     def passkey(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
-        found, given = self.get_object(), self.valid(PasskeyVoteIn(data=request.data))
+        found, given = self.get_object(), valid_input(PasskeyVoteIn(data=request.data))
         return self._voted(found, voting.approve_with_passkey(found, principal=self.principal, **given, by=self.actor))
 
     @extend_schema(request=RejectionIn, responses=StandingOut)
     @action(detail=True, methods=["post"])
     def reject(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
-        found, given = self.get_object(), self.valid(RejectionIn(data=request.data))
+        found, given = self.get_object(), valid_input(RejectionIn(data=request.data))
         return self.said(voting.reject(found, principal=self.principal, **given, by=self.actor))
 
     @extend_schema(request=None, responses=StandingOut)
@@ -210,7 +193,7 @@ class ApprovalRequestViewSet(ListModelMixin, RetrieveModelMixin, _Rooms):
     @extend_schema(request=CommentIn, responses=CommentOut)
     @action(detail=True, methods=["post"])
     def comment(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
-        found, given = self.get_object(), self.valid(CommentIn(data=request.data))
+        found, given = self.get_object(), valid_input(CommentIn(data=request.data))
         return Response(CommentOut(comment(found, given["text"], by=self.actor)).data, status=201)
 
     def _voted(self, found: ApprovalRequest, counted: bool) -> Response:
@@ -232,7 +215,7 @@ class EmergencyViewSet(_Rooms):
     @action(detail=False, methods=["post"])
     def quorum(self, request: Request) -> Response:
         """The request that waits; the call itself is made at the gateway once it is approved."""
-        given = self.valid(QuorumIn(data=request.data))
+        given = valid_input(QuorumIn(data=request.data))
         approvers = given.pop("required_approvers")
         found = ask_for_approval(Wish(**given, approvers=approvers), principal=self.principal, by=self.actor)
         return Response(RequestOut(requests().get(pk=found.pk)).data, status=201)

@@ -161,19 +161,19 @@ class SavedFilterViewSet(ListModelMixin, TenantViewSet):
     required_permissions = dict.fromkeys(("list", "create", "destroy"), Permission.AUDIT_EVENT_READ)
 
     def get_queryset(self) -> QuerySet[SavedFilter]:
-        rows = saved_filters(self.request._request.principal.id)  # type: ignore[attr-defined]
-        return rows if self.action == "list" else rows.filter(owner_id=self.request._request.principal.id)  # type: ignore[attr-defined]
+        rows = saved_filters(self.principal.id)
+        return rows if self.action == "list" else rows.filter(owner_id=self.principal.id)
 
     @extend_schema(responses={201: SavedFilterOut})
     def create(self, request: Request) -> Response:
         terms = SavedFilterOut(data=request.data)
         terms.is_valid(raise_exception=True)
-        saved = save_filter(**terms.validated_data, by=request._request.actor)  # type: ignore[attr-defined]
+        saved = save_filter(**terms.validated_data, by=self.actor)
         return Response(SavedFilterOut(saved).data, status=201)
 
     @extend_schema(parameters=[OpenApiParameter("id", UUID, OpenApiParameter.PATH)], responses={204: None})
     def destroy(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
-        remove_filter(self.get_object(), by=request._request.actor)  # type: ignore[attr-defined]
+        remove_filter(self.get_object(), by=self.actor)
         return Response(status=204)
 
 
@@ -218,7 +218,7 @@ class AlertViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         alert = self.get_object()  # first: what is sent is nobody's business at an object that is not there
         told = NoteIn(data=request.data)
         told.is_valid(raise_exception=True)
-        acknowledge_alert(alert, note=told.validated_data["note"], by=request._request.actor)  # type: ignore[attr-defined]
+        acknowledge_alert(alert, note=told.validated_data["note"], by=self.actor)
         return Response(AlertOut(self.get_queryset().get(pk=alert.pk)).data)
 
 

@@ -163,7 +163,7 @@ class UsageViewSet(TenantViewSet):
     def list(self, request: Request) -> Response:
         MonthIn(data=request.query_params).is_valid(raise_exception=True)
         now = timezone.now()
-        with_plan = request._request.principal.allows_everywhere(Permission.BILLING_ACCOUNT_READ)  # type: ignore[attr-defined]
+        with_plan = self.principal.allows_everywhere(Permission.BILLING_ACCOUNT_READ)
         return Response(UsageOut(usage_of(month_in(request._request.GET, now), now, with_plan=with_plan)).data)
 
 
@@ -210,10 +210,9 @@ class ExportViewSet(ListModelMixin, TenantViewSet):
         """On the record before its first row."""
         asked = FileIn(data=request.query_params)
         asked.is_valid(raise_exception=True)
-        plain: Any = request._request
         what, made_as = What(asked.validated_data["what"]), Format(asked.validated_data["format"])
-        month = month_in(plain.GET, timezone.now())
-        return give_out(what, month, made_as, principal=plain.principal, by=plain.actor)
+        month = month_in(request._request.GET, timezone.now())
+        return give_out(what, month, made_as, principal=self.principal, by=self.actor)
 
 
 class PriceViewSet(TenantViewSet):
@@ -226,7 +225,7 @@ class PriceViewSet(TenantViewSet):
         """What the estimates are made with from now on."""
         asked = PriceIn(data=request.data)
         asked.is_valid(raise_exception=True)
-        made = set_prices(**asked.validated_data, by=request._request.actor)  # type: ignore[attr-defined]
+        made = set_prices(**asked.validated_data, by=self.actor)
         return Response(PriceOut(made).data, status=201)
 
 

@@ -14,7 +14,6 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.actors import Actor
 from audit.models import Cosignature, HandoverDomain, Pack
 from audit.packs import services, witnesses
 from audit.packs.files import FORMATS, Download
@@ -67,14 +66,7 @@ class PackFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no
         fields: tuple[str, ...] = ()
 
 
-class _Acting(TenantViewSet):
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
-
-
-class AuditPackViewSet(ListModelMixin, RetrieveModelMixin, _Acting):
+class AuditPackViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     serializer_class = PackOut
     filter_backends = (filters.DjangoFilterBackend,)
     filterset_class = PackFilter
@@ -132,7 +124,7 @@ class CosignatureIn(serializers.Serializer[Any]):
     witness = serializers.CharField(max_length=400, help_text="The witness's public key, as its command prints it.")
 
 
-class CosignatureViewSet(ListModelMixin, RetrieveModelMixin, _Acting):
+class CosignatureViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     serializer_class = CosignatureOut
     required_permissions = dict.fromkeys(("list", "retrieve", "create"), Permission.AUDIT_EVENT_READ)
 
@@ -177,7 +169,7 @@ class HandoverDomainIn(serializers.Serializer[Any]):
     domain = serializers.CharField(max_length=253)
 
 
-class HandoverDomainViewSet(ListModelMixin, RetrieveModelMixin, _Acting):
+class HandoverDomainViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     serializer_class = HandoverDomainOut
     required_permissions = dict.fromkeys(
         ("list", "retrieve", "create", "check", "destroy"), Permission.TENANT_SETTINGS_MANAGE

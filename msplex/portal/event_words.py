@@ -53,7 +53,6 @@ WORDS: dict[str, str] = {
     EventKind.EMAIL_CHANGED: "E-mail address changed",
     EventKind.EMAIL_CHANGE_REQUESTED: "New e-mail address asked for",
     EventKind.EMAIL_RESTORED: "E-mail address brought back",
-    EventKind.CUSTOMER_QUOTA_SET: "Customer's share of calls set",
     EventKind.PLAN_PUBLISHED: "Plan's terms published",
     EventKind.PRICES_CHANGED: "Price list changed",
     EventKind.QUOTA_WARNED: "Included calls nearly used up",

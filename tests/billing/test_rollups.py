@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audit.actors import system
 from audit.kinds import EventKind
@@ -96,6 +98,21 @@ def test_what_was_rolled_up_costs_nothing_the_second_time(acme):
     use(acme, APRIL, calls=3)
 
     assert [rolled(acme, APRIL + DAY), rolled(acme, APRIL + DAY + HOUR)] == [1, 0]
+
+
+def test_a_day_is_read_once_however_many_of_its_hours_are_made_anew(acme):
+    """One statement for each hour read the whole month for each."""
+    midnight, statements = APRIL.replace(hour=0, minute=5), []
+    for hours in (1, 24):
+        for number in range(hours):
+            use(acme, midnight + number * HOUR)
+        with as_role("worker"), acting_for(Context(acme.id)), CaptureQueriesContext(connection) as queries:
+            assert roll_up(midnight + DAY) == hours
+        statements.append(len(queries))
+        midnight += 2 * DAY
+
+    assert statements[0] == statements[1]
+    assert counted(acme)[Meter.TOOL_CALLS] == 25
 
 
 def test_what_is_late_lands_in_its_month_until_that_is_closed(acme):

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from audit.kinds import EventKind
 from audit.models import Event
-from billing.models import PriceList
+from billing.models import ClosedMonth, PriceList
 from billing.months import month_of
 from billing.plans import change_subscription, publish_plan
 from billing.rollups import roll_up
@@ -26,6 +26,7 @@ from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import Person, make_machine, make_person
 
 NOW = datetime.now(UTC)
+MONTH = month_of(NOW)
 ROOMS = ("usage", "billing_plan", "billing_overview", "billing_exports")
 QUERIES = {"usage": 13, "billing_plan": 10, "billing_overview": 9, "billing_exports": 7}
 
@@ -94,6 +95,16 @@ def test_a_customers_people_see_its_usage_and_not_what_the_msp_pays(ben: Person)
         [str(other.pk)],
     )
     assert carol.browser().get(reverse("portal:billing_overview")).status_code == 403
+
+
+def test_a_customers_people_are_told_when_it_was_counted_and_that_a_month_is_closed(ben: Person) -> None:
+    carol = make_person(ben.world, Role.CUSTOMER_VIEWER, name="carol", customer=ben.world.customers[1])
+    with as_role("worker"), ben.world.acting():
+        ClosedMonth.objects.create(month=MONTH, closed_at=NOW)
+
+    told, of_all = (each.browser().get("/api/v1/usage/").json() for each in (carol, ben))
+    assert told["closed"] is True
+    assert told["as_of"] == of_all["as_of"]
 
 
 def test_a_viewer_of_the_msp_sees_usage_without_money(ben: Person) -> None:

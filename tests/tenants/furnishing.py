@@ -33,7 +33,6 @@ from audit.models import (
 from audit.services import record
 from billing.models import (
     ClosedMonth,
-    CustomerQuota,
     GaugeSample,
     PlanVersion,
     PriceList,
@@ -174,7 +173,6 @@ def _counted(customer: Customer) -> None:
     month = NOW.date().replace(day=1)
     of = {"customer": customer, "meter": "active_assets"}
     Asset.objects.create(customer=customer, name="tests", external_ref=secrets.token_hex(8))
-    CustomerQuota.objects.create(customer=customer, connector="halopsa", calls=1, month=month)
     GaugeSample.objects.create(at=NOW, value=1, **of)
     UsageRollup.objects.create(grain="hour", starts_at=NOW, quantity=1, **of)
     UsageCorrection.objects.create(month=month, booked_in=month, quantity=1, created_at=NOW, **of)
