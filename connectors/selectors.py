@@ -219,7 +219,16 @@ def due_for_pull(now: datetime, every: timedelta) -> QuerySet[ConnectorInstance]
 
 def signals() -> QuerySet[Signal]:
     """Newest first, by when we first saw them."""
-    return Signal.objects.select_related("customer", "instance").order_by("-id")
+    return _kept_by_mapping().select_related("customer", "instance").order_by("-id")
+
+
+def _kept_by_mapping() -> QuerySet[Signal]:
+    """Without what a mapping had brought that is gone, or is another now: that may be somebody else's. The next good
+    pull removes it (connectors.signals), and that may be long in coming."""
+    mapping = CustomerMapping.objects.filter(
+        instance=OuterRef("instance"), customer=OuterRef("customer"), external_id=OuterRef("owner")
+    )
+    return Signal.objects.filter(Exists(mapping))
 
 
 def pulls() -> QuerySet[SignalPull]:
@@ -230,7 +239,7 @@ def pulls() -> QuerySet[SignalPull]:
 def open_signals_by_kind() -> dict[str, int]:
     """Of the customers in scope: how many events are open, and what the numbers add up to."""
     found = dict.fromkeys(Signal.Kind.values, 0)
-    rows = Signal.objects.filter(state=Signal.State.OPEN).order_by().values_list("kind")
+    rows = _kept_by_mapping().filter(state=Signal.State.OPEN).order_by().values_list("kind")
     for kind, events, total in rows.annotate(events=Count("id"), total=Sum("count")):
         found[kind] = events if total is None else total
     return found

@@ -8,6 +8,7 @@ import pytest
 from connectors import signals
 from connectors.models import ConnectorInstance, CustomerMapping, Signal, SignalPull
 from connectors.selectors import open_signals_by_kind
+from connectors.selectors import signals as every_signal
 from connectors.services import deactivate_instance, map_customer, unmap_customer
 from connectors.sightings import Sighting, moment, read
 from connectors.signals import EVERY, KEPT, Pulled, enqueue_due_pulls, forget_old_signals, keep, pull_signals
@@ -158,6 +159,8 @@ def test_a_mapping_that_goes_or_changes_takes_with_it_what_was_kept_by_it(connec
             unmap_customer(mapping, by=ALICE)
         map_customer(connected.instance, customer=first, external_id="12", by=ALICE)
 
+    with as_role("app"), connected.tenant.acting(first):  # before anybody has asked the vendor again
+        assert (list(every_signal()), open_signals_by_kind()["alert"]) == ([], 0)
     given(connected, sighting(12, title="Of twelve"), now=NOW + EVERY)
 
     assert [(row.customer_id, row.title) for row in kept(connected)] == [(first.id, "Of twelve")]
