@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from msplex.broker import prepare
+from tenants.process import Process
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "msplex.settings")
 # `make check` runs Django's checks; here they would load the portal into the broker.
@@ -21,122 +22,37 @@ app.conf.update(settings.CELERY)
 # Tasks give their connection back to the process's pool themselves; Celery would tear the pool down after each task.
 app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 app.autodiscover_tasks()
+
+
+def _every(schedule: float | crontab, task: str, queue: Process = Process.WORKER, **options: Any) -> dict[str, Any]:
+    """An entry of the schedule: so many seconds, or times of the clock (UTC)."""
+    return {"task": task, "schedule": schedule, "options": {"queue": queue.value, **options}}
+
+
 app.conf.beat_schedule = {
-    "approvals.expire_requests": {
-        "task": "approvals.expire_requests",
-        "schedule": 60.0,
-        "options": {"queue": "worker"},
-    },
-    "audit.cut_packs": {
-        "task": "audit.cut_packs",
-        "schedule": crontab(minute="2-59/10"),
-        "options": {"queue": "worker"},
-    },
-    "audit.check_logs": {
-        "task": "audit.check_logs",
-        "schedule": crontab(hour=3, minute=17),
-        "options": {"queue": "worker"},
-    },
-    "audit.watch_lag": {
-        "task": "audit.watch_lag",
-        "schedule": 20.0,
-        "options": {"queue": "worker"},
-    },
-    "audit.sweep_alerts": {
-        "task": "audit.sweep_alerts",
-        "schedule": 60.0,
-        "options": {"queue": "worker"},
-    },
-    "billing.roll_up": {
-        "task": "billing.roll_up",
-        "schedule": crontab(minute=4),
-        "options": {"queue": "worker"},
-    },
-    "billing.roll_up_day": {
-        "task": "billing.roll_up",
-        "schedule": crontab(hour=0, minute=12),
-        "options": {"queue": "worker"},
-    },
-    "billing.sample_gauges": {
-        "task": "billing.sample_gauges",
-        "schedule": crontab(minute="1-56/15"),
-        "options": {"queue": "worker"},
-    },
-    "billing.warn_of_quota": {
-        "task": "billing.warn_of_quota",
-        "schedule": 60.0,
-        "options": {"queue": "worker"},
-    },
-    "connectors.sweep_health": {
-        "task": "connectors.sweep_health",
-        "schedule": 60.0,
-        "options": {"queue": "worker"},
-    },
-    "connectors.sweep_clients": {
-        "task": "connectors.sweep_clients",
-        "schedule": crontab(minute="4-59/10"),
-        "options": {"queue": "worker"},
-    },
-    "connectors.watch": {
-        "task": "connectors.watch",
-        "schedule": 60.0,
-        "options": {"queue": "worker"},
-    },
-    "connectors.sweep_signals": {
-        "task": "connectors.sweep_signals",
-        "schedule": 60.0,
-        "options": {"queue": "worker"},
-    },
-    "connectors.keep_keys": {
-        "task": "connectors.keep_keys",
-        "schedule": 60.0,
-        "options": {"queue": "broker", "expires": 60},
-    },
-    "gateway.sweep_lost_calls": {
-        "task": "gateway.sweep_lost_calls",
-        "schedule": 60.0,
-        "options": {"queue": "worker"},
-    },
-    "identity.sweep_handover_domains": {
-        "task": "identity.sweep_handover_domains",
-        "schedule": 3600.0,
-        "options": {"queue": "worker"},
-    },
-    "connectors.sweep_discoveries": {
-        "task": "connectors.sweep_discoveries",
-        "schedule": 24 * 3600.0,
-        "options": {"queue": "worker"},
-    },
-    "identity.sweep_ended_roles": {
-        "task": "identity.sweep_ended_roles",
-        "schedule": 60.0,
-        "options": {"queue": "worker"},
-    },
-    "identity.sweep_sessions": {
-        "task": "identity.sweep_sessions",
-        "schedule": 60.0,
-        "options": {"queue": "worker"},
-    },
-    "identity.sweep_oauth": {
-        "task": "identity.sweep_oauth",
-        "schedule": 3600.0,
-        "options": {"queue": "worker"},
-    },
-    "identity.sweep_mail": {
-        "task": "identity.sweep_mail",
-        "schedule": 30.0,
-        "options": {"queue": "worker"},
-    },
-    "identity.sweep_leftovers": {
-        "task": "identity.sweep_leftovers",
-        "schedule": 3600.0,
-        "options": {"queue": "worker"},
-    },
-    "tenants.make_partitions": {
-        "task": "tenants.make_partitions",
-        "schedule": 6 * 3600.0,
-        "options": {"queue": "worker"},
-    },
+    "approvals.expire_requests": _every(60.0, "approvals.expire_requests"),
+    "audit.cut_packs": _every(crontab(minute="2-59/10"), "audit.cut_packs"),
+    "audit.check_logs": _every(crontab(hour=3, minute=17), "audit.check_logs"),
+    "audit.watch_lag": _every(20.0, "audit.watch_lag"),
+    "audit.sweep_alerts": _every(60.0, "audit.sweep_alerts"),
+    "billing.roll_up": _every(crontab(minute=4), "billing.roll_up"),
+    "billing.roll_up_day": _every(crontab(hour=0, minute=12), "billing.roll_up"),
+    "billing.sample_gauges": _every(crontab(minute="1-56/15"), "billing.sample_gauges"),
+    "billing.warn_of_quota": _every(60.0, "billing.warn_of_quota"),
+    "connectors.sweep_health": _every(60.0, "connectors.sweep_health"),
+    "connectors.sweep_clients": _every(crontab(minute="4-59/10"), "connectors.sweep_clients"),
+    "connectors.watch": _every(60.0, "connectors.watch"),
+    "connectors.sweep_signals": _every(60.0, "connectors.sweep_signals"),
+    "connectors.keep_keys": _every(60.0, "connectors.keep_keys", queue=Process.BROKER, expires=60),
+    "gateway.sweep_lost_calls": _every(60.0, "gateway.sweep_lost_calls"),
+    "identity.sweep_handover_domains": _every(3600.0, "identity.sweep_handover_domains"),
+    "connectors.sweep_discoveries": _every(24 * 3600.0, "connectors.sweep_discoveries"),
+    "identity.sweep_ended_roles": _every(60.0, "identity.sweep_ended_roles"),
+    "identity.sweep_sessions": _every(60.0, "identity.sweep_sessions"),
+    "identity.sweep_oauth": _every(3600.0, "identity.sweep_oauth"),
+    "identity.sweep_mail": _every(30.0, "identity.sweep_mail"),
+    "identity.sweep_leftovers": _every(3600.0, "identity.sweep_leftovers"),
+    "tenants.make_partitions": _every(6 * 3600.0, "tenants.make_partitions"),
 }
 
 

@@ -38,7 +38,7 @@ from connectors.services import map_customer, start_instance
 from identity.roles import Role
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, make_machine, make_person
-from tests.identity.test_routes import OBJECTS
+from tests.identity.rooms import OBJECTS
 from tests.portal.factories import make_call
 
 EXAMPLES = int(os.environ.get("MSPLEX_EXAMPLES", "0"))
