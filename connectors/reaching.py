@@ -21,10 +21,12 @@ def reached(
     *,
     limits: Limits | None = None,
     checks: bool = False,
+    discovers: bool = False,
 ) -> Iterator[Connection]:
     """Until the block ends, then the secret is wiped. Not inside a transaction; errors as `open_secret`.
 
     `checks`: a health check always tries, and from the share of the vendor's limit that calls leave it.
+    `discovers`: the addresses where the vendor is described may be asked, too.
     """
     with open_secret(instance, purpose) as opened:
         name = str(opened.credential_ref)
@@ -32,7 +34,7 @@ def reached(
         http = VendorHttp(
             settings.VENDOR_NETWORKS,
             limits,
-            reach=connector.reach(instance.settings),
+            reach=connector.reach(instance.settings, discovers=discovers),
             pace=pace,
             breaker=Breaker(name, always=checks),
         )
