@@ -10,6 +10,7 @@ from audit.log_keys import KeyUnusable, private_keys
 from audit.sealing.handover import HandOverRefused, signing_keys
 from audit.sealing.sealer import Sealer, be_alone
 from msplex.guard import check_process
+from msplex.logs.ready import say_ready
 from tenants.process import Process, current_process
 
 
@@ -30,6 +31,5 @@ class Command(BaseCommand):
         except (KeyUnusable, HandOverRefused) as error:
             raise CommandError(str(error)) from None
         sealer.catch_up()
-        self.stdout.write("The sealer works.")
-        self.stdout.flush()
+        say_ready(self, "The sealer works.")
         sealer.run(ended.is_set)
