@@ -15,7 +15,7 @@ from uuid import UUID
 
 OURS = frozenset({"tenants", "audit", "identity", "billing", "connectors", "approvals", "msplex"})
 # Loggers that put their sentences together themselves, out of process ids and our own addresses.
-TRUSTED = frozenset({"_granian", "celery.beat", "celery.apps.worker"})
+TRUSTED = frozenset({"_granian", "_granian.serve", "celery.beat", "celery.apps.worker"})
 # Arguments by name that are ids and names of our code.
 NAMED = frozenset({"name", "id", "runtime", "description", "hostname"})
 # What `extra` may bring; anything else is dropped.

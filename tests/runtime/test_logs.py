@@ -89,7 +89,7 @@ def test_of_an_exception_only_types_codes_and_places_are_said(said):
         except DatabaseError as error:
             raise ValueError(CANARY) from error
     except ValueError as error:
-        logging.getLogger("msplex.tests").error("it failed: %s", error, exc_info=error)
+        logging.getLogger("msplex.tests").error("it failed: %s", error, exc_info=error)  # noqa: TRY400
 
     told = one(said, logger="msplex.tests")
     assert CANARY not in json.dumps(said())
