@@ -46,6 +46,7 @@ app.conf.beat_schedule = {
     "connectors.sweep_signals": _every(60.0, "connectors.sweep_signals"),
     "connectors.keep_keys": _every(60.0, "connectors.keep_keys", queue=Process.BROKER, expires=60),
     "gateway.sweep_lost_calls": _every(60.0, "gateway.sweep_lost_calls"),
+    "gateway.sweep_names": _every(3600.0, "gateway.sweep_names"),
     "identity.sweep_handover_domains": _every(3600.0, "identity.sweep_handover_domains"),
     "connectors.sweep_discoveries": _every(24 * 3600.0, "connectors.sweep_discoveries"),
     "identity.sweep_ended_roles": _every(60.0, "identity.sweep_ended_roles"),
