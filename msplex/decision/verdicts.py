@@ -33,6 +33,8 @@ class Gate(StrEnum):
 class Code(StrEnum):
     """Stable names of refusals, for machines."""
 
+    ALREADY_DONE = "already_done"
+    ALREADY_RUNNING = "already_running"
     APPROVAL_REJECTED = "approval_rejected"
     APPROVAL_REQUIRED = "approval_required"
     APPROVAL_VOID = "approval_void"
@@ -45,6 +47,7 @@ class Code(StrEnum):
     INSTANCE_NOT_READY = "instance_not_ready"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     INVALID_ARGUMENTS = "invalid_arguments"
+    KEY_REUSED = "key_reused"
     OUTCOME_UNKNOWN = "outcome_unknown"
     POLICY_DENIED = "policy_denied"
     PRINCIPAL_REFUSED = "principal_refused"
