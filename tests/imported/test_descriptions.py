@@ -168,7 +168,7 @@ def test_a_small_text_that_stands_for_a_large_tree_costs_little() -> None:
     schemas: dict[str, Any] = {
         f"L{n}": {
             "type": "object",
-            "properties": dict.fromkeys("abcdefghij", {"$ref": f"#/components/schemas/L{n + 1}"}),
+            "properties": {key: {"$ref": f"#/components/schemas/L{n + 1}"} for key in "abcdefghij"},
         }
         for n in range(9)
     } | {"L9": {"type": "string"}}
