@@ -36,6 +36,7 @@ NO_QUEUE = Refusal(Code.BUSY, "The queue does not answer, so nothing was sent. T
 LINE_FULL = Refusal(
     Code.BUSY, "Too many calls of your workspace wait already, so this one was not sent. Try again later.", True, 10
 )
+CANCELLED = Refusal(Code.CANCELLED, "The client left before the call was sent, so it was not sent.")
 NAME_LENGTH = 128
 EXPLAINED = frozenset({
     Code.CUSTOMER_REQUIRED, Code.CUSTOMER_NOT_IN_SCOPE, Code.CONNECTOR_NOT_ENTITLED, Code.INSTANCE_NOT_READY,
@@ -55,6 +56,7 @@ class Begun:
     explained: Explanation | None = None  # of a refusal by what the tenant has set up
     earlier: Earlier | None = None  # the call that was made under the same name, instead of this one
     keep: Callable[[Mapping[str, Any]], None] | None = None  # what it answers, for when it is asked for again
+    withdraw: Callable[[], object] | None = None  # of one that was handed over: not to be sent any more, if it was not
 
 
 class DoorClosed(Exception):
@@ -121,8 +123,9 @@ def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begu
         decision = _hand_over(caller, seen, decision, call)
     explained = _explained(seen, request, decision)
     keep = partial(repeating.keep_result, seen, call, asked.key) if asked.key and decision.allowed else None
+    withdraw = partial(_not_sent, caller, seen, decision.refused_at(Gate.DISPATCH, CANCELLED), call)
     scopes = tuple(caller.claims.scope.split())
-    return Begun(call.id, caller.claims.tenant_id, decision, scopes, explained, earlier, keep)
+    return Begun(call.id, caller.claims.tenant_id, decision, scopes, explained, earlier, keep, withdraw)
 
 
 def _explained(seen: Seen, request: Request, decision: Decision) -> Explanation | None:
