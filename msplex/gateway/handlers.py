@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 from uuid import UUID
@@ -72,7 +73,9 @@ class Handlers:
         """Database work; whatever goes wrong is said in words of ours."""
         async with self._turn():
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, copy_context().run, work, *arguments
+                )
             except DoorClosed as closed:
                 raise answers.door_closed(closed) from None
             except Exception:  # the edge of the door: the exception's text is nobody's business outside
