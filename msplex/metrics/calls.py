@@ -24,10 +24,11 @@ REQUESTS = counter("msplex_http_requests_total", "Requests to this door", status
 REQUEST_SECONDS = histogram("msplex_http_request_seconds", "How long they took")
 
 
-def count_decision(decision: Decision, seconds: float) -> None:
-    """Of one call at the gateway, whether it was let through or not."""
+def count_decision(decision: Decision, seconds: float | None = None) -> None:
+    """Of one call at the gateway, whether it was let through or not; without a time where it could not be written."""
     count_verdicts(decision.verdicts)
-    CALL_SECONDS.observe(seconds, "decide")
+    if seconds is not None:
+        CALL_SECONDS.observe(seconds, "decide")
     code = decision.refusal.code if decision.refusal else ""
     CALLS.add(("shed" if code in SHED else "refused") if code else "admitted")
     if code:
