@@ -75,6 +75,7 @@ _rooms = [
     path("connectors/<uuid:pk>/", connectors.connector_instance, name="connector_instance"),
     path("connectors/<uuid:pk>/progress/", connectors.connector_progress, name="connector_progress"),
     path("connectors/<uuid:pk>/configure/", connectors.connector_configure, name="connector_configure"),
+    path("connectors/<uuid:pk>/configure/field/", connectors.connector_field, name="connector_field"),
     path("connectors/<uuid:pk>/check/", connectors.connector_check, name="connector_check"),
     path("connectors/<uuid:pk>/activate/", connectors.connector_activate, name="connector_activate"),
     path("connectors/<uuid:pk>/deactivate/", connectors.connector_deactivate, name="connector_deactivate"),

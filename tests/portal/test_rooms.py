@@ -97,6 +97,7 @@ BUTTONS = {
     "agent_end": None,  # everybody's own
     "customer_archive": Role.OPERATOR,
     "connector_configure": Role.VIEWER,
+    "connector_field": Role.VIEWER,
     "connector_check": Role.VIEWER,
     "connector_activate": Role.VIEWER,
     "connector_deactivate": Role.VIEWER,

@@ -83,6 +83,7 @@ TWINS = {
     "connector_instance": ("connector-instance-detail", "get"),
     "connector_progress": ("connector-instance-detail", "get"),
     "connector_configure": ("connector-instance-configure", "post"),
+    "connector_field": ("connector-instance-configure", "post"),
     "connector_check": ("connector-instance-check", "post"),
     "connector_activate": ("connector-instance-activate", "post"),
     "connector_deactivate": ("connector-instance-deactivate", "post"),
