@@ -99,8 +99,8 @@ SURFACES = (
         "Connectors", "Set up, check, switch and map connections", SETS_UP,
         reads=("connector_start",),
         changes=(
-            "connector_start", "connector_field", "connector_check", "connector_activate", "connector_deactivate", "connector_map",
-            "connector_unmap", "connector-instance.create", "connector-instance.check", "connector-instance.activate",
+            "connector_start", "connector_field", "connector_check", "connector_activate", "connector_deactivate",
+            "connector_map", "connector_unmap", "connector-instance.create", "connector-instance.check", "connector-instance.activate",
             "connector-instance.deactivate", "connector-instance.map", "connector-instance.unmap",
             "connector_clients_fetch", "connector_clients_confirm", "connector-instance.fetch_clients",
             "connector-instance.confirm_suggestions",
