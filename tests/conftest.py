@@ -148,6 +148,13 @@ def _make_template() -> None:
         pytest.exit("The migrations failed; see above.", 2)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Said at once as well as at the end: a run that is cut off in between has said why."""
+    if report.failed and not os.environ.get("PYTEST_XDIST_WORKER"):
+        why = report.longreprtext.strip().splitlines()
+        print(f"\n{report.when} of {report.nodeid} failed: {why[-1] if why else ''}"[:400], file=sys.stderr, flush=True)
+
+
 def _admin() -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(os.environ["MSPLEX_ADMIN_DATABASE_URL"], autocommit=True)
 

@@ -118,8 +118,8 @@ class Sealer:
             if self.listens is not raw:
                 raw.execute(f"LISTEN {AWAITED}")
                 self.listens = raw
-            for _ in raw.notifies(timeout=seconds, stop_after=1):
-                self.gaps.look()
+            # To its end before anything else is asked: the connection is locked while one is waited for.
+            list(raw.notifies(timeout=seconds, stop_after=1))
 
     def sign_packs(self) -> int:
         """What the worker has built and cannot sign itself. Whatever is wrong with a pack, the log goes on."""

@@ -1,17 +1,21 @@
 """A record that is taken out before its seal is missed within half a minute."""
 
+import threading
 import time
 from uuid import UUID
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
+from audit.bell import AWAITED
 from audit.models import Event
 from audit.sealing.gaps import OVERDUE_SECONDS, Gaps, seen_after
 from audit.sealing.memory import Memory, Seen
 from audit.streams import Mark
 from tenants.ids import uuid7
 from tests.audit.sealed import Room
+from tests.conftest import role_url
 
 LATER = OVERDUE_SECONDS + 1
 
@@ -85,6 +89,35 @@ def test_the_loop_looks_for_what_is_overdue(room: Room, world, monkeypatch):
         room.sealer().run(lambda: next(rounds, True))
     with room.enter("app"), world.acting():
         assert Event.objects.get(kind="audit:record:miss").facts["first"] == 1
+
+
+def test_the_loop_looks_each_time_that_it_is_rung_for(room: Room, monkeypatch):
+    """It waits for the bell on the connection on which it looks."""
+    over, looks = threading.Event(), []
+
+    def look(_: Gaps) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        looks.append(1)
+
+    monkeypatch.setattr(Gaps, "look", look)
+    monkeypatch.setattr("audit.sealing.sealer.PAUSE_SECONDS", 0.5)
+
+    def run() -> None:
+        with room.enter("sealer"):
+            room.sealer().run(over.is_set)
+
+    sealing = threading.Thread(target=run, daemon=True)
+    sealing.start()
+    url = role_url("msplex_app", room.enter.name)  # type: ignore[attr-defined]
+    with psycopg.connect(url, autocommit=True) as other:
+        for _ in range(20):
+            other.execute(f"NOTIFY {AWAITED}")
+            time.sleep(0.05)
+    over.set()
+    sealing.join(10)
+    assert not sealing.is_alive()
+    assert len(looks) > 2
 
 
 def test_a_look_through_many_logs_stops_in_time_and_goes_on_there(room: Room, world, monkeypatch):

@@ -5,7 +5,10 @@ The long version, with a hundred kills and PostgreSQL itself stopped in the midd
 
 import random
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -14,10 +17,11 @@ from audit.fsck import check_tenant
 from audit.models import Checkpoint, Leaf
 from audit.trees import newest_checkpoint
 from tests.audit.sealed import Room
-from tests.conftest import start_sealer
+from tests.conftest import sealer_environment, start_sealer
 
 pytestmark = pytest.mark.slow
 KILLS, WRITERS = 6, 3
+ROOT = Path(__file__).parents[2]
 
 
 def test_no_event_is_lost_and_no_head_is_wrong_however_often_it_is_killed(room: Room, scratch_database):
@@ -49,6 +53,22 @@ def test_no_event_is_lost_and_no_head_is_wrong_however_often_it_is_killed(room: 
                     assert whose != number or bytes(roots[size]) == root  # what was signed once still is
     assert signed
     connection.close()
+
+
+def test_a_sealer_that_hangs_ends_by_itself_and_says_where_it_stood():
+    code = (
+        "import time, django; django.setup()\nfrom msplex.management.commands import seal; seal.HUNG_SECONDS = 0.5\n"
+        "for _ in range(10): assert seal.still_alive(); time.sleep(0.05)\n"
+        "print('goes on', flush=True); time.sleep(20)"
+    )
+    environment = sealer_environment(Path("nowhere")) | {"DJANGO_SETTINGS_MODULE": "msplex.settings"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=15, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (1, "goes on\n")
+    assert "Timeout (0:00:00.500000)!" in done.stderr
 
 
 def _signed(room: Room, worlds) -> list[tuple[int, int, bytes]]:

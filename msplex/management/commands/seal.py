@@ -1,5 +1,6 @@
 """Process: sealer."""
 
+import faulthandler
 import signal
 from threading import Event
 from typing import Any
@@ -11,6 +12,9 @@ from audit.sealing.handover import HandOverRefused, signing_keys
 from audit.sealing.sealer import Sealer, be_alone
 from msplex.guard import check_process
 from tenants.process import Process, current_process
+
+# Without seals every change of every tenant is refused: a round that takes so long is not worth waiting for.
+HUNG_SECONDS = 60.0
 
 
 class Command(BaseCommand):
@@ -32,4 +36,10 @@ class Command(BaseCommand):
         sealer.catch_up()
         self.stdout.write("The sealer works.")
         self.stdout.flush()
-        sealer.run(ended.is_set)
+        sealer.run(lambda: still_alive() and ended.is_set())
+
+
+def still_alive() -> bool:
+    """Unless this is called again in time, the process says where it stands and ends, and is started anew."""
+    faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
+    return True
