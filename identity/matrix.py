@@ -100,7 +100,8 @@ SURFACES = (
         reads=("connector_start",),
         changes=(
             "connector_start", "connector_field", "connector_check", "connector_activate", "connector_deactivate",
-            "connector_map", "connector_unmap", "connector-instance.create", "connector-instance.check", "connector-instance.activate",
+            "connector_map", "connector_unmap", "connector-instance.create",
+            "connector-instance.check", "connector-instance.activate",
             "connector-instance.deactivate", "connector-instance.map", "connector-instance.unmap",
             "connector_clients_fetch", "connector_clients_confirm", "connector-instance.fetch_clients",
             "connector-instance.confirm_suggestions",
