@@ -129,6 +129,14 @@ SURFACES = (
         confirmed=("connector_resume", "connector-instance.resume"),
     ),
     Surface(
+        "Connectors", "See a connection's webhook, make one, replace its secret, remove it", SETS_UP,
+        reads=("connector_hook", "connector-instance.webhook"),
+        confirmed=(
+            "connector_hook_make", "connector_hook_rotate", "connector_hook_remove",
+            "connector-instance.make_webhook", "connector-instance.rotate_webhook", "connector-instance.remove_webhook",
+        ),
+    ),
+    Surface(
         "Connectors", "Retire a connection for good", SETS_UP,
         confirmed=("connector_retire", "connector-instance.retire"),
     ),

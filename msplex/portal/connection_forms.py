@@ -3,6 +3,7 @@
 It is the connector's own form (Connector.settings_form), so a field says of a value what the form will say of it.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.forms.boundfield import BoundField
 from django.urls import reverse
 
 from connectors.contract import Connector
-from connectors.models import ConnectorInstance
+from connectors.models import ConnectorInstance, Hook
 from connectors.selectors import current_credential
 from tenants.errors import Invalid
 
@@ -69,3 +70,18 @@ def _look_when_left(form: forms.Form, entry: Connector, instance: ConnectorInsta
 def _ends(instance: ConnectorInstance) -> date | None:
     credential = current_credential(instance)
     return credential.expires_on if credential else None
+
+
+WAYS = {
+    Hook.Way.SIGNED.value: "Your own automation, which signs events; they are kept",
+    Hook.Way.SECRET.value: "The vendor, with a secret in a header; then it is looked at",
+}
+
+
+class HookForm(forms.Form):
+    way = forms.ChoiceField(label="What calls it", widget=forms.RadioSelect)
+
+    def __init__(self, *args: Any, ways: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["way"].choices = [(way, WAYS[way]) for way in ways]  # type: ignore[attr-defined]
+        self.fields["way"].initial = ways[-1]
