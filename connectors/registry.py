@@ -185,7 +185,7 @@ def _write(cursor: Any, row: KeyRow) -> None:
 def _believed(rows: list[KeyRow]) -> list[KeyRow]:
     for row in rows:
         if not row.is_ours:
-            logger.error("alert: the registry of keys has a row that the broker has not signed: %s", row.id[:80])
+            logger.error("alert: the registry of keys has a row that the broker has not signed")
     return [row for row in rows if row.is_ours]
 
 

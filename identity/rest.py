@@ -69,7 +69,7 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
 
 def _domain_problem(error: DomainError, context: dict[str, Any]) -> Response:
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("%s in %s: %s", error.code, type(context.get("view")).__name__, error)
+        logger.error("%s in %s", error.code, type(context.get("view")).__name__)
     if error.status == HTTPStatus.NOT_FOUND:
         return _api_problem(exceptions.NotFound())
     fields = {error.field: [error.message]} if isinstance(error, Invalid) and error.field else None

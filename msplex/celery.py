@@ -2,11 +2,12 @@
 
 import os
 import sys
+from logging.config import dictConfig
 from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import beat_init, worker_init
+from celery.signals import beat_init, setup_logging, worker_init
 from django.conf import settings
 from django.db import connection
 
@@ -45,6 +46,7 @@ app.conf.beat_schedule = {
     "connectors.sweep_signals": _every(60.0, "connectors.sweep_signals"),
     "connectors.keep_keys": _every(60.0, "connectors.keep_keys", queue=Process.BROKER, expires=60),
     "gateway.sweep_lost_calls": _every(60.0, "gateway.sweep_lost_calls"),
+    "gateway.sweep_names": _every(3600.0, "gateway.sweep_names"),
     "identity.sweep_handover_domains": _every(3600.0, "identity.sweep_handover_domains"),
     "connectors.sweep_discoveries": _every(24 * 3600.0, "connectors.sweep_discoveries"),
     "identity.sweep_ended_roles": _every(60.0, "identity.sweep_ended_roles"),
@@ -54,6 +56,12 @@ app.conf.beat_schedule = {
     "identity.sweep_leftovers": _every(3600.0, "identity.sweep_leftovers"),
     "tenants.make_partitions": _every(6 * 3600.0, "tenants.make_partitions"),
 }
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _log_as_everybody(**_: Any) -> None:
+    """By its presence: Celery leaves the log to whoever is connected here."""
+    dictConfig(settings.LOGGING)
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.views.decorators.debug import sensitive_variables
 
 from identity.rest import plain_problem
+from msplex.access import route_of
 from tenants.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class ErrorPages:
         if not isinstance(error, DomainError) or not wants_page(request):
             return None
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.error("%s at %s: %s", error.code, request.path, error)
+            logger.error("%s at %s", error.code, route_of(request))
         if error.status in UNSPECIFIC - {HTTPStatus.BAD_REQUEST}:
             return page(request, error.status)
         sentence = "" if error.code in OWN_WORDS else error.message
@@ -111,7 +112,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _failure(request, 500)
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    logger.warning("CSRF refused at %s: %s", request.path, reason)
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 -- it quotes headers
+    logger.warning("CSRF refused at %s", route_of(request))
     sentence = "This form was too old, or did not come from here. Reload the page and send it again."
     return page(request, 403, sentence=sentence, code="csrf_refused")

@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 
 from msplex import databases
 from msplex.environment import read_environment
+from msplex.logs.config import logging_config
 from msplex.mail_server import email_settings
 
 env = read_environment()
@@ -73,6 +74,7 @@ INSTALLED_APPS = [
     "msplex",
 ]
 MIDDLEWARE = [
+    "msplex.access.AccessLines",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -311,16 +313,5 @@ if MSPLEX_ENV != "production":
     WHITENOISE_AUTOREFRESH = MSPLEX_ENV == "test"
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"links": {"()": "msplex.logs.MaskLinks"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["links"]}},
-    "root": {"handlers": ["stderr"], "level": env.msplex_log_level},
-    "loggers": {
-        "httpx2": {"level": "WARNING"},
-        "httpcore2": {"level": "WARNING"},
-        "mcp": {"level": "WARNING"},
-    },
-}
+LOG_JSON = env.msplex_log_format == "json" or (PRODUCTION and not env.msplex_log_format)
+LOGGING = logging_config(env.msplex_log_level, json=LOG_JSON, to_stdout=LOG_JSON and MSPLEX_PROCESS != "command")

@@ -25,6 +25,18 @@ def sweep_lost_calls() -> None:
             give_up_lost_calls(datetime.now(UTC))
 
 
+@shared_task(name="gateway.sweep_names", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_names() -> None:
+    """Started by beat: what calls were named by, and what was kept of their results, ends."""
+    from msplex.gateway.repeating import forget  # noqa: PLC0415 - a leaf, as everywhere
+
+    with transaction.atomic():
+        tenants = active_tenants()
+    for tenant in tenants:
+        with acting_for(Context(tenant)):
+            forget(datetime.now(UTC))
+
+
 @shared_task(  # type: ignore[untyped-decorator]
     name="audit.check_logs", base=PlainTask, process=Process.WORKER, time_limit=CHECK_SECONDS
 )

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -59,16 +60,27 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 class Broker:
     """The process that runs calls; it can be killed and started anew."""
 
-    def start(self) -> None:
+    def start(self, output: IO[bytes] | None = None, **more: str) -> None:
+        """`output`: where what it says goes, in lines of JSON, as `more` has it."""
         env = environment(
             "broker", "broker", "MSPLEX_BROKER_SIGNING_KEY", "MSPLEX_BROKER_ROOT_KEY", "MSPLEX_BROKER_KEYRING",
             "MSPLEX_SEAL_SECONDS",
         )  # fmt: skip
         command = [sys.executable, "manage.py", "run_calls", "--skip-checks"]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(command, cwd=ROOT, env=env | more, stdout=output or subprocess.PIPE)
+        if output:
+            self._wait_for_line(output)
+            return
         assert self.process.stdout
         with self.process.stdout as said:
             assert said.readline() == b"The broker takes calls.\n"
+
+    def _wait_for_line(self, output: IO[bytes]) -> None:
+        deadline = time.monotonic() + WAIT
+        while b"The broker takes calls." not in Path(output.name).read_bytes():
+            assert self.process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     def kill(self) -> None:
         self.process.kill()
@@ -94,14 +106,15 @@ def gateway_url(broker_process: Broker) -> Iterator[str]:
 
 
 @contextmanager
-def gateway(redis_url: str, *, port: int = 0, **more: str) -> Iterator[str]:
+def gateway(redis_url: str, *, port: int = 0, output: IO[bytes] | None = None, **more: str) -> Iterator[str]:
     port = port or free_port()
     command = [
         sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port),
         "--no-ws", "--workers-kill-timeout", "1", "--log-level", "warning", "msplex.gateway.asgi:application",
     ]  # fmt: skip
+    command += ["--log-config", str(ROOT / "msplex" / "logs" / "granian.json")] if output else []
     env = environment("gateway", "app", "MSPLEX_TOKEN_VERIFY_KEY") | {"REDIS_URL": redis_url} | more
-    process = subprocess.Popen(command, cwd=ROOT, env=env)
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output)
     wait_for(f"http://127.0.0.1:{port}/healthz", process)
     yield f"http://127.0.0.1:{port}/mcp"
     process.terminate()

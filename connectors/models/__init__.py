@@ -1,6 +1,6 @@
 """A tenant's connections to vendors, whom they serve, and every call that was made or refused."""
 
-from connectors.models.calls import Pause, ToolCall
+from connectors.models.calls import IdempotencyKey, Pause, ToolCall
 from connectors.models.clients import ClientList, VendorClient
 from connectors.models.connections import ConnectorInstance, CustomerMapping, HealthCheck
 from connectors.models.credentials import AdoptedSecret, Credential, SealedSecret
@@ -18,6 +18,7 @@ __all__ = [
     "HealthCheck",
     "Hook",
     "HookDelivery",
+    "IdempotencyKey",
     "ImportedTool",
     "Pause",
     "SealedSecret",

@@ -77,6 +77,32 @@ class ToolCall(TenantModel):
         return CallRef(self.id, self.instance_id, self.tool)
 
 
+class IdempotencyKey(TenantModel):
+    """What a caller has named a change by, so that the change is made once however often it is asked for.
+
+    `digest`: of the name (SHA-256, hex), which is not kept. `result`: what the call has answered, sealed with the name.
+    """
+
+    principal_id = models.UUIDField()
+    customer = TenantKey(Customer, models.DO_NOTHING, related_name="+")
+    digest = models.CharField(max_length=64)
+    arguments_digest = models.CharField(max_length=64)
+    call_id = models.UUIDField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    result = models.BinaryField(null=True, editable=False)
+    kept_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "principal_id", "customer", "digest"], name="connectors_idempotency_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.digest} {self.call_id}"
+
+
 class Pause(TenantModel):
     """Why tools of this connection do not run until a person has looked.
 

@@ -33,11 +33,14 @@ class Gate(StrEnum):
 class Code(StrEnum):
     """Stable names of refusals, for machines."""
 
+    ALREADY_DONE = "already_done"
+    ALREADY_RUNNING = "already_running"
     APPROVAL_REJECTED = "approval_rejected"
     APPROVAL_REQUIRED = "approval_required"
     APPROVAL_VOID = "approval_void"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     BUSY = "busy"
+    CANCELLED = "cancelled"
     CONNECTOR_NOT_ENTITLED = "connector_not_entitled"
     CUSTOMER_NOT_IN_SCOPE = "customer_not_in_scope"
     CUSTOMER_REQUIRED = "customer_required"
@@ -45,6 +48,7 @@ class Code(StrEnum):
     INSTANCE_NOT_READY = "instance_not_ready"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     INVALID_ARGUMENTS = "invalid_arguments"
+    KEY_REUSED = "key_reused"
     OUTCOME_UNKNOWN = "outcome_unknown"
     POLICY_DENIED = "policy_denied"
     PRINCIPAL_REFUSED = "principal_refused"

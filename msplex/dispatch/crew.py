@@ -16,6 +16,7 @@ from msplex import execution
 from msplex.dispatch.line import NAME, Place, Stand
 from msplex.dispatch.whereabouts import name_of_this_process
 from msplex.replies import Reply
+from tenants.bound import bound
 from tenants.isolation.context import acting_for
 from tenants.isolation.tasks import TaskRefused
 
@@ -114,7 +115,7 @@ class Crew:
         self._began[threading.get_ident()] = time.monotonic()
         try:
             call, context = place.read()
-            with acting_for(context):
+            with acting_for(context), bound(call=call):
                 return execution.run(call, again=place.again)
         except TaskRefused as refused:
             logger.error("alert: %s", refused)  # noqa: TRY400 - it says all

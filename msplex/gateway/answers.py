@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from mcp.shared.exceptions import MCPError
 
@@ -13,8 +14,10 @@ from msplex.decision.gates import PERMISSIONS
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import WHOLE_DOOR, Code, Refusal
 from msplex.gateway.calls import CUSTOMER, Begun, DoorClosed
+from msplex.gateway.repeating import Earlier
 
 ENVELOPE = "io.msplex/refusal"
+REPEATED = "io.msplex/repeated"
 EXPLANATION = "io.msplex/explanation"
 SCOPES = "io.msplex/scopes"
 AUTHORIZATION = "io.modelcontextprotocol/authorization"  # SEP-2643
@@ -131,11 +134,17 @@ def _explanation(said: Explanation) -> dict[str, Any]:
     }
 
 
-def succeeded(structured: dict[str, Any], begun: Begun) -> dict[str, Any]:
+def repeated(earlier: Earlier) -> dict[str, Any]:
+    """What the call under the same name has answered; nothing was sent again."""
+    result = succeeded(earlier.structured or {}, earlier.call_id)
+    return {**result, "_meta": {**result["_meta"], REPEATED: True}}
+
+
+def succeeded(structured: dict[str, Any], call_id: UUID | None) -> dict[str, Any]:
     text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
     return {
         "content": [{"type": "text", "text": text}],
         "structuredContent": structured,
         "isError": False,
-        "_meta": {"io.msplex/call_id": str(begun.call_id)},
+        "_meta": {"io.msplex/call_id": str(call_id)},
     }

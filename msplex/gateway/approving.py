@@ -20,7 +20,7 @@ from msplex.gateway.callers import Seen
 from tenants.isolation.context import acting_for
 
 State = ApprovalRequest.State
-REASON, TICKET = "io.msplex/reason", "io.msplex/ticket"
+REASON, TICKET, KEY = "io.msplex/reason", "io.msplex/ticket", "io.msplex/idempotency-key"
 POLL_SECONDS = 30
 NOT_SEALED = Refusal(
     Code.AUDIT_UNAVAILABLE, "The audit log is not being sealed, so nothing was done. Try again in a moment.", True, 10
@@ -32,10 +32,11 @@ TOO_LONG = Refusal(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Told:
-    """What the caller says to those who decide, in the `_meta` of the call."""
+    """What the caller says in the `_meta` of the call: to those who decide, and what it calls this change."""
 
     reason: str = ""
     ticket: str = ""
+    key: str | None = None
 
 
 UNTOLD = Told()
@@ -46,7 +47,7 @@ def told_in(meta: object) -> Told:
     if not isinstance(meta, dict):
         return UNTOLD
     reason, ticket = (_plain(meta.get(name)) for name in (REASON, TICKET))
-    return Told(reason, ticket)
+    return Told(reason, ticket, None if meta.get(KEY) is None else _plain(meta[KEY]))
 
 
 def _plain(value: object) -> str:

@@ -5,8 +5,9 @@ Runs in a thread of the gateway; each step is a short transaction of its own, an
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -22,10 +23,11 @@ from msplex.decision.gates import quota_exhausted
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import Code, Decision, Gate, Refusal, Request, Resolved, Usage
 from msplex.dispatch import line
-from msplex.gateway import pace
+from msplex.gateway import pace, repeating
 from msplex.gateway.approving import UNTOLD, Told, approval, dispatchable, taken
 from msplex.gateway.callers import Caller, Seen, Waiter, narrowest_of, see
 from msplex.gateway.records import ApprovalGone, Overtaken, QuotaGone, call_of, write_call, write_refusal
+from msplex.gateway.repeating import Earlier
 from tenants.isolation.context import acting_for
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ NO_QUEUE = Refusal(Code.BUSY, "The queue does not answer, so nothing was sent. T
 LINE_FULL = Refusal(
     Code.BUSY, "Too many calls of your workspace wait already, so this one was not sent. Try again later.", True, 10
 )
+CANCELLED = Refusal(Code.CANCELLED, "The client left before the call was sent, so it was not sent.")
 NAME_LENGTH = 128
 EXPLAINED = frozenset({
     Code.CUSTOMER_REQUIRED, Code.CUSTOMER_NOT_IN_SCOPE, Code.CONNECTOR_NOT_ENTITLED, Code.INSTANCE_NOT_READY,
@@ -51,6 +54,9 @@ class Begun:
     decision: Decision
     scopes: tuple[str, ...] = ()  # what the token was given
     explained: Explanation | None = None  # of a refusal by what the tenant has set up
+    earlier: Earlier | None = None  # the call that was made under the same name, instead of this one
+    keep: Callable[[Mapping[str, Any]], None] | None = None  # what it answers, for when it is asked for again
+    withdraw: Callable[[], object] | None = None  # of one that was handed over: not to be sent any more, if it was not
 
 
 class DoorClosed(Exception):
@@ -106,15 +112,20 @@ def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begu
     entitlement = pace.entitlement_of(narrowest_of(caller), request.tool)
     wait = rates.take(entitlement) if entitlement else None
     seen = see(caller)
-    decision = _decide(seen, request, wait)
+    decision = repeating.readable(_decide(seen, request, wait), told)
     if wait is None:
         pace.settle(entitlement, decision)
     call = call_of(caller, seen, request, decision, waiter)
-    decision = _written(caller, seen, approval(seen, decision, call, told), call)
+    asked = _Asked(caller, seen, call, repeating.key_for(decision, told))
+    decision, earlier = repeating.held(seen, call, decision, asked.key) if asked.key else (decision, None)
+    decision, earlier = _written(asked, approval(seen, decision, call, told), earlier)
     if decision.allowed:
         decision = _hand_over(caller, seen, decision, call)
     explained = _explained(seen, request, decision)
-    return Begun(call.id, caller.claims.tenant_id, decision, tuple(caller.claims.scope.split()), explained)
+    keep = partial(repeating.keep_result, seen, call, asked.key) if asked.key and decision.allowed else None
+    withdraw = partial(_not_sent, caller, seen, decision.refused_at(Gate.DISPATCH, CANCELLED), call)
+    scopes = tuple(caller.claims.scope.split())
+    return Begun(call.id, caller.claims.tenant_id, decision, scopes, explained, earlier, keep, withdraw)
 
 
 def _explained(seen: Seen, request: Request, decision: Decision) -> Explanation | None:
@@ -146,21 +157,34 @@ def _decide(seen: Seen, request: Request, wait: int | None) -> Decision:
     return decision
 
 
-def _written(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> Decision:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """`key`: by which its caller has named the change, if it is one."""
+
+    caller: Caller
+    seen: Seen
+    call: ToolCall
+    key: str | None
+
+
+def _written(asked: _Asked, decision: Decision, earlier: Earlier | None) -> tuple[Decision, Earlier | None]:
+    """As it was written down: refused after all, if somebody was faster."""
+    call = asked.call
     try:
-        write_call(caller, seen, decision, call)
+        write_call(asked.caller, asked.seen, decision, call, asked.key)
     except QuotaGone:
         entitlement = decision.resolved.entitlement
-        decision = decision.refused_at(
-            Gate.CHECK_QUOTA, quota_exhausted(entitlement.included_calls if entitlement else 0)
-        )
-        call.approval_id = None
-        write_call(caller, seen, decision, call)
+        included = entitlement.included_calls if entitlement else 0
+        decision = decision.refused_at(Gate.CHECK_QUOTA, quota_exhausted(included))
     except ApprovalGone:
         decision = decision.refused_at(Gate.CHECK_APPROVAL, taken(call.approval_id))
-        call.approval_id = None
-        write_call(caller, seen, decision, call)
-    return decision
+    except repeating.KeyHeld:
+        decision = decision.refused_at(Gate.DISPATCH, repeating.on_its_way("A call"))
+    else:
+        return decision, earlier
+    call.approval_id = None
+    write_call(asked.caller, asked.seen, decision, call)
+    return decision, earlier
 
 
 def _hand_over(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> Decision:

@@ -14,10 +14,13 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from msplex.gateway import auth
 from msplex.gateway.answers import UNAUTHORIZED
+from msplex.gateway.callers import Caller
 from msplex.gateway.express import Express, Message, Receive, Scope, Send, again, read
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.replies import Replies
 from msplex.gateway.server import SCOPE, make_server
+from msplex.gateway.watched import Watched, watched
+from tenants.bound import bound
 
 MAX_BODY = 1024 * 1024
 EVENTS = b"text/event-stream"
@@ -42,7 +45,7 @@ class Application:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await watched(scope, send, lambda told: self._http(scope, receive, told))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -55,18 +58,21 @@ class Application:
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: Watched) -> None:
         path = scope["path"]
         if path in {"/healthz", "/readyz"}:
+            send.route = path[1:]
             await _answer(send, 200, {"status": "ok"})
         elif path in {auth.METADATA_PATH, auth.METADATA_PATH + self._path}:
+            send.route = "metadata"
             await _answer(send, 200, auth.metadata(), (b"cache-control", b"public, max-age=3600"))
         elif path.rstrip("/") == self._path.rstrip("/"):
+            send.route = "mcp"
             await self._mcp(scope, receive, send)
         else:
             await _answer(send, 404, {"error": "not_found"})
 
-    async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _mcp(self, scope: Scope, receive: Receive, send: Watched) -> None:
         try:
             caller = auth.authenticate(scope["headers"], (scope.get("client") or ("",))[0])
         except auth.Unauthorized as refused:
@@ -74,6 +80,11 @@ class Application:
             header = (b"www-authenticate", auth.challenge(refused.code, refused.description))
             await _answer(send, UNAUTHORIZED, body, header)
             return
+        send.caller = caller
+        with bound(request=caller.request_id):
+            await self._answer(scope, receive, send, caller)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         unusual = await self._express.answer(scope, receive, send, caller)
         if unusual:
             scope[SCOPE] = caller

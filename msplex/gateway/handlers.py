@@ -8,9 +8,12 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 from uuid import UUID
 
+from django.db import connection
 from mcp.shared.exceptions import MCPError
 
 from msplex.decision.verdicts import Code, Gate, Refusal
@@ -40,6 +43,7 @@ class Handlers:
         self._replies = replies
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
         self._turns = asyncio.Semaphore(THREADS)
+        self._withdrawing: set[asyncio.Task[object]] = set()
         self.streams = Streams(self.names)
 
     async def tools(self, caller: Caller, cursor: str | None = None) -> answers.Page:
@@ -59,6 +63,8 @@ class Handlers:
     ) -> dict[str, Any]:
         """The result of tools/call."""
         begun = await self._in_thread(begin_call, caller, name, arguments, self._replies.waiter, told)
+        if begun.earlier and begun.earlier.structured is not None:
+            return answers.repeated(begun.earlier)
         if begun.call_id is None or not begun.decision.allowed:
             return answers.refused(begun)
         return await self._result(begun, begun.call_id)
@@ -67,7 +73,9 @@ class Handlers:
         """Database work; whatever goes wrong is said in words of ours."""
         async with self._turn():
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, copy_context().run, work, *arguments
+                )
             except DoorClosed as closed:
                 raise answers.door_closed(closed) from None
             except Exception:  # the edge of the door: the exception's text is nobody's business outside
@@ -87,15 +95,46 @@ class Handlers:
         finally:
             self._turns.release()
 
+    async def _keep(self, keep: Callable[[Mapping[str, Any]], None], structured: Mapping[str, Any]) -> None:
+        """Whatever goes wrong with it: the change is made and has its answer, and is not made again either way."""
+        try:
+            await self._in_thread(_and_close, partial(keep, structured))
+        except MCPError:
+            logger.warning("an answer could not be kept for when it is asked for again")
+
+    def _withdraw(self, withdraw: Callable[[], object]) -> None:
+        """Outside of what is being cancelled."""
+        task = asyncio.get_running_loop().create_task(self._in_thread(_and_close, withdraw))
+        self._withdrawing.add(task)
+        task.add_done_callback(self._withdrawn)
+
+    def _withdrawn(self, task: asyncio.Task[object]) -> None:
+        self._withdrawing.discard(task)
+        if not task.cancelled() and task.exception():  # then it goes on, and its record says what became of it
+            logger.warning("a call whose client has left could not be withdrawn")
+
     async def _result(self, begun: Begun, call_id: UUID) -> dict[str, Any]:
         try:
             reply = await self._replies.wait(begun.tenant_id, call_id)
+        except asyncio.CancelledError:  # the client has left
+            if begun.withdraw:
+                self._withdraw(begun.withdraw)
+            raise
         except NoReply:
             return answers.failed(Gate.RETURN_RESULT, Refusal(Code.OUTCOME_UNKNOWN, MESSAGE_NO_REPLY), begun)
         if reply["ok"]:
-            return answers.succeeded(reply["structured"], begun)
+            if begun.keep:
+                await self._keep(begun.keep, reply["structured"])
+            return answers.succeeded(reply["structured"], begun.call_id)
         refusal = Refusal(reply["code"], reply["message"], reply["retryable"], reply["retry_after"])
         return answers.failed(Gate.EXECUTE, refusal, begun)
+
+
+def _and_close(work: Callable[[], object]) -> None:
+    try:
+        work()
+    finally:
+        connection.close()
 
 
 def _place_of(cursor: str | None, caller: Caller) -> str:

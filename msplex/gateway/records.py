@@ -17,6 +17,7 @@ from connectors.models import ToolCall
 from msplex.decision.gates import roles_for
 from msplex.decision.verdicts import Decision, Request
 from msplex.gateway.callers import Caller, Seen, Waiter
+from msplex.gateway.repeating import KeyHeld, hold
 from tenants.isolation.context import acting_for
 from tenants.isolation.statements import Signed, insertion, one, signed_transaction, values_of
 
@@ -51,8 +52,11 @@ class Overtaken(Exception):
     """The broker has the call already; nothing was written."""
 
 
-def write_call(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> None:
-    """A decided call. QuotaGone, ApprovalGone: what it needs is gone, AuditUnavailable if it cannot be written."""
+def write_call(caller: Caller, seen: Seen, decision: Decision, call: ToolCall, key: str | None = None) -> None:
+    """A decided call, which holds `key` from now on if it is sent.
+
+    QuotaGone, ApprovalGone, KeyHeld: what it needs is gone; AuditUnavailable if it cannot be written.
+    """
     call.verdicts, call.gate = decision.as_json(), decision.gate
     call.code = decision.refusal.code if decision.refusal else ""
     call.state = ToolCall.State.REFUSED if decision.refusal else ToolCall.State.QUEUED
@@ -60,11 +64,14 @@ def write_call(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -
     with _recording(), acting_for(seen.context), signed_transaction(seen.context) as db:
         written = db.ask(_INSERT, *values_of(call))
         taken = db.ask(_TAKE, call.id, call.tenant_id, call.approval_id) if call.approval_id else None
+        holding = hold(db, call, key) if key and not decision.refusal else None
         event = _record(db, caller, call, decision)
         # Last: the counter is one row for all calls of the tenant, and is locked until the commit.
         reserved = reserve_call(db, entitlement) if entitlement else None
         if taken is not None and one(taken) is None:
             raise ApprovalGone
+        if holding is not None and one(holding) is None:
+            raise KeyHeld
         if reserved is not None and one(reserved) is None:
             raise QuotaGone
         if one(written) is None:

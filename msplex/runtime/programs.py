@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from msplex.guard import KEYS, ROLES
+from msplex.logs.config import GRANIAN
 from msplex.runtime.home import ROOT, Home, Unusable
 from msplex.runtime.keys import Keys
 from tenants.isolation.setup import passwords_in
@@ -68,6 +69,11 @@ class Installation:
     @property
     def log_level(self) -> str:
         return self.overrides.get("MSPLEX_LOG_LEVEL", "INFO")
+
+    @property
+    def says_json(self) -> bool:
+        """As settings.LOG_JSON has it."""
+        return self.overrides.get("MSPLEX_LOG_FORMAT", "" if self.is_demo else "json") == "json"
 
     @property
     def public_url(self) -> str:
@@ -200,7 +206,8 @@ class Installation:
     def _door(self, process: Process, interface: str, target: str, port: int) -> Program:
         where = ("--host", self.overrides.get("MSPLEX_HOST", "127.0.0.1"), "--port", str(port))
         ends = ("--workers-kill-timeout", "1", "--respawn-failed-workers", "--log-level", self.log_level.lower())
-        command = [sys.executable, "-m", "granian", "--interface", interface, *where, *ends, "--no-ws", target]
+        lines = ("--log-config", str(GRANIAN)) if self.says_json else ()
+        command = [sys.executable, "-m", "granian", "--interface", interface, *where, *ends, *lines, "--no-ws", target]
         environment = self.environment(process)
         return Program(process, command, environment, DOORS, ready_address=f"http://127.0.0.1:{port}/readyz")
 

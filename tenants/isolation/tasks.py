@@ -13,6 +13,7 @@ from celery import Task
 from django.conf import settings
 from django.db import close_old_connections, transaction
 
+from tenants.bound import bound
 from tenants.isolation.context import Context, acting_for, current
 from tenants.process import Process, current_process
 
@@ -78,7 +79,8 @@ class PlainTask(Task):  # type: ignore[misc]
         self.check_process()
         close_old_connections()
         try:
-            return super().__call__(*args, **kwargs)
+            with bound(task=self.name):
+                return super().__call__(*args, **kwargs)
         finally:
             close_old_connections()  # back to the pool, and cleaned, before the next tenant's task takes it
 

@@ -53,6 +53,7 @@ from connectors.models import (
     HealthCheck,
     Hook,
     HookDelivery,
+    IdempotencyKey,
     ImportedTool,
     Pause,
     SealedSecret,
@@ -189,7 +190,8 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
     who = {"principal_kind": "user", "principal_label": "tests"}
     UsageEvent.objects.create(customer=customer, occurred_at=NOW, **principal)
     _counted(customer)
-    ToolCall.objects.create(customer=customer, state="queued", **principal, **who)
+    call = ToolCall.objects.create(customer=customer, state="queued", **principal, **who)
+    IdempotencyKey.objects.create(principal_id=user.id, customer=customer, digest="0" * 64, call_id=call.id)
     ToolRule.objects.create(position=ToolRule.objects.count() + 1, name="tests", effect="allow", customer=customer)
     _asked(customer, user)
     event = record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)

@@ -111,6 +111,7 @@ KINDS: dict[str, Kind] = {
     "connectors_healthcheck": SHARED,
     "connectors_hook": STAFF,
     "connectors_hookdelivery": STAFF,
+    "connectors_idempotencykey": of_customer("customer_id"),
     "connectors_importedtool": SHARED,
     "connectors_pause": NOTED,
     "connectors_sealedsecret": SHARED,

@@ -9,6 +9,7 @@ from msplex.broker import prepare
 from msplex.collector import spare_what_stays
 from msplex.dispatch.crew import Crew
 from msplex.guard import check_process
+from msplex.logs.ready import say_ready
 from tenants.process import Process, current_process
 
 
@@ -25,6 +26,5 @@ class Command(BaseCommand):
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, lambda *_: crew.ending.set())
         crew.start()
-        self.stdout.write("The broker takes calls.")
-        self.stdout.flush()
+        say_ready(self, "The broker takes calls.")
         crew.watch()

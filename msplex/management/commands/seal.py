@@ -11,6 +11,7 @@ from audit.log_keys import KeyUnusable, private_keys
 from audit.sealing.handover import HandOverRefused, signing_keys
 from audit.sealing.sealer import Sealer, be_alone
 from msplex.guard import check_process
+from msplex.logs.ready import say_ready
 from tenants.process import Process, current_process
 
 # Without seals every change of every tenant is refused: a round that takes so long is not worth waiting for.
@@ -34,8 +35,7 @@ class Command(BaseCommand):
         except (KeyUnusable, HandOverRefused) as error:
             raise CommandError(str(error)) from None
         sealer.catch_up()
-        self.stdout.write("The sealer works.")
-        self.stdout.flush()
+        say_ready(self, "The sealer works.")
         sealer.run(lambda: still_alive() and ended.is_set())
 
 

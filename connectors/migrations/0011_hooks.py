@@ -33,7 +33,7 @@ def _identity() -> list[tuple[str, models.Field]]:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connectors", "0009_exposing"),
+        ("connectors", "0010_idempotency"),
     ]
 
     operations = [

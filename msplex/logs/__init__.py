@@ -1,0 +1,1 @@
+"""What the processes say, and what they do not."""
