@@ -4,6 +4,7 @@ The customer comes from the mapping, the arguments from the recorded call. Whate
 narrowed here, built anew from declared fields and searched for the credential before they leave.
 """
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,9 @@ from connectors.redaction import redact
 from connectors.scrub import scrubbed
 from connectors.shapes import Shape, at
 from tenants.isolation.context import acting_tenant
+
+# Of the rows of one answer: a model's context holds little more, and the caller is told what is missing.
+MOST_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,25 @@ def answer(tool: Tool, fetched: Fetched, owner: Owning) -> Said:
         return Said(_single(tool, rows, unreadable), rows, dropped, foreign)
     if not rows and unreadable and unreadable == dropped:
         raise _counted(VendorError("vendor_shape"), dropped)  # not an empty list: nothing could be read
-    listed = {"notice": UNTRUSTED, tool.output.key: rows, "count": len(rows), "has_more": fetched.has_more}
-    return Said(listed, rows, dropped, foreign)
+    fitting = _fitting(rows)
+    listed = {
+        "notice": UNTRUSTED,
+        tool.output.key: fitting,
+        "count": len(fitting),
+        "has_more": fetched.has_more,
+        "truncated": fetched.truncated or len(fitting) < len(rows),
+    }
+    return Said(listed, fitting, dropped, foreign)
+
+
+def _fitting(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many as an answer may hold, and always one."""
+    left = MOST_BYTES
+    for number, row in enumerate(rows):
+        left -= len(json.dumps(row, ensure_ascii=False).encode())
+        if left < 0:
+            return rows[: max(1, number)]
+    return rows
 
 
 def _single(tool: Tool, rows: list[dict[str, Any]], unreadable: int) -> dict[str, Any]:

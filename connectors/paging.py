@@ -52,6 +52,8 @@ def picked_out(
         walked.take(rows, owner, shape)
         if len(rows) < WALK_SIZE:
             break
+    else:
+        walked.cut = True
     return walked.page(page, limit, shared=shared)
 
 
@@ -62,7 +64,10 @@ def gathered(
     walked = _Walked()
     for number, rows in enumerate(pages, 1):
         walked.take(rows, owner, shape)
-        if number >= most or len(walked.kept) > page * limit:
+        if len(walked.kept) > page * limit:
+            break
+        if number >= most:
+            walked.cut = len(rows) >= WALK_SIZE
             break
     return walked.page(page, limit)
 
@@ -75,6 +80,7 @@ class _Walked:
     dropped: int = 0
     unreadable: int = 0
     foreign: int = 0
+    cut: bool = False  # there may be more than was looked at
 
     def take(self, rows: Sequence[Any], owner: Owning, shape: Shape) -> None:
         narrowed = narrow(rows, owner=owner, shape=shape)
@@ -91,6 +97,7 @@ class _Walked:
             dropped=self.unreadable if shared else self.dropped,
             unreadable=self.unreadable,
             foreign=0 if shared else self.foreign,
+            truncated=self.cut,
         )
 
 

@@ -40,6 +40,7 @@ class Code(StrEnum):
     APPROVAL_VOID = "approval_void"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     BUSY = "busy"
+    CANCELLED = "cancelled"
     CONNECTOR_NOT_ENTITLED = "connector_not_entitled"
     CUSTOMER_NOT_IN_SCOPE = "customer_not_in_scope"
     CUSTOMER_REQUIRED = "customer_required"

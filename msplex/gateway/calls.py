@@ -5,6 +5,7 @@ Runs in a thread of the gateway; each step is a short transaction of its own, an
 
 import dataclasses
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +29,7 @@ from msplex.gateway.approving import UNTOLD, Told, approval, dispatchable, taken
 from msplex.gateway.callers import Caller, Seen, Waiter, narrowest_of, see
 from msplex.gateway.records import ApprovalGone, Overtaken, QuotaGone, call_of, write_call, write_refusal
 from msplex.gateway.repeating import Earlier
+from msplex.metrics.calls import count_decision
 from tenants.isolation.context import acting_for
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ NO_QUEUE = Refusal(Code.BUSY, "The queue does not answer, so nothing was sent. T
 LINE_FULL = Refusal(
     Code.BUSY, "Too many calls of your workspace wait already, so this one was not sent. Try again later.", True, 10
 )
+CANCELLED = Refusal(Code.CANCELLED, "The client left before the call was sent, so it was not sent.")
 NAME_LENGTH = 128
 EXPLAINED = frozenset({
     Code.CUSTOMER_REQUIRED, Code.CUSTOMER_NOT_IN_SCOPE, Code.CONNECTOR_NOT_ENTITLED, Code.INSTANCE_NOT_READY,
@@ -55,6 +58,7 @@ class Begun:
     explained: Explanation | None = None  # of a refusal by what the tenant has set up
     earlier: Earlier | None = None  # the call that was made under the same name, instead of this one
     keep: Callable[[Mapping[str, Any]], None] | None = None  # what it answers, for when it is asked for again
+    withdraw: Callable[[], object] | None = None  # of one that was handed over: not to be sent any more, if it was not
 
 
 class DoorClosed(Exception):
@@ -103,10 +107,12 @@ def begin_call(caller: Caller, name: str, arguments: Mapping[str, Any], waiter: 
 def not_begun(caller: Caller, refusal: Refusal) -> Begun:
     """A call that left no record, because nothing could be recorded: it is refused, and nothing was sent."""
     nothing = Decision((), Resolved()).refused_at(Gate.DISPATCH, refusal)
+    count_decision(nothing)
     return Begun(None, caller.claims.tenant_id, nothing)
 
 
 def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begun:
+    began = time.perf_counter()
     entitlement = pace.entitlement_of(narrowest_of(caller), request.tool)
     wait = rates.take(entitlement) if entitlement else None
     seen = see(caller)
@@ -119,10 +125,12 @@ def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begu
     decision, earlier = _written(asked, approval(seen, decision, call, told), earlier)
     if decision.allowed:
         decision = _hand_over(caller, seen, decision, call)
+    count_decision(decision, time.perf_counter() - began)
     explained = _explained(seen, request, decision)
     keep = partial(repeating.keep_result, seen, call, asked.key) if asked.key and decision.allowed else None
+    withdraw = partial(_not_sent, caller, seen, decision.refused_at(Gate.DISPATCH, CANCELLED), call)
     scopes = tuple(caller.claims.scope.split())
-    return Begun(call.id, caller.claims.tenant_id, decision, scopes, explained, earlier, keep)
+    return Begun(call.id, caller.claims.tenant_id, decision, scopes, explained, earlier, keep, withdraw)
 
 
 def _explained(seen: Seen, request: Request, decision: Decision) -> Explanation | None:

@@ -4,10 +4,12 @@ Only what is plain in every respect: tools/list and tools/call of the newest rev
 body says. Whatever is out of the ordinary is left to the SDK, untouched; tests hold that both give the same answer.
 """
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -38,6 +40,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+T = TypeVar("T")
 
 VERSION = "2026-07-28"
 LIST, CALL = "tools/list", "tools/call"
@@ -68,7 +71,8 @@ class Express:
         request = _plain_request(body, headers)
         if request is None:
             return again(body, receive)
-        await _send(send, *await self._answered(request, caller))
+        with contextlib.suppress(Gone):
+            await _send(send, *await while_there(self._answered(request, caller), receive))
         return None
 
     def _plain(self, scope: Scope) -> dict[bytes, bytes] | None:
@@ -115,6 +119,29 @@ class Express:
         rest = {**page.rest, "resultType": "complete", "_meta": self._stamp}
         head = f'{{"jsonrpc":"2.0","id":{json.dumps(request["id"])},"result":{{"tools":[{tools}],'
         return f"{head}{_text(rest)[1:]}}}".encode()
+
+
+class Gone(Exception):
+    """The client has left; what was done for it was told so."""
+
+
+async def while_there(work: Coroutine[Any, Any, T], receive: Receive) -> T:
+    """What the work comes to. It is cancelled when the client leaves before: nobody reads the answer any more."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        working.cancel()
+        await asyncio.wait({working})
+        raise Gone
+    finally:
+        leaving.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class Cut(dict[str, Any]):

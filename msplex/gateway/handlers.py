@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from msplex.gateway.callers import Caller
 from msplex.gateway.calls import Begun, DoorClosed, begin_call, list_tools
 from msplex.gateway.replies import NoReply, Replies
 from msplex.gateway.streams import Names, Streams
+from msplex.metrics.calls import waiting
 
 THREADS = 8  # of database work at once; each has a connection of its own
 WAIT_SECONDS = 0.5  # for a turn; with the limits of statements and locks, every answer comes within two seconds
@@ -42,6 +44,7 @@ class Handlers:
         self._replies = replies
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
         self._turns = asyncio.Semaphore(THREADS)
+        self._withdrawing: set[asyncio.Task[object]] = set()
         self.streams = Streams(self.names)
 
     async def tools(self, caller: Caller, cursor: str | None = None) -> answers.Page:
@@ -96,13 +99,29 @@ class Handlers:
     async def _keep(self, keep: Callable[[Mapping[str, Any]], None], structured: Mapping[str, Any]) -> None:
         """Whatever goes wrong with it: the change is made and has its answer, and is not made again either way."""
         try:
-            await self._in_thread(_and_close, keep, structured)
+            await self._in_thread(_and_close, partial(keep, structured))
         except MCPError:
             logger.warning("an answer could not be kept for when it is asked for again")
 
+    def _withdraw(self, withdraw: Callable[[], object]) -> None:
+        """Outside of what is being cancelled."""
+        task = asyncio.get_running_loop().create_task(self._in_thread(_and_close, withdraw))
+        self._withdrawing.add(task)
+        task.add_done_callback(self._withdrawn)
+
+    def _withdrawn(self, task: asyncio.Task[object]) -> None:
+        self._withdrawing.discard(task)
+        if not task.cancelled() and task.exception():  # then it goes on, and its record says what became of it
+            logger.warning("a call whose client has left could not be withdrawn")
+
     async def _result(self, begun: Begun, call_id: UUID) -> dict[str, Any]:
         try:
-            reply = await self._replies.wait(begun.tenant_id, call_id)
+            with waiting():
+                reply = await self._replies.wait(begun.tenant_id, call_id)
+        except asyncio.CancelledError:  # the client has left
+            if begun.withdraw:
+                self._withdraw(begun.withdraw)
+            raise
         except NoReply:
             return answers.failed(Gate.RETURN_RESULT, Refusal(Code.OUTCOME_UNKNOWN, MESSAGE_NO_REPLY), begun)
         if reply["ok"]:
@@ -113,9 +132,9 @@ class Handlers:
         return answers.failed(Gate.EXECUTE, refusal, begun)
 
 
-def _and_close(keep: Callable[[Mapping[str, Any]], None], structured: Mapping[str, Any]) -> None:
+def _and_close(work: Callable[[], object]) -> None:
     try:
-        keep(structured)
+        work()
     finally:
         connection.close()
 

@@ -27,7 +27,9 @@ class Door:
     def post(self, method: str, params: dict[str, Any], **headers: str) -> httpx2.Response:
         return self.post_with({}, method, params, **headers)
 
-    def post_with(self, more: dict[str, str], method: str, params: dict[str, Any], **headers: str) -> httpx2.Response:
+    def post_with(
+        self, more: dict[str, str], method: str, params: dict[str, Any], timeout: float = 60, **headers: str
+    ) -> httpx2.Response:
         """With more in `_meta` than a client has to send."""
         meta = {
             **more,
@@ -45,7 +47,7 @@ class Door:
         }
         if "name" in params:
             sent.setdefault("Mcp-Name", params["name"])
-        with httpx2.Client(timeout=60, trust_env=False) as http:
+        with httpx2.Client(timeout=timeout, trust_env=False) as http:
             return http.post(self.url, json=body, headers=sent)
 
     def tools(self) -> list[str]:

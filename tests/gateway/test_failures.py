@@ -3,6 +3,7 @@
 import contextlib
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -193,6 +194,39 @@ def test_a_broker_killed_in_a_call_leaves_an_unknown_outcome_and_no_second_reque
         assert call.state == ToolCall.State.UNKNOWN
         assert Event.objects.filter(kind=EventKind.CALL_UNKNOWN, subject_id=call.id).count() == 1
     assert "structuredContent" in door.call(LIST, limit=1)
+
+
+@pytest.mark.parametrize("meta", [{}, {"io.msplex/reason": "Tests"}])  # the short way, and the SDK's
+def test_what_was_not_sent_when_the_client_left_is_not_sent_after(door, world, vendor, broker_process: Broker, meta):
+    door.call(LIST, limit=1)
+    broker_process.stop()
+    try:
+        vendor.reset()
+        with contextlib.suppress(httpx2.TimeoutException):
+            door.post_with(meta, "tools/call", {"name": LIST, "arguments": {"limit": 1}}, timeout=1)
+        wait_until(lambda: last_call(world).state == ToolCall.State.REFUSED)
+    finally:
+        broker_process.start()
+    door.call(LIST, limit=2)
+
+    with world.tenant.acting():
+        left = ToolCall.objects.order_by("-id")[1]
+        assert (left.state, left.code, left.gate) == ("refused", "cancelled", "dispatch")
+        assert [each["code"] for each in left.verdicts if not each["ok"]] == ["cancelled"]
+        assert QuotaCounter.objects.get().used == 2
+    assert vendor.seen()["by_path"]["/api/Tickets"] == 1
+
+
+def last_call(world) -> ToolCall:
+    with world.tenant.acting():
+        return ToolCall.objects.order_by("-id").first()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_client_that_leaves_does_not_take_the_outcome_with_it(door, world, vendor):

@@ -9,7 +9,9 @@ from django.urls import reverse
 from approvals.binding import words_of
 from approvals.models import ApprovalRequest, Vote
 from approvals.showing import arguments_of
+from identity.models import Attempts
 from identity.roles import Role
+from identity.services.attempts import FREE
 from tests.approvals.asking import approve
 from tests.connectors.factories import connect
 from tests.factories import TenantWorld, make_tenant
@@ -207,6 +209,8 @@ def test_wrong_tries_are_counted_with_those_of_signing_in(world, alice):
     url = reverse("portal:approval_approve", args=[request.pk])
     for _ in range(6):
         browser.post(url, {"code": "000000", "digest": request.digest})
+    with world.acting():  # the pause after so few is short, and a test may be slow
+        assert Attempts.objects.filter(count__gte=FREE).update(count=20) == 1
 
     assert browser.post(url, {"code": alice.code(), "digest": request.digest}).status_code == 422
     with world.acting():
