@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from connectors import services
 from connectors.api_clients import InstanceClients
+from connectors.api_hooks import InstanceHooks
 from connectors.custody import credentials, key_state
 from connectors.filters import CallFilter, SignalFilter
 from connectors.models import ConnectorInstance, Credential, Signal, ToolCall
@@ -64,7 +65,7 @@ class CatalogueViewSet(TenantViewSet):
         return Response(OfferOut(offer).data)
 
 
-class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients):
+class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, InstanceHooks):
     serializer_class = InstanceOut
     required_permissions = {
         "list": Permission.CONNECTORS_INSTANCE_READ,
@@ -80,8 +81,9 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients):
         "map": Permission.CONNECTORS_INSTANCE_MANAGE,
         "unmap": Permission.CONNECTORS_INSTANCE_MANAGE,
         **InstanceClients.permissions,
+        **InstanceHooks.hook_permissions,
     }
-    recent_mfa_actions = frozenset({"configure", "resume", "retire"})
+    recent_mfa_actions = frozenset({"configure", "resume", "retire"}) | InstanceHooks.hooks_confirmed
 
     def get_queryset(self) -> QuerySet[ConnectorInstance]:
         return instances_with_credentials()

@@ -211,6 +211,8 @@ class Connector:
     limit: Rate
     # What its lists say of every customer at once (connectors.signals), where it has such. Never a tool.
     signals: "Callable[[Connection], Sightings] | None" = None
+    # It can be told by a webhook with a secret in a header, whose content says nothing sure: then it is pulled at once.
+    nudges: bool = False
     health_interval: int = 300
     # Hosts that are called besides those of the bound settings; a leading dot takes all below. See connectors.egress.
     domains: tuple[str, ...] = ()

@@ -6,8 +6,9 @@ from django.utils import timezone
 from audit.actors import Actor, CallRef
 from audit.kinds import EventKind
 from audit.services import record
+from connectors.hooks import remove_hook
 from connectors.lifecycle import Action
-from connectors.models import ConnectorInstance, Credential
+from connectors.models import ConnectorInstance, Credential, Hook
 from connectors.selectors import lifecycle_of
 
 
@@ -24,6 +25,8 @@ def retire_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorInsta
     instance.retired_at, instance.retired_by = timezone.now(), by.label[:200]
     instance.noticed = ""
     instance.save(update_fields=["state", "retired_at", "retired_by", "noticed"])
+    for hook in Hook.objects.filter(instance=instance).select_related("instance"):
+        remove_hook(hook, by=by)
     versions = list(Credential.objects.filter(instance=instance).order_by("version").values_list("version", flat=True))
     record(
         EventKind.INSTANCE_RETIRED,

@@ -17,6 +17,7 @@ from connectors.models import (
     ConnectorInstance,
     Credential,
     CustomerMapping,
+    Hook,
     ImportedTool,
     Pause,
     SealedSecret,
@@ -25,6 +26,7 @@ from connectors.models import (
     ToolCall,
     VendorClient,
 )
+from connectors.narrowing import normalised
 from connectors.readiness import is_entitled
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, columns, made, one, split
@@ -33,6 +35,8 @@ from tenants.selectors import entitlements
 
 # A check that was asked for and is not there by then is asked for again: its message may be lost.
 LATE = timedelta(seconds=45)
+# A vendor that calls is looked at no sooner than so long after the last look.
+NUDGED_EVERY = timedelta(seconds=30)
 # Failed checks in a row after which the next ones wait longer; seconds between two at most; share of an interval.
 PATIENCE, LONGEST_WAIT, SPREAD = 3, 3600, 0.2
 _EARLIEST = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -72,10 +76,13 @@ def instances() -> QuerySet[ConnectorInstance]:
     return ConnectorInstance.objects.order_by("name", "id")
 
 
+def entitled(now: datetime) -> list[str]:
+    return [offer.connector.key for offer in catalogue(now) if offer.entitled]
+
+
 def askable(now: datetime) -> QuerySet[ConnectorInstance]:
     """Whose vendor the broker may ask something of its own accord: set up, not retired, and in the plan."""
-    entitled = [offer.connector.key for offer in catalogue(now) if offer.entitled]
-    found = instances().filter(configured_at__isnull=False, connector__in=entitled)
+    found = instances().filter(configured_at__isnull=False, connector__in=entitled(now))
     return found.exclude(state=ConnectorInstance.State.RETIRED)
 
 
@@ -212,9 +219,25 @@ def connectors_with_signals() -> list[str]:
 
 
 def due_for_pull(now: datetime, every: timedelta) -> QuerySet[ConnectorInstance]:
-    """Active ones that have not been asked for signals lately."""
-    lately = SignalPull.objects.filter(pulled_at__gt=now - every).values("instance")
-    return askable(now).filter(state=ConnectorInstance.State.ACTIVE).exclude(id__in=lately)
+    """Active ones that have not been asked for signals lately, or whose vendor has called since (connectors.hooks)."""
+    called = Hook.objects.filter(instance=OuterRef("instance"), nudged_at__gt=OuterRef("pulled_at"))
+    lately = SignalPull.objects.filter(pulled_at__gt=now - every)
+    lately = lately.exclude(Exists(called), pulled_at__lte=now - NUDGED_EVERY)
+    return askable(now).filter(state=ConnectorInstance.State.ACTIVE).exclude(id__in=lately.values("instance"))
+
+
+def called_hook(address: str, now: datetime) -> Hook | None:
+    """If its connection is active and in the plan. Both are asked for, whether there is such an address or not."""
+    active = {"instance__state": ConnectorInstance.State.ACTIVE, "instance__configured_at__isnull": False}
+    found = Hook.objects.select_related("instance").filter(address=address, **active).first()
+    included = entitled(now)
+    return found if found is not None and found.instance.connector in included else None
+
+
+def owners(instance: ConnectorInstance) -> dict[str | None, UUID]:
+    """Which of our customers each client of the vendor's is."""
+    found = CustomerMapping.objects.filter(instance=instance)
+    return {normalised(row.external_id): row.customer_id for row in found}
 
 
 def signals() -> QuerySet[Signal]:
@@ -229,6 +252,10 @@ def _kept_by_mapping() -> QuerySet[Signal]:
         instance=OuterRef("instance"), customer=OuterRef("customer"), external_id=OuterRef("owner")
     )
     return Signal.objects.filter(Exists(mapping))
+
+
+def hook_of(instance: ConnectorInstance) -> Hook | None:
+    return Hook.objects.select_related("instance").filter(instance=instance).first()
 
 
 def pulls() -> QuerySet[SignalPull]:

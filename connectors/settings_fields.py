@@ -24,7 +24,9 @@ class AddressField(forms.CharField):
 
 def identifier(pattern: str = r"[A-Za-z0-9._-]{3,100}", **options: Any) -> forms.RegexField:
     """A name that the vendor gave, and that is no secret."""
-    return forms.RegexField(rf"\A{pattern}\Z", widget=forms.TextInput(attrs=dict(_PLAIN)), **options)
+    wrong = {"invalid": "Copy it exactly as it is shown there, without spaces."}
+    widget = forms.TextInput(attrs=dict(_PLAIN))
+    return forms.RegexField(rf"\A{pattern}\Z", error_messages=wrong, widget=widget, **options)
 
 
 def secret(label: str, *, help_text: str = "Sealed as soon as it arrives; nobody can read it back.") -> forms.CharField:

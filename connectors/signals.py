@@ -20,11 +20,11 @@ from connectors.canary import leaks
 from connectors.catalogue import find
 from connectors.contract import Connection, Connector
 from connectors.errors import ExecutionError, OutputBlocked
-from connectors.models import ConnectorInstance, CustomerMapping, Signal, SignalPull
-from connectors.narrowing import normalised
+from connectors.models import ConnectorInstance, Signal, SignalPull
 from connectors.reaching import reached
 from connectors.scrub import scrubbed
 from connectors.selectors import connectors_with_signals, due_for_pull
+from connectors.selectors import owners as owners_of
 from connectors.sightings import MOST, Read, Sightings, read
 from connectors.tasks import pull_signals as pull_task
 
@@ -97,9 +97,7 @@ def keep(instance: ConnectorInstance, pulled: Pulled, now: datetime) -> None:
         return
     pull.pulled_at, pull.code = now, pulled.code
     if not pulled.code:
-        owners = {
-            normalised(row.external_id): row.customer_id for row in CustomerMapping.objects.filter(instance=instance)
-        }
+        owners = owners_of(instance)
         mine = {(owners[row.owner], row.kind.value, row.external_id): row for row in pulled.rows if row.owner in owners}
         _forget_strangers(instance, owners)
         _write(instance, mine, pulled.whole, now)
@@ -123,12 +121,13 @@ def _forget_strangers(instance: ConnectorInstance, owners: Mapping[str | None, U
 
 def _write(instance: ConnectorInstance, mine: Mapping[Key, Read], whole: frozenset[Signal.Kind], now: datetime) -> None:
     there = {_key(row): row for row in Signal.objects.filter(instance=instance)}
-    Signal.objects.bulk_create(
+    new = [
         Signal(instance=instance, customer_id=key[0], kind=row.kind, external_id=row.external_id, owner=row.owner,
                seen_at=now, **row.values)
         for key, row in mine.items()
         if key not in there
-    )  # fmt: skip
+    ]  # fmt: skip
+    Signal.objects.bulk_create(new, ignore_conflicts=True)  # a webhook may have told the same meanwhile
     changed = [*_seen_again(there, mine, now), *_over(there, mine, whole, now)]
     Signal.objects.bulk_update(changed, _COLUMNS, batch_size=500)
 

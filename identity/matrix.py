@@ -99,8 +99,9 @@ SURFACES = (
         "Connectors", "Set up, check, switch and map connections", SETS_UP,
         reads=("connector_start",),
         changes=(
-            "connector_start", "connector_check", "connector_activate", "connector_deactivate", "connector_map",
-            "connector_unmap", "connector-instance.create", "connector-instance.check", "connector-instance.activate",
+            "connector_start", "connector_field", "connector_check", "connector_activate", "connector_deactivate",
+            "connector_map", "connector_unmap", "connector-instance.create",
+            "connector-instance.check", "connector-instance.activate",
             "connector-instance.deactivate", "connector-instance.map", "connector-instance.unmap",
             "connector_clients_fetch", "connector_clients_confirm", "connector-instance.fetch_clients",
             "connector-instance.confirm_suggestions",
@@ -126,6 +127,14 @@ SURFACES = (
     Surface(
         "Connectors", "Resume a connection's risky tools, when the outcome of a call was unknown", SETS_UP,
         confirmed=("connector_resume", "connector-instance.resume"),
+    ),
+    Surface(
+        "Connectors", "See a connection's webhook, make one, replace its secret, remove it", SETS_UP,
+        reads=("connector_hook", "connector-instance.webhook"),
+        confirmed=(
+            "connector_hook_make", "connector_hook_rotate", "connector_hook_remove",
+            "connector-instance.make_webhook", "connector-instance.rotate_webhook", "connector-instance.remove_webhook",
+        ),
     ),
     Surface(
         "Connectors", "Retire a connection for good", SETS_UP,

@@ -6,6 +6,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.routers import SimpleRouter
 
+from connectors.views import hook
 from identity.web import public
 from msplex import verifying
 from msplex.health import healthz, readyz
@@ -40,6 +41,7 @@ urlpatterns = [
     path(".well-known/msplex-pack-authority.pem", verifying.pack_authority, name="pack-authority"),
     path(".well-known/msplex_verify.py", verifying.verifier, name="verifier"),
     path(".well-known/msplex_verify_export.py", verifying.export_verifier, name="export-verifier"),
+    path("hooks/<str:address>", hook, name="hook"),
     path("api/v1/", include(([*router.urls, *bare.urls], "api"))),
     path(
         "api/schema",

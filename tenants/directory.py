@@ -6,11 +6,11 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import BooleanField, Func
 
-Kind = Literal["workspace", "client"]
+Kind = Literal["workspace", "client", "hook"]
 
 
 def tenant_of(kind: Kind, name: str) -> UUID | None:
-    """The active tenant that this workspace name or machine client belongs to."""
+    """The active tenant that this workspace name, machine client or address of a webhook belongs to."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT border.tenant_of(%s::text, %s::text)", [kind, name])
         row = cursor.fetchone()
@@ -21,6 +21,18 @@ def register_client(client_id: str) -> None:
     """Bind a machine client to the acting tenant; inside its transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT border.register_client(%s::text)", [client_id])
+
+
+def register_hook(address: str) -> None:
+    """Bind the address of a webhook to the acting tenant; inside its transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT border.register_hook(%s::text)", [address])
+
+
+def forget_hook(address: str) -> None:
+    """Only the acting tenant's own."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT border.forget_hook(%s::text)", [address])
 
 
 def active_tenants() -> list[UUID]:

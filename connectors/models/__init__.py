@@ -4,6 +4,7 @@ from connectors.models.calls import IdempotencyKey, Pause, ToolCall
 from connectors.models.clients import ClientList, VendorClient
 from connectors.models.connections import ConnectorInstance, CustomerMapping, HealthCheck
 from connectors.models.credentials import AdoptedSecret, Credential, SealedSecret
+from connectors.models.hooks import Hook, HookDelivery
 from connectors.models.imported import Discovery, ImportedTool
 from connectors.models.signals import Signal, SignalPull
 
@@ -15,6 +16,8 @@ __all__ = [
     "CustomerMapping",
     "Discovery",
     "HealthCheck",
+    "Hook",
+    "HookDelivery",
     "IdempotencyKey",
     "ImportedTool",
     "Pause",

@@ -5,7 +5,7 @@ from functools import lru_cache
 import redis
 from django.conf import settings
 
-A_MINUTE = {"register": 20, "document": 30}
+A_MINUTE = {"register": 20, "document": 30, "hook": 120, "hook_from": 1200}
 TIMEOUT = 0.5
 WITHOUT_REDIS = 5  # seconds to come back after: what cannot be counted is not done
 
@@ -24,7 +24,10 @@ def _client() -> redis.Redis:
 
 
 def wait(what: str, address: str) -> int:
-    """0 for one more within the minute's allowance of this address, else the seconds to wait."""
+    """0 for one more within the minute's allowance of this address, else the seconds to wait.
+
+    `hook`: deliveries to one webhook; `hook_from`: from one address, which may be a vendor's for many.
+    """
     try:
         return int(_client().eval(_COUNT, 1, f"msplex:oauth:{what}:{address}", A_MINUTE[what]))
     except redis.RedisError:

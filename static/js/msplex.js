@@ -49,3 +49,11 @@ document.addEventListener("htmx:afterSwap", (event) => {
   const words = event.target.querySelector?.("[data-announce]")?.dataset.announce;
   if (words) say(words);
 });
+
+// What the server says of a field that was left also counts as the field's own state.
+document.addEventListener("htmx:afterSwap", (event) => {
+  const field = document.getElementById(event.target.dataset?.saysOf ?? "");
+  if (!field) return;
+  if (event.target.querySelector(".field-errors")) field.setAttribute("aria-invalid", "true");
+  else field.removeAttribute("aria-invalid");
+});

@@ -14,7 +14,7 @@ CREATE TABLE provider.tenant (
 GRANT SELECT, INSERT (id, name, active), UPDATE (name, active) ON provider.tenant TO msplex_provider;
 
 CREATE TABLE border.directory (
-    kind      text NOT NULL CHECK (kind IN ('workspace', 'client')),
+    kind      text NOT NULL CHECK (kind IN ('workspace', 'client', 'hook')),
     name      text NOT NULL,
     tenant_id uuid NOT NULL REFERENCES provider.tenant,
     PRIMARY KEY (kind, name)
@@ -29,6 +29,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 CREATE FUNCTION border.register_client(name text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
     'INSERT INTO border.directory (kind, name, tenant_id) VALUES (''client'', $1, msplex.tenant())';
+CREATE FUNCTION border.register_hook(name text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    'INSERT INTO border.directory (kind, name, tenant_id) VALUES (''hook'', $1, msplex.tenant())';
+CREATE FUNCTION border.forget_hook(name text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    'DELETE FROM border.directory WHERE kind = ''hook'' AND name = $1 AND tenant_id = msplex.tenant()';
 CREATE FUNCTION border.active_tenants() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
     'SELECT id FROM provider.tenant WHERE active AND opened';
@@ -99,6 +105,7 @@ END $$;
 GRANTS = """
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA border FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION border.tenant_of(text, text), border.register_client(text) TO msplex_app;
+GRANT EXECUTE ON FUNCTION border.register_hook(text), border.forget_hook(text) TO msplex_app;
 GRANT EXECUTE ON FUNCTION border.active_tenants(), border.make_partitions(int) TO msplex_worker;
 GRANT EXECUTE ON FUNCTION border.tenant_active() TO msplex_app, msplex_worker, msplex_broker;
 GRANT EXECUTE ON FUNCTION border.withdraw_tenant(uuid) TO msplex_provider;

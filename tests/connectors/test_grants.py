@@ -11,6 +11,8 @@ from connectors.models import (
     ConnectorInstance,
     Credential,
     CustomerMapping,
+    Hook,
+    HookDelivery,
     IdempotencyKey,
     ImportedTool,
     Pause,
@@ -40,6 +42,7 @@ OUTCOME = VERDICT | {"finished_at", "rows_returned", "rows_dropped", "rows_forei
 MOVED = {
     "suite", "kek_id", "payload", "wrapped_key", "rev", "signature", "rekeyed_at", "data_key_at", "unreadable",
 }  # fmt: skip
+TOLD = {"title", "severity", "state", "count", "opened_at", "due_at", "seen_at", "resolved_at"}
 # What each role may change in a row that is there; every other column of every table is refused.
 CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", ConnectorInstance): SET_UP | HEALTH,
@@ -51,22 +54,25 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", Credential): {"expires_on", "warned_days"},
     ("worker", Credential): {"warned_days"},
     ("app", CustomerMapping): {"external_id", "external_name"},
+    ("app", Hook): {
+        "generation",
+        "rotated_at",
+        "delivered_at",
+        "nudged_at",
+        "kept",
+        "unmapped",
+        "unreadable",
+        "refused",
+        "refused_at",
+    },
+    ("app", Signal): TOLD | {"owner"},
     ("app", IdempotencyKey): {"arguments_digest", "call_id", "created_at", "result", "kept_at"},
     ("worker", IdempotencyKey): {"result"},
     ("app", ImportedTool): SEEN | DECLARED,
     ("broker", ImportedTool): SEEN,
     ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
-    ("broker", Signal): {
-        "title",
-        "severity",
-        "state",
-        "count",
-        "opened_at",
-        "due_at",
-        "seen_at",
-        "resolved_at",
-    },
+    ("broker", Signal): TOLD,
     ("broker", SignalPull): {"pulled_at", "ok_at", "code", "kept", "unmapped", "unreadable"},
     ("worker", ToolCall): OUTCOME,
     ("broker", AdoptedSecret): MOVED,
@@ -84,7 +90,9 @@ OTHERWISE = {
     ImportedTool: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT", "DELETE"}},
     AdoptedSecret: {"broker": {"SELECT", "INSERT", "DELETE"}},
-    Signal: {"app": {"SELECT"}, "worker": {"SELECT", "DELETE"}, "broker": {"SELECT", "INSERT", "DELETE"}},
+    Hook: {"app": {"SELECT", "INSERT", "DELETE"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
+    HookDelivery: {"app": {"SELECT", "INSERT", "DELETE"}, "worker": {"SELECT", "DELETE"}},
+    Signal: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT", "DELETE"}, "broker": {"SELECT", "INSERT", "DELETE"}},
     SignalPull: {"app": {"SELECT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
     ToolCall: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
 }

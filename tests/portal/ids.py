@@ -11,7 +11,9 @@ from audit.kinds import EventKind
 from audit.models import Alert, Cosignature, Event, HandoverDomain, Pack
 from audit.saving import save_filter
 from audit.services import record
+from connectors.hooks import make_hook
 from connectors.models import CustomerMapping, ImportedTool
+from connectors.selectors import hook_of
 from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountKey, ServiceAccountSecret, Session
 from identity.services import add_key
 from tests.identity.factories import SETUP
@@ -85,6 +87,10 @@ def passkey_of(it: Furnished) -> UUID:
 
 
 def instance_of(it: Furnished) -> UUID:
+    """With a webhook: some rooms are about that."""
+    with it.world.acting():
+        if hook_of(it.instance) is None:
+            make_hook(it.instance, way="signed", by=SETUP)
     return it.instance.pk
 
 

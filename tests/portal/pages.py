@@ -44,6 +44,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         "connector_instance": reverse("portal:connector_instance", args=[it.instance.pk]),
         "connector_tools": reverse("portal:connector_tools", args=[it.instance.pk]),
         "connector_tool": reverse("portal:connector_tool", args=[it.instance.pk, imported_of(it)]),
+        "connector_hook": reverse("portal:connector_hook", args=[it.instance.pk]),
         "connector_clients": reverse("portal:connector_clients", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
         "signals": reverse("portal:signals"),

@@ -53,6 +53,22 @@ def test_pictures_of_clients(page: Page, northwind: Furnished, as_person, look: 
 
 
 @pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_fields_that_were_left(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    """One that is fine, one that is not."""
+    with northwind.world.acting():
+        draft = ConnectorInstance.objects.filter(connector="halopsa", configured_at=None).earliest("id")
+    as_person(northwind.owner)
+    _dress(page, look)
+    page.goto(reverse("portal:connector_instance", args=[draft.pk]))
+    page.get_by_label("Address of your HaloPSA").fill("https://northwind.halopsa.com")
+    page.get_by_label("Client ID", exact=True).fill("no good id")
+    page.get_by_label("Client secret").focus()
+    page.get_by_text("Fine").wait_for()
+    page.locator("#id_client_id_said li").wait_for()
+    _picture(page, "fields-left", look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
 def test_pictures_of_a_servers_tools(page: Page, northwind: Furnished, as_person, look: str) -> None:
     """One exposed, one changed since, some not declared, one that cannot be."""
     found = {tool["name"]: tool for tool in stub_data.tools("honest", 0)}

@@ -59,6 +59,7 @@ LISTS = {
 DETAILS = {
     "connector_tools": Role.VIEWER,
     "connector_tool": Role.VIEWER,
+    "connector_hook": Role.VIEWER,
     "customer": None,
     "customer_signals": Role.BILLING,
     "connector_instance": Role.BILLING,
@@ -97,6 +98,10 @@ BUTTONS = {
     "agent_end": None,  # everybody's own
     "customer_archive": Role.OPERATOR,
     "connector_configure": Role.VIEWER,
+    "connector_hook_make": Role.VIEWER,
+    "connector_hook_rotate": Role.VIEWER,
+    "connector_hook_remove": Role.VIEWER,
+    "connector_field": Role.VIEWER,
     "connector_check": Role.VIEWER,
     "connector_activate": Role.VIEWER,
     "connector_deactivate": Role.VIEWER,

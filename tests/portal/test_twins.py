@@ -11,13 +11,14 @@ from django.utils import timezone
 
 from connectors import filters as calls
 from connectors.models import Signal, SignalPull
+from connectors.services import map_customer
 from identity.matrix import OWNER, SURFACES
 from identity.permissions import Permission
 from identity.roles import ROLES, Role
 from identity.web import declared_permission
 from msplex.decision.verdicts import Gate
 from msplex.portal.filters import CallFilter
-from tests.identity.factories import make_machine
+from tests.identity.factories import SETUP, make_machine
 from tests.portal.factories import Furnished, furnish, make_call
 from tests.routes import routes
 from tests.tenants.furnishing import as_administrator
@@ -83,11 +84,16 @@ TWINS = {
     "connector_instance": ("connector-instance-detail", "get"),
     "connector_progress": ("connector-instance-detail", "get"),
     "connector_configure": ("connector-instance-configure", "post"),
+    "connector_field": ("connector-instance-configure", "post"),
     "connector_check": ("connector-instance-check", "post"),
     "connector_activate": ("connector-instance-activate", "post"),
     "connector_deactivate": ("connector-instance-deactivate", "post"),
     "connector_retire": ("connector-instance-retire", "post"),
     "connector_resume": ("connector-instance-resume", "post"),
+    "connector_hook": ("connector-instance-webhook", "get"),
+    "connector_hook_make": ("connector-instance-webhook", "post"),
+    "connector_hook_rotate": ("connector-instance-rotate-webhook", "post"),
+    "connector_hook_remove": ("connector-instance-webhook", "delete"),
     "connector_tools": ("imported-tool-list", "get"),
     "connector_tools_discover": ("imported-tool-discover", "post"),
     "connector_tool": ("imported-tool-classify", "post"),
@@ -274,9 +280,10 @@ def test_signals_are_each_customers_own_and_of_strangers_only_the_number_for_tho
     it = furnish("acme")
     first, second = it.world.customers[:2]
     with as_administrator(), it.world.acting():
-        for customer, title in ((first, "Disk of the first"), (second, "Disk of the second")):
+        map_customer(it.instance, customer=second, external_id="12", by=SETUP)
+        for customer, owner, title in ((first, "11", "Disk of the first"), (second, "12", "Disk of the second")):
             Signal.objects.create(
-                instance=it.instance, customer=customer, kind="alert", external_id="1", owner="11", title=title,
+                instance=it.instance, customer=customer, kind="alert", external_id="1", owner=owner, title=title,
                 seen_at=timezone.now(),
             )  # fmt: skip
         SignalPull.objects.create(instance=it.instance, pulled_at=timezone.now(), kept=2, unmapped=7)

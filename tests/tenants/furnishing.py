@@ -51,6 +51,8 @@ from connectors.models import (
     CustomerMapping,
     Discovery,
     HealthCheck,
+    Hook,
+    HookDelivery,
     IdempotencyKey,
     ImportedTool,
     Pause,
@@ -150,6 +152,8 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     HealthCheck.objects.create(instance=instance, milliseconds=1)
     ImportedTool.objects.create(instance=instance, name="tests")
+    hook = Hook.objects.create(instance=instance, address=world.workspace, generation="0" * 32, way="signed")
+    HookDelivery.objects.create(hook=hook, digest="0" * 64, received_at=NOW)
     Discovery.objects.create(instance=instance)
     ClientList.objects.create(instance=instance)
     VendorClient.objects.create(instance=instance, external_id=world.workspace, name=world.name, first_seen_at=NOW)

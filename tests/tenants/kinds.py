@@ -109,6 +109,8 @@ KINDS: dict[str, Kind] = {
     "connectors_customermapping": of_customer("customer_id"),
     "connectors_discovery": SHARED,
     "connectors_healthcheck": SHARED,
+    "connectors_hook": STAFF,
+    "connectors_hookdelivery": STAFF,
     "connectors_idempotencykey": of_customer("customer_id"),
     "connectors_importedtool": SHARED,
     "connectors_pause": NOTED,

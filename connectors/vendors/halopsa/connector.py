@@ -33,6 +33,7 @@ HALOPSA = Connector(
     health=_health,
     clients=_clients,
     signals=signals,
+    nudges=True,
     external_id_label="HaloPSA client id",
     owner_fields=frozenset(
         {"client_id", "client_ids", "site_id", "toplevel_id", "user_id", "id", "view_id", "list_id", "columns_id"}

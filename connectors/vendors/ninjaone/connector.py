@@ -28,6 +28,7 @@ NINJAONE = Connector(
     health=_health,
     clients=_clients,
     signals=signals,
+    nudges=True,
     external_id_label="NinjaOne organization id",
     owner_fields=frozenset(
         {"df", "ddf", "of", "org", "organization", "organizationId", "organizationIds", "organization_id",

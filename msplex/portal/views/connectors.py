@@ -1,4 +1,3 @@
-from datetime import date
 from uuid import UUID
 
 from django import forms
@@ -14,8 +13,8 @@ from connectors.breaker import Breaker
 from connectors.catalogue import all_connectors
 from connectors.catalogue import connector as catalogue_entry
 from connectors.checks import history
-from connectors.contract import Connector
 from connectors.custody import credentials, key_state, number_to_change, standing
+from connectors.lifecycle import Action
 from connectors.models import ConnectorInstance
 from connectors.pauses import resume_risky_tools, shown_pauses
 from connectors.readiness import is_entitled
@@ -32,13 +31,13 @@ from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal import selectors, setup
 from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
+from msplex.portal.connection_forms import ENDS, field_left, settings_form
 from msplex.portal.forms import InstanceForm, ResumeForm
 from msplex.portal.plots import plot
 from msplex.portal.requests import PortalRequest
 
 SECRET_FIELDS = frozenset(name for entry in all_connectors() for name in entry.secret_fields)
 PAUSES_SHOWN = 5
-ENDS = "expires_on"  # beside the form of a connector
 DETAIL = "portal/connectors/instance.html"
 
 
@@ -91,7 +90,7 @@ def connector_progress(request: PortalRequest, pk: UUID) -> HttpResponse:
 def connector_configure(request: PortalRequest, pk: UUID) -> HttpResponse:
     instance = one(instances(), pk)
     entry = catalogue_entry(instance.connector)
-    form = _settings_form(entry, instance, request)
+    form = settings_form(entry, instance, request.POST)
     if form.is_valid():
         with said_beside(form):
             ends = form.cleaned_data.pop(ENDS)
@@ -99,6 +98,16 @@ def connector_configure(request: PortalRequest, pk: UUID) -> HttpResponse:
             services.configure_instance(instance, settings=settings, secret=secret, by=request.actor, expires_on=ends)
             return redirect("portal:connector_instance", pk)
     return mend(request, DETAIL, _about(request, instance, form=form))
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE)
+@require_POST
+def connector_field(request: PortalRequest, pk: UUID) -> HttpResponse:
+    """What is wrong with one field that was left, for the form itself. Nothing is kept of it."""
+    instance = one(instances(), pk)
+    lifecycle_of(instance, timezone.now()).require(Action.CONFIGURE)
+    field = field_left(catalogue_entry(instance.connector), instance, request.GET.get("name", ""), request.POST)
+    return render(request, "portal/connectors/field_left.html", {"field": field})
 
 
 @requires(Permission.CONNECTORS_INSTANCE_MANAGE)
@@ -164,7 +173,7 @@ def _about(
     }
     if context["may_manage"]:
         entry = catalogue_entry(instance.connector)
-        context["form"] = form or _settings_form(entry, instance)
+        context["form"] = form or settings_form(entry, instance)
     return context
 
 
@@ -184,25 +193,3 @@ def _state(request: PortalRequest, instance: ConnectorInstance) -> dict[str, obj
         "may_activate": ready.missing == ("active",),
         **shown_pauses(instance, PAUSES_SHOWN),
     }
-
-
-def _settings_form(entry: Connector, instance: ConnectorInstance, request: PortalRequest | None = None) -> forms.Form:
-    """The secret's fields may stay empty only where a secret is stored."""
-    form: forms.Form = entry.settings_form(request.POST if request else None, initial=instance.settings)
-    for name in entry.secret_fields:
-        form.fields[name].required = instance.configured_at is None
-        if instance.configured_at is not None:
-            form.fields[name].help_text = "Stored. Leave this empty to keep it; what you enter replaces it."
-    form.fields[ENDS] = forms.DateField(
-        label="Good until",
-        required=False,
-        initial=_ends(instance),
-        help_text="The credential's last day, if it has one: you are warned two weeks and a day before.",
-        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
-    )
-    return form
-
-
-def _ends(instance: ConnectorInstance) -> date | None:
-    credential = current_credential(instance)
-    return credential.expires_on if credential else None
