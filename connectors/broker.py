@@ -22,6 +22,7 @@ from connectors.adoption import adopt
 from connectors.errors import SecretRefused
 from connectors.keeping import Whose, opened, trouble_with
 from connectors.keyring import KeyMissing
+from connectors.metrics import OPENS
 from connectors.models import AdoptedSecret, ConnectorInstance, Credential
 from connectors.records import Forged, StoredRecord, ask_record, record_of
 from connectors.sealing import SealBroken
@@ -84,6 +85,7 @@ def open_secret(instance: ConnectorInstance, purpose: Purpose, own: Own | None =
     if isinstance(bundle, str):
         found.trouble = bundle
         _refuse(instance, found, purpose)
+    OPENS.add("opened")
     with bundle:
         yield Opened(bundle, found.credential.id)
 
@@ -212,6 +214,7 @@ def _refuse(instance: ConnectorInstance, found: _Found, purpose: Purpose) -> NoR
     with signed_transaction() as db:
         queue_record(db, EventKind.CREDENTIAL_REFUSED, **event, result="refused").confirm()
     logger.error("alert: the credential of connector instance %s was refused: %s", instance.id, found.trouble)
+    OPENS.add("refused")
     raise SecretRefused
 
 

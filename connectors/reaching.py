@@ -8,6 +8,7 @@ from django.conf import settings
 from connectors.breaker import Breaker
 from connectors.broker import Own, Purpose, open_secret
 from connectors.contract import Connection, Connector, OwnCredentials
+from connectors.metrics import count_requests
 from connectors.models import ConnectorInstance, CustomerMapping
 from connectors.network import Limits, VendorHttp
 from connectors.pace import Pace
@@ -44,6 +45,9 @@ def reached(
             limits,
             reach=connector.reach(instance.settings),
             pace=pace,
-            breaker=Breaker(name, always=checks),
+            breaker=Breaker(name, connector.key, always=checks),
         )
-        yield Connection(instance.settings, opened.secrets, http, name)
+        try:
+            yield Connection(instance.settings, opened.secrets, http, name)
+        finally:
+            count_requests(connector.key, http.requests, http.exchanges)
