@@ -87,6 +87,18 @@ OF_GATES: Mapping[Code, Denial] = {
         "Look at the connection's page or at Why not?; the refusal names what is missing.",
         Helper.ADMINISTRATOR,
     ),
+    Code.OWN_CREDENTIAL_REQUIRED: Denial(
+        (Gate.VERIFY_INSTANCE_READINESS,),
+        "The connection reaches only customers with a credential of their own, and this one has none.",
+        "Enter one under the connection's clients.",
+        Helper.ADMINISTRATOR,
+    ),
+    Code.OWN_CREDENTIAL_NOT_READY: Denial(
+        (Gate.VERIFY_INSTANCE_READINESS,),
+        "The customer's own credential is refused, over, failing or not checked, and no other is used in its place.",
+        "Mend or replace it under the connection's clients.",
+        Helper.ADMINISTRATOR,
+    ),
     Code.POLICY_DENIED: Denial(
         (Gate.EVALUATE_POLICY,),
         "No role of the caller may run this tool for this customer, or a rule of the tool policy refuses it.",
