@@ -132,6 +132,8 @@ class EventKind(StrEnum):
     TOKEN_REFUSED = "identity:token:refuse"  # noqa: S105
     TOOL_CHANGED = "connectors:tool:change"
     TOOL_CLASSIFIED = "connectors:tool:classify"
+    TOOL_DRY_RUN = "connectors:tool:try"
+    TOOL_DRY_RUN_ASKED = "connectors:tool:ask"
     TOOL_EXPOSED = "connectors:tool:expose"
     TOOL_WITHDRAWN = "connectors:tool:withdraw"
     TOOLS_FOUND = "connectors:tool:find"

@@ -15,14 +15,18 @@ from connectors.contract import EXPOSABLE, Risk, Tier
 from connectors.imported.declaration import Declaration
 from connectors.imported.definitions import differences
 from connectors.imported.discovery import request_discovery
+from connectors.imported.dry_runs import request_dry_run, runs_of
 from connectors.imported.openapi.describing import MOST_CHARACTERS, describe
 from connectors.imported.reviewing import Classification, classify_tool, expose_tool, withdraw_tool
-from connectors.models import ConnectorInstance, Discovery, ImportedTool
+from connectors.models import ConnectorInstance, Discovery, DryRun, ImportedTool
 from connectors.selectors import imported_tools, instances
 from identity.api_fields import Text
 from identity.permissions import Permission
-from identity.rest import TenantViewSet
+from identity.rest import TenantViewSet, valid_input
+from tenants.models import Customer
+from tenants.selectors import customers
 
+MOST_RUNS = 20
 _PATHS: dict[str, Any] = {"required": False, "allow_blank": True, "default": "", "max_length": 300}
 
 
@@ -99,6 +103,33 @@ class ImportedToolOut(serializers.ModelSerializer[ImportedTool]):
         return [list(each) for each in differences(tool.pinned, tool.seen)]
 
 
+class ExposeIn(serializers.Serializer[Any]):
+    untried = serializers.BooleanField(
+        default=False, help_text="You say that it goes without a dry run of the last day that worked."
+    )
+
+
+class DryRunIn(serializers.Serializer[Any]):
+    customer = serializers.UUIDField()
+    arguments = serializers.DictField(required=False, default=dict, help_text="As a caller would give them.")
+
+    def validate_customer(self, value: Any) -> Customer:
+        found = customers().filter(pk=value).first()
+        if found is None:
+            raise serializers.ValidationError("There is no such customer.")
+        return found
+
+
+class DryRunOut(serializers.ModelSerializer[DryRun]):
+    """`result`: counts of rows and values, requests and problems; never what the vendor said."""
+
+    customer = serializers.UUIDField(source="customer_id")
+
+    class Meta:
+        model = DryRun
+        fields = ("id", "customer", "asked_at", "asked_by", "arguments", "state", "code", "result", "finished_at")
+
+
 class ImportedToolFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
     instance = filters.UUIDFilter(field_name="instance_id")
     state = filters.ChoiceFilter(choices=ImportedTool.State.choices)
@@ -120,10 +151,10 @@ class ImportedToolViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     filter_backends = (filters.DjangoFilterBackend,)
     filterset_class = ImportedToolFilter
     required_permissions = dict.fromkeys(
-        ("list", "retrieve", "discover", "describe", "classify", "expose", "withdraw"),
+        ("list", "retrieve", "discover", "describe", "classify", "expose", "withdraw", "dry_runs", "try_dry"),
         Permission.CONNECTORS_INSTANCE_MANAGE,
     )
-    recent_mfa_actions = frozenset({"classify", "expose"})
+    recent_mfa_actions = frozenset({"classify", "expose", "try_dry"})
 
     def get_queryset(self) -> QuerySet[ImportedTool]:
         return imported_tools()
@@ -156,10 +187,26 @@ class ImportedToolViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         tool = classify_tool(tool, seen_digest=terms["seen_digest"], terms=classification(terms), by=self.actor)
         return Response(ImportedToolOut(tool).data)
 
-    @extend_schema(request=None, responses=ImportedToolOut)
+    @extend_schema(request=ExposeIn, responses=ImportedToolOut)
     @action(detail=True, methods=["post"])
     def expose(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
-        return Response(ImportedToolOut(expose_tool(self.get_object(), by=self.actor)).data)
+        tool = self.get_object()
+        said = valid_input(ExposeIn(data=request.data))
+        return Response(ImportedToolOut(expose_tool(tool, by=self.actor, **said)).data)
+
+    @extend_schema(responses=DryRunOut(many=True))
+    @action(detail=True, methods=["get"], filter_backends=[], pagination_class=None)
+    def dry_runs(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        """The newest ones of the last day."""
+        return Response(DryRunOut(runs_of(self.get_object())[:MOST_RUNS], many=True).data)
+
+    @extend_schema(request=DryRunIn, responses={202: DryRunOut})
+    @dry_runs.mapping.post
+    def try_dry(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        """The broker tries it for the customer. What changes something comes as far as its request."""
+        tool = self.get_object()
+        said = valid_input(DryRunIn(data=request.data))
+        return Response(DryRunOut(request_dry_run(tool, **said, by=self.actor)).data, status=202)
 
     @extend_schema(request=None, responses=ImportedToolOut)
     @action(detail=True, methods=["post"])

@@ -28,6 +28,7 @@ MESSAGES = {
     "vendor_unauthorized": "The vendor did not accept the configured credential.",
     "vendor_unavailable": "The vendor has failed several times in a row, and is left alone for a while.",
     "vendor_unreachable": "The vendor could not be reached.",
+    "withheld": "It was not sent, because this was a dry run.",
 }
 RETRYABLE = frozenset(
     {"vendor_fault", "vendor_throttled", "vendor_timeout", "vendor_unavailable", "vendor_unreachable"}

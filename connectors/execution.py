@@ -5,6 +5,7 @@ narrowed here, built anew from declared fields and searched for the credential b
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,7 +95,7 @@ def _purpose(call: ToolCall) -> Purpose:
 def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Connection) -> ExecutionResult:
     customer = Owner(mapping.external_id)
     try:
-        parents = _parents(tool.guard, call, connection, customer) if tool.guard else None
+        parents = parents_of(tool.guard, call.arguments, connection, customer) if tool.guard else None
         fetched = tool.run(replace(connection, parents=parents), call.arguments, mapping.external_id)
     except VendorError as error:
         raise _as_seen_from(tool, error) from None
@@ -107,9 +108,9 @@ def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Conne
     return ExecutionResult(said.structured, said.rows, said.dropped, said.foreign, http.requests, exchanges)
 
 
-def _parents(guard: Parent, call: ToolCall, connection: Connection, customer: Owner) -> Parents:
+def parents_of(guard: Parent, arguments: Mapping[str, Any], connection: Connection, customer: Owner) -> Parents:
     """What the tool may touch. Somebody else's is not found, like what does not exist."""
-    rows = guard.read(connection, call.arguments, customer.external_id).rows
+    rows = guard.read(connection, arguments, customer.external_id).rows
     owned = narrow(rows, owner=customer, shape=Shape(guard.owner, ())).rows
     parents = Parents.of(at(row, guard.id) for row in owned)
     if not parents.ids:

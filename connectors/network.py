@@ -144,7 +144,9 @@ class VendorHttp:
         reach: Reach,
         pace: Pace | None = None,
         breaker: Breaker | None = None,
+        withholds: bool = False,
     ) -> None:
+        """`withholds`: what would change something is kept in `withheld`, and not sent."""
         self._networks = networks
         self._reach = reach
         self._pace = pace
@@ -153,10 +155,15 @@ class VendorHttp:
         self._deadline = time.monotonic() + self._limits.total_seconds
         self.requests = 0
         self.may_have_changed = False
+        self.withheld: Request | None = None
+        self._withholds = withholds
         self.exchanges: list[Exchange] = []  # the first of them, for the record
 
     def send(self, request: Request) -> Answer:
         """VendorError, raised here and not below: the frames that saw the bytes are gone by then."""
+        if request.changes and self._withholds:
+            self.withheld = request
+            raise VendorError("withheld")
         if self._breaker:
             self._breaker.admit()
         outcome = self._paced(request)

@@ -32,12 +32,14 @@ def reached(
     limits: Limits | None = None,
     checks: bool = False,
     discovers: bool = False,
+    withholds: bool = False,
 ) -> Iterator[Connection]:
     """Until the block ends, then the secret is wiped. Not inside a transaction; errors as `open_secret`.
 
     `own`: for the one customer, with its own credential if it has one. Pace and breaker are of whichever it is.
     `checks`: a health check always tries, and from the share of the vendor's limit that calls leave it.
     `discovers`: the addresses where the vendor is described may be asked, too.
+    `withholds`: for a dry run; nothing is sent that changes something.
     """
     with open_secret(instance, purpose, own) as opened:
         name = str(opened.credential_ref)
@@ -48,6 +50,7 @@ def reached(
             reach=connector.reach(instance.settings, discovers=discovers),
             pace=pace,
             breaker=Breaker(name, connector.key, always=checks),
+            withholds=withholds,
         )
         try:
             yield Connection(instance.settings, opened.secrets, http, name)

@@ -172,6 +172,11 @@ def unmapped_customers(instance: ConnectorInstance) -> QuerySet[Customer]:
     return Customer.objects.filter(status=Customer.Status.ACTIVE).exclude(id__in=mapped).order_by("name")
 
 
+def mapped_customers(instance: ConnectorInstance) -> QuerySet[Customer]:
+    mapped = CustomerMapping.objects.filter(instance=instance).values("customer")
+    return Customer.objects.filter(id__in=mapped).order_by("name")
+
+
 def client_name(instance: ConnectorInstance, external_id: str) -> str:
     """As the vendor calls it; empty if its list does not have it."""
     found = VendorClient.objects.filter(instance=instance, external_id=external_id)

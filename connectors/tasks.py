@@ -32,12 +32,21 @@ def discover_tools(instance_id: str) -> None:
     discover(UUID(instance_id))
 
 
+@shared_task(name="connectors.run_dry", process=Process.BROKER)  # type: ignore[untyped-decorator]
+def run_dry(run_id: str) -> None:
+    from connectors.imported.dry_runs import carry_out  # noqa: PLC0415 - it enqueues this
+
+    carry_out(UUID(run_id))
+
+
 @shared_task(name="connectors.sweep_discoveries", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_discoveries() -> None:
-    """Started by beat: what the servers of every tenant offer."""
+    """Started by beat: what the servers of every tenant offer; and dry runs of yesterday are forgotten."""
     from connectors.imported.discovery import enqueue_discoveries  # noqa: PLC0415
+    from connectors.imported.dry_runs import forget_old_runs  # noqa: PLC0415
 
     _for_each_tenant(enqueue_discoveries)
+    _for_each_tenant(forget_old_runs)
 
 
 @shared_task(name="connectors.sweep_health", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]

@@ -114,7 +114,10 @@ SURFACES = (
     ),
     Surface(
         "Connectors", "See the tools of a server or a description, look for them and withdraw them", SETS_UP,
-        reads=("connector_tools", "connector_tool", "imported-tool.list", "imported-tool.retrieve"),
+        reads=(
+            "connector_tools", "connector_tool", "imported-tool.list", "imported-tool.retrieve",
+            "imported-tool.dry_runs",
+        ),
         changes=(
             "connector_tools_discover", "connector_tool_withdraw", "imported-tool.discover", "imported-tool.withdraw",
             "connector_tools_describe", "imported-tool.describe",
@@ -122,8 +125,11 @@ SURFACES = (
         why_unconfirmed="A look exposes nothing, and a tool that is withdrawn gives nobody anything.",
     ),
     Surface(
-        "Connectors", "Declare and expose the tools of a server or a description", SETS_UP,
-        confirmed=("connector_tool", "connector_tool_expose", "imported-tool.classify", "imported-tool.expose"),
+        "Connectors", "Declare, try and expose the tools of a server or a description", SETS_UP,
+        confirmed=(
+            "connector_tool", "connector_tool_expose", "imported-tool.classify", "imported-tool.expose",
+            "connector_tool_try", "imported-tool.try_dry",
+        ),
     ),
     Surface(
         "Connectors", "Resume a connection's risky tools, when the outcome of a call was unknown", SETS_UP,

@@ -13,7 +13,7 @@ from connectors.contract import Connection, Fetch, Fetched, Narrowing, Output, P
 from connectors.errors import VendorError
 from connectors.imported.declaration import Declaration, offered, values_of_rows
 from connectors.models import ImportedTool
-from connectors.narrowing import normalised
+from connectors.narrowing import Owner, narrow, normalised
 from connectors.shapes import Field, Shape, at
 
 logger = logging.getLogger(__name__)
@@ -78,15 +78,27 @@ def _reading_one(fetch: Fetch) -> Fetch:
 
 
 def _runner(declared: Declaration, definition: Mapping[str, Any], fetch: Fetch, risk: Risk) -> Run:
+    _, many = values_of_rows(definition, declared.rows)
+
     def run(connection: Connection, arguments: Mapping[str, Any], external_id: str) -> Fetched:
         answer = fetch(
             connection, definition, _injected(declared, definition, arguments, external_id), risk is not Risk.READ
         )
         rows = rows_at(answer, declared.rows)
         limit = arguments.get(declared.limit) if declared.limit else None
-        return Fetched(rows, has_more=type(limit) is int and 0 < limit <= len(rows))
+        more = type(limit) is int and 0 < limit <= len(rows)
+        if declared.narrowing == Narrowing.OWNER_ONLY and many:
+            return _own_of_everybodys(rows, declared, external_id, more=more)
+        return Fetched(rows, has_more=more)
 
     return run
+
+
+def _own_of_everybodys(rows: list[Any], declared: Declaration, external_id: str, *, more: bool) -> Fetched:
+    """Of a list that takes no customer, and so is everybody's by design: that others are on it is no fault."""
+    found = narrow(rows, owner=Owner(external_id), shape=Shape(declared.owner, ()))
+    unfit = len(rows) - len(found.rows)
+    return Fetched(found.rows, has_more=more, dropped=unfit, unreadable=found.unreadable)
 
 
 def _injected(

@@ -10,11 +10,11 @@ from django.utils import timezone
 from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
-from connectors.catalogue import find
-from connectors.contract import Risk, Tier, Tool
-from connectors.imported.building import build
+from connectors.contract import Risk, Tier
 from connectors.imported.declaration import Declaration, check
 from connectors.imported.discovery import about
+from connectors.imported.dry_runs import worked
+from connectors.imported.making import made_or_invalid
 from connectors.models import ImportedTool
 from connectors.shapes import text
 from tenants.errors import Conflict, Invalid, NotFound
@@ -60,7 +60,7 @@ def classify_tool(tool: ImportedTool, *, seen_digest: str, terms: Classification
     tool.pinned, tool.pinned_digest = tool.seen, tool.seen_digest
     tool.classified_at, tool.classified_by = timezone.now(), by.label[:200]
     tool.state = State.DISCOVERED
-    _made(tool)
+    made_or_invalid(tool)
     tool.save(update_fields=[
         "title", "description", "risk", "tier", "declaration", "pinned", "pinned_digest", "classified_at",
         "classified_by", "state",
@@ -71,8 +71,11 @@ def classify_tool(tool: ImportedTool, *, seen_digest: str, terms: Classification
 
 
 @transaction.atomic
-def expose_tool(tool: ImportedTool, *, by: Actor) -> ImportedTool:
-    """From now on it is a tool of the connection, for those whose roles and rules allow it."""
+def expose_tool(tool: ImportedTool, *, by: Actor, untried: bool = False) -> ImportedTool:
+    """From now on it is a tool of the connection, for those whose roles and rules allow it.
+
+    `untried`: the person says that it shall be so without a dry run that worked.
+    """
     tool = _locked(tool)
     if tool.state == State.EXPOSED:
         return tool
@@ -80,10 +83,14 @@ def expose_tool(tool: ImportedTool, *, by: Actor) -> ImportedTool:
         raise Conflict("Declare first how the tool is held to one customer.", code="tool_not_classified")
     if tool.seen_digest != tool.pinned_digest:
         raise Conflict("The server describes the tool differently now: review it first.", code="tool_changed")
-    _made(tool)
+    made_or_invalid(tool)
+    tried = worked(tool)
+    if not tried and not untried:
+        message = "No dry run of the last day worked with this declaration: make one, or say that it goes untried."
+        raise Conflict(message, code="not_tried")
     tool.state, tool.exposed_at, tool.exposed_by = State.EXPOSED, timezone.now(), by.label[:200]
     tool.save(update_fields=["state", "exposed_at", "exposed_by"])
-    body = {"declaration": tool.declaration, "definition": tool.pinned_digest, "risk": tool.risk}
+    body = {"declaration": tool.declaration, "definition": tool.pinned_digest, "risk": tool.risk, "tried": tried}
     record(EventKind.TOOL_EXPOSED, actor=by, **about(tool), body=body)
     return tool
 
@@ -97,26 +104,6 @@ def withdraw_tool(tool: ImportedTool, *, by: Actor) -> ImportedTool:
     tool.save(update_fields=["state"])
     record(EventKind.TOOL_WITHDRAWN, actor=by, **about(tool))
     return tool
-
-
-def made(tool: ImportedTool) -> Tool:
-    """As it would be called. LookupError or ValueError when it cannot be made."""
-    entry = find(tool.instance.connector)
-    if entry is None or entry.fetch is None:
-        raise LookupError(tool.instance.connector)
-    exposed = ImportedTool.objects.filter(instance=tool.instance_id, state=State.EXPOSED).exclude(id=tool.pk)
-    return build(tool, {each.name: each for each in exposed}, entry.fetch)
-
-
-def _made(tool: ImportedTool) -> None:
-    try:
-        made(tool)
-    except (LookupError, ValueError) as error:
-        message = (
-            "What this tool hangs on has to be an exposed tool that reads, by an argument of that name, and hangs on"
-            " nothing itself."
-        )
-        raise Invalid(message, field="parent", code="parent_unusable") from error
 
 
 def _check(terms: Classification, definition: Mapping[str, Any]) -> None:

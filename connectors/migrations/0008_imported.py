@@ -18,18 +18,23 @@ _DECLARED = (
 
 
 def _instance(related_name: str) -> tenants.isolation.models.TenantKey:
+    return _key(related_name, "connectors.connectorinstance")
+
+
+def _key(related_name: str, to: str) -> tenants.isolation.models.TenantKey:
     return tenants.isolation.models.TenantKey(
         db_constraint=False,
         db_index=False,
         on_delete=django.db.models.deletion.DO_NOTHING,
         related_name=related_name,
-        to="connectors.connectorinstance",
+        to=to,
     )
 
 
 class Migration(migrations.Migration):
     dependencies = [
         ("connectors", "0007_clients"),
+        ("tenants", "0002_tables"),
     ]
 
     operations = [
@@ -118,4 +123,46 @@ class Migration(migrations.Migration):
             grants={"app": "SELECT, INSERT", "broker": "SELECT, INSERT"},
         ),
         tenant_fk("connectors_discovery", "instance_id", "connectors_connectorinstance"),
+        migrations.CreateModel(
+            name="DryRun",
+            fields=[
+                *_KEYS,
+                ("asked_at", models.DateTimeField(auto_now_add=True)),
+                ("asked_by", models.CharField(max_length=200)),
+                ("arguments", models.JSONField(default=dict)),
+                ("terms_digest", models.CharField(max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("running", "Running"),
+                            ("succeeded", "Worked"),
+                            ("failed", "Did not work"),
+                        ],
+                        default="waiting",
+                        max_length=16,
+                    ),
+                ),
+                ("code", models.CharField(blank=True, max_length=64)),
+                ("result", models.JSONField(default=dict)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("tool", _key("dry_runs", "connectors.importedtool")),
+                ("customer", _key("+", "tenants.customer")),
+            ],
+            options={
+                "indexes": [models.Index(fields=["tenant_id", "tool", "id"], name="connectors_dryrun_last")],
+            },
+        ),
+        tenant_table(
+            "connectors_dryrun",
+            customer="customer_id",
+            grants={
+                "app": "SELECT, INSERT",
+                "worker": "SELECT, DELETE",
+                "broker": "SELECT, UPDATE (state, code, result, finished_at)",
+            },
+        ),
+        tenant_fk("connectors_dryrun", "tool_id", "connectors_importedtool"),
+        tenant_fk("connectors_dryrun", "customer_id", "tenants_customer"),
     ]

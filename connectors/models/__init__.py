@@ -5,7 +5,7 @@ from connectors.models.clients import ClientList, VendorClient
 from connectors.models.connections import ConnectorInstance, CustomerMapping, HealthCheck
 from connectors.models.credentials import AdoptedSecret, Credential, OwnCredential, SealedSecret
 from connectors.models.hooks import Hook, HookDelivery
-from connectors.models.imported import Discovery, ImportedTool
+from connectors.models.imported import Discovery, DryRun, ImportedTool
 from connectors.models.signals import Signal, SignalPull
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Credential",
     "CustomerMapping",
     "Discovery",
+    "DryRun",
     "HealthCheck",
     "Hook",
     "HookDelivery",

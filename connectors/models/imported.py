@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from tenants.isolation.models import TenantKey, TenantModel
+from tenants.models import Customer
 
 
 class ImportedTool(TenantModel):
@@ -71,3 +72,34 @@ class Discovery(TenantModel):
 
     def __str__(self) -> str:
         return self.code or f"{self.found} tools"
+
+
+class DryRun(TenantModel):
+    """An imported tool tried for one customer (connectors.imported.dry_runs): what was asked, and what came of it.
+
+    `terms_digest`: of the declaration as it stood. `result`: counts, names of fields and requests; never a value that
+    the vendor gave. `code`: why it ended early; empty otherwise.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Worked"
+        FAILED = "failed", "Did not work"
+
+    tool = TenantKey(ImportedTool, models.DO_NOTHING, related_name="dry_runs")
+    customer = TenantKey(Customer, models.DO_NOTHING, related_name="+")
+    asked_at = models.DateTimeField(auto_now_add=True)
+    asked_by = models.CharField(max_length=200)
+    arguments = models.JSONField(default=dict)
+    terms_digest = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
+    code = models.CharField(max_length=64, blank=True)
+    result = models.JSONField(default=dict)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant_id", "tool", "id"], name="connectors_dryrun_last")]
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.code}".strip()

@@ -128,6 +128,8 @@ WORDS: dict[str, str] = {
     EventKind.TOKEN_ISSUED: "Access token issued",
     EventKind.TOOL_CHANGED: "Imported tool changed at its server",
     EventKind.TOOL_CLASSIFIED: "Imported tool declared",
+    EventKind.TOOL_DRY_RUN: "Imported tool tried",
+    EventKind.TOOL_DRY_RUN_ASKED: "Dry run of an imported tool asked for",
     EventKind.TOOL_EXPOSED: "Imported tool exposed",
     EventKind.TOOL_WITHDRAWN: "Imported tool withdrawn",
     EventKind.TOOLS_FOUND: "Imported tools looked at",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
 from connectors.contract import EXPOSABLE, Risk, Tier
 from connectors.errors import MESSAGES
@@ -10,6 +11,8 @@ from connectors.imported.declaration import Declaration, offered, values_of_rows
 from connectors.imported.openapi.describing import MOST_CHARACTERS
 from connectors.imported.reviewing import DESCRIPTION_LENGTH, TITLE_LENGTH, Classification, least_risk
 from connectors.models import ImportedTool
+from msplex.portal.forms import ArgumentsField
+from tenants.models import Customer
 
 NARROWINGS = {
     "A": "A: an argument takes the customer, and rows name it",
@@ -57,6 +60,23 @@ class DescriptionForm(forms.Form):
     @property
     def written(self) -> str:
         return str(self.cleaned_data["description"] or self.cleaned_data["file"])
+
+
+class DryRunForm(forms.Form):
+    customer = forms.ModelChoiceField(queryset=Customer.objects.none(), label="For the customer")
+    arguments = ArgumentsField(rows=3, help_text="A JSON object, as a caller would give them.")
+
+    def __init__(self, data: Any = None, *, customers: QuerySet[Customer]) -> None:
+        super().__init__(data)
+        self.fields["customer"].queryset = customers  # type: ignore[attr-defined]
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        return {"customer": self.cleaned_data["customer"], "arguments": self.cleaned_data["arguments"]}
+
+
+class ExposeForm(forms.Form):
+    untried = forms.BooleanField(label="It goes untried", required=False)
 
 
 class ClassificationForm(forms.Form):

@@ -91,7 +91,7 @@ def exposed(world: ConnectedWorld, *names: str, **changes: Any) -> None:
     for name in names:
         tool = classified(world, name, **changes)
         with as_role("app"), world.tenant.acting():
-            expose_tool(tool, by=ALICE)
+            expose_tool(tool, by=ALICE, untried=True)
 
 
 def offered(world: ConnectedWorld) -> dict[str, Tool]:

@@ -74,4 +74,4 @@ def exposed(world: ConnectedWorld, *names: str) -> None:
     for name in names or DECLARED:
         tool = classified(world, name)
         with as_role("app"), world.tenant.acting():
-            expose_tool(tool, by=ALICE)
+            expose_tool(tool, by=ALICE, untried=True)

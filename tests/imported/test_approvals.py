@@ -39,7 +39,7 @@ def redeclared(world: ConnectedWorld, name: str, **changes: Any) -> None:
     said = replace(said, declaration=replace(said.declaration, **changes))
     with as_role("app"), world.tenant.acting():
         classify_tool(tool, seen_digest=tool.seen_digest, terms=said, by=ALICE)
-        expose_tool(row(world, name), by=ALICE)
+        expose_tool(row(world, name), by=ALICE, untried=True)
 
 
 def withdrawn(world: ConnectedWorld) -> None:

@@ -50,7 +50,7 @@ def test_what_is_declared_is_offered_only_when_it_is_exposed(world: ConnectedWor
     tool = classified(world, "list_tickets")
     before = offered(world)
     with as_role("app"), world.tenant.acting():
-        expose_tool(tool, by=ALICE)
+        expose_tool(tool, by=ALICE, untried=True)
 
     assert before == {}
     assert set(offered(world)) == {"list_tickets"}
@@ -78,7 +78,7 @@ def test_what_changed_at_its_server_leaves_the_list_until_a_person_has_looked(
     (told,) = bodies(world.tenant, EventKind.TOOL_CHANGED)
     assert told["alert"] is True
     with as_role("app"), world.tenant.acting(), pytest.raises(Conflict):
-        expose_tool(tool, by=ALICE)
+        expose_tool(tool, by=ALICE, untried=True)
 
 
 def test_a_tool_that_is_again_as_it_was_is_not_exposed_by_itself(world: ConnectedWorld, server: StubVendor) -> None:

@@ -59,7 +59,9 @@ def test_a_tool_is_declared_and_exposed_by_its_page_and_withdrawn_again(alice: P
     saved = browser.post(page_of(world), form_of(world))
     assert saved.status_code == 302, saved.content.decode()
     assert LIST not in offered(world)
-    browser.post(page_of(world, room="connector_tool_expose"))
+    browser.post(page_of(world, room="connector_tool_expose"))  # not tried
+    assert LIST not in offered(world)
+    browser.post(page_of(world, room="connector_tool_expose"), {"untried": "on"})
     assert offered(world)[LIST].description == f"Declared {LIST}."
     browser.post(page_of(world, room="connector_tool_withdraw"))
     assert LIST not in offered(world)
@@ -125,7 +127,8 @@ def test_the_api_does_the_same(alice: Person, world: ConnectedWorld, queued: lis
     classified = browser.post(f"{place}classify/", body, content_type=kind)
     assert classified.status_code == 200, classified.json()
     assert classified.json()["declaration"] == declared
-    assert browser.post(f"{place}expose/").json()["state"] == "exposed"
+    assert browser.post(f"{place}expose/").json()["code"] == "not_tried"
+    assert browser.post(f"{place}expose/", {"untried": True}, content_type=kind).json()["state"] == "exposed"
     assert LIST in offered(world)
     assert browser.post(f"{place}withdraw/").json()["state"] == "withdrawn"
     wrong = browser.post(f"{place}classify/", body | {"declaration": declared | {"customer": ""}}, content_type=kind)

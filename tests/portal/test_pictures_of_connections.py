@@ -1,5 +1,6 @@
 """Pictures of a connection's lists: its vendor's clients, and the tools of a server (tests/portal/test_pictures.py)."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -12,13 +13,17 @@ from connectors.contract import Client
 from connectors.imported import stub_data
 from connectors.imported.definitions import Listed
 from connectors.imported.discovery import note
+from connectors.imported.dry_runs import terms_digest
+from connectors.imported.openapi.describing import describe
+from connectors.imported.openapi.stub_description import description
 from connectors.imported.reviewing import classify_tool, expose_tool
-from connectors.models import ConnectorInstance, CustomerMapping, ImportedTool
+from connectors.models import ConnectorInstance, CustomerMapping, DryRun, ImportedTool
 from connectors.services import start_instance
 from identity.services import create_customer
 from tenants.models import Customer, Entitlement
 from tests.conftest import as_role
 from tests.identity.factories import SETUP
+from tests.imported import openapi as of_openapi
 from tests.imported.factories import terms
 from tests.portal import test_pictures
 from tests.portal.factories import Furnished
@@ -86,7 +91,7 @@ def test_pictures_of_a_servers_tools(page: Page, northwind: Furnished, as_person
             tools[name] = ImportedTool.objects.select_related("instance").get(instance=server, name=name)
             seen = tools[name].seen_digest
             classify_tool(tools[name], seen_digest=seen, terms=terms(name), by=SETUP)
-            expose_tool(tools[name], by=SETUP)
+            expose_tool(tools[name], by=SETUP, untried=True)
         tools["search"] = ImportedTool.objects.get(instance=server, name="search")
     with as_role("broker"), northwind.world.acting():
         moved = found | {"list_tickets": stub_data.tools("changed", 0)[0]}
@@ -98,3 +103,62 @@ def test_pictures_of_a_servers_tools(page: Page, northwind: Furnished, as_person
     for name, tool in tools.items():
         page.goto(reverse("portal:connector_tool", args=[server.pk, tool.pk]))
         _picture(page, f"server-{name}", look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_a_description(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    """Given as text; one tool tried, with all that a dry run says, one that changes something."""
+    with northwind.world.acting():
+        Entitlement.objects.get_or_create(connector="openapi", defaults={"included_calls": 10, "calls_per_minute": 10})
+        it = ConnectorInstance.objects.filter(connector="openapi").first() or start_instance("openapi", by=SETUP)
+        customer = Customer.objects.order_by("name")[0]
+        CustomerMapping.objects.get_or_create(instance=it, customer=customer, defaults={"external_id": "11"})
+    with as_administrator(), northwind.world.acting():
+        ConnectorInstance.objects.filter(pk=it.pk).update(configured_at=timezone.now() - timedelta(days=1))
+    as_person(northwind.owner)
+    _dress(page, look)
+    page.goto(reverse("portal:connector_tools", args=[it.pk]))
+    _picture(page, "described-nothing", look)
+    with northwind.world.acting():
+        describe(ConnectorInstance.objects.get(pk=it.pk), json.dumps(description()), by=SETUP)
+    page.goto(reverse("portal:connector_tools", args=[it.pk]))
+    _picture(page, "described-tools", look)
+    for name, run in RUNS.items():
+        with northwind.world.acting():
+            tool = ImportedTool.objects.select_related("instance").get(instance=it, name=name)
+            classify_tool(tool, seen_digest=tool.seen_digest, terms=of_openapi.terms(name), by=SETUP)
+            tool.refresh_from_db()
+            asked = {"terms_digest": terms_digest(tool), "asked_by": "alice", "arguments": {"limit": 5}}
+            DryRun.objects.create(tool=tool, customer=customer, finished_at=timezone.now(), **asked, **run)
+        page.goto(reverse("portal:connector_tool", args=[it.pk, tool.pk]))
+        _picture(page, f"described-{name}", look)
+
+
+RUNS = {
+    "list_tickets": {
+        "state": "succeeded",
+        "result": {
+            "rows": 12, "kept": 12, "foreign": 0, "unreadable": 0, "problems": ["fields_empty"],
+            "fields": [["id", "integer", 12], ["summary", "string", 12], ["site_name", "string", 0]],
+            "requests": [{"method": "GET", "path": "/v2/tickets?client_id,limit", "status": 200, "ms": 84}],
+            "would_send": None,
+        },
+    },
+    "search": {
+        "state": "failed",
+        "result": {
+            "rows": 40, "kept": 0, "foreign": 40, "unreadable": 0, "fields": [], "would_send": None,
+            "problems": ["all_foreign", "ignores_customer"],
+            "requests": [{"method": "POST", "path": "/v2/search", "status": 200, "ms": 240}],
+        },
+    },
+    "create_ticket": {
+        "state": "succeeded",
+        "result": {
+            "rows": 0, "kept": 0, "foreign": 0, "unreadable": 0, "problems": [], "fields": [], "requests": [],
+            "would_send": {
+                "method": "POST", "path": "/v2/tickets", "body": {"client_id": 11, "summary": "Printer on fire"},
+            },
+        },
+    },
+}  # fmt: skip

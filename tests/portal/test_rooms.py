@@ -109,6 +109,7 @@ BUTTONS = {
     "connector_tools_discover": Role.VIEWER,
     "connector_tools_describe": Role.VIEWER,
     "connector_tool_expose": Role.VIEWER,
+    "connector_tool_try": Role.VIEWER,
     "connector_tool_withdraw": Role.VIEWER,
     "connector_clients_fetch": Role.VIEWER,
     "connector_clients_confirm": Role.VIEWER,

@@ -19,7 +19,7 @@ from drf_spectacular.generators import SchemaGenerator
 from connectors.models import Pause
 from identity.roles import Role
 from msplex.portal import forms as portal_forms
-from msplex.portal import policy_forms
+from msplex.portal import import_forms, policy_forms
 from msplex.portal.filters import CallFilter
 from tests.conftest import as_role
 from tests.identity.factories import PASSWORD, make_machine, make_person
@@ -149,6 +149,7 @@ ACCOUNT = {"name": "New", "purpose": "New", "role": "viewer", "lifetime": "90"}
 # (room, field) -> what is to be sent beside it
 FORM_FIELDS: dict[tuple[str, str], dict[str, str]] = {
     ("connector_map", "customer"): {"external_id": "77"},
+    ("connector_tool_try", "customer"): {},
     ("people_invite", "customer"): PERSON,
     ("policy_rule_new", "customer"): RULE,
     ("person_bind", "customer"): ROLE,
@@ -158,6 +159,7 @@ FORM_FIELDS: dict[tuple[str, str], dict[str, str]] = {
 }
 FORMS = {
     "BindingForm": ("person_bind", "service_account_bind"),
+    "DryRunForm": ("connector_tool_try",),
     "InvitationForm": ("people_invite",),
     "MappingForm": ("connector_map",),
     "RuleForm": ("policy_rule_new",),
@@ -181,7 +183,7 @@ VALUES: dict[str, Find] = {
 
 
 def test_every_form_field_by_id_is_walked() -> None:
-    modules = (*vars(portal_forms).values(), policy_forms.RuleForm)
+    modules = (*vars(portal_forms).values(), policy_forms.RuleForm, import_forms.DryRunForm)
     classes = [each for each in modules if isinstance(each, type) and issubclass(each, forms.Form)]
     fields = {
         (room, name)
@@ -216,6 +218,7 @@ BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("api:connector-instance-resume", "through"): {"reason": "Looked"},
     ("api:imported-tool-describe", "instance"): {"description": "{}"},
     ("api:imported-tool-discover", "instance"): {},
+    ("api:imported-tool-dry-runs", "customer"): {},
     ("api:invitation-list", "customer"): PERSON,
     ("api:member-bind", "customer"): ROLE,
     ("api:explanation-list", "principal"): {"tool": "halopsa_list_tickets"},

@@ -99,6 +99,7 @@ TWINS = {
     "connector_tools_describe": ("imported-tool-describe", "post"),
     "connector_tool": ("imported-tool-classify", "post"),
     "connector_tool_expose": ("imported-tool-expose", "post"),
+    "connector_tool_try": ("imported-tool-dry-runs", "post"),
     "connector_tool_withdraw": ("imported-tool-withdraw", "post"),
     "connector_clients": ("connector-instance-mapping-state", "get"),
     "connector_clients_fetch": ("connector-instance-fetch-clients", "post"),

@@ -50,6 +50,7 @@ from connectors.models import (
     Credential,
     CustomerMapping,
     Discovery,
+    DryRun,
     HealthCheck,
     Hook,
     HookDelivery,
@@ -204,6 +205,7 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
         instance=ConnectorInstance.objects.get(), customer=customer, kind="alert", external_id=secrets.token_hex(8),
         owner=customer.key, title="tests", seen_at=NOW,
     )  # fmt: skip
+    DryRun.objects.create(tool=ImportedTool.objects.get(), customer=customer, terms_digest="0" * 64, asked_by="tests")
     of = {"instance": ConnectorInstance.objects.get(), "customer": customer}
     mapping = CustomerMapping.objects.create(external_id=secrets.token_hex(8), **of)
     Credential.objects.create(version=1, digest="0" * 64, created_by="tests", **of)

@@ -108,6 +108,7 @@ KINDS: dict[str, Kind] = {
     "connectors_credential": aimed("customer_id"),
     "connectors_customermapping": of_customer("customer_id"),
     "connectors_discovery": SHARED,
+    "connectors_dryrun": of_customer("customer_id"),
     "connectors_healthcheck": SHARED,
     "connectors_hook": STAFF,
     "connectors_hookdelivery": STAFF,

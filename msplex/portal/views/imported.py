@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from connectors.catalogue import connector as catalogue_entry
@@ -15,15 +16,17 @@ from connectors.errors import MESSAGES
 from connectors.imported.declaration import offered
 from connectors.imported.definitions import REASONS, differences
 from connectors.imported.discovery import can_be_asked, last_discovery, request_discovery
+from connectors.imported.dry_runs import PATIENCE, last_run, request_dry_run, terms_digest, worked
 from connectors.imported.openapi.describing import describe
+from connectors.imported.rehearsing import PROBLEMS
 from connectors.imported.reviewing import classify_tool, expose_tool, withdraw_tool
 from connectors.models import ConnectorInstance, ImportedTool
-from connectors.selectors import imported_tools, instances
+from connectors.selectors import imported_tools, instances, mapped_customers
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
 from msplex.portal.filters import ToolFilter
-from msplex.portal.import_forms import ClassificationForm, DescriptionForm
+from msplex.portal.import_forms import ClassificationForm, DescriptionForm, DryRunForm, ExposeForm
 from msplex.portal.requests import PortalRequest
 
 TOOL = "portal/connectors/imported_tool.html"
@@ -78,8 +81,25 @@ def connector_tool(request: PortalRequest, pk: UUID, tool: UUID) -> HttpResponse
 def connector_tool_expose(request: PortalRequest, pk: UUID, tool: UUID) -> HttpResponse:
     found = one(_of(one(instances(), pk)), tool)
     done = f"{found.name} is a tool of this connection now."
-    carry_out(request, lambda: expose_tool(found, by=request.actor), done)
+    form = ExposeForm(request.POST)
+    untried = form.is_valid() and form.cleaned_data["untried"]
+    carry_out(request, lambda: expose_tool(found, by=request.actor, untried=untried), done)
     return redirect("portal:connector_tool", pk, tool)
+
+
+@requires(Permission.CONNECTORS_INSTANCE_MANAGE, recent_mfa=True)
+@require_POST
+def connector_tool_try(request: PortalRequest, pk: UUID, tool: UUID) -> HttpResponse:
+    """A dry run. The page shows what came of it as soon as the broker has made it."""
+    instance = one(instances(), pk)
+    found = one(_of(instance), tool)
+    trial = DryRunForm(request.POST, customers=mapped_customers(instance))
+    if trial.is_valid():
+        with said_beside(trial):
+            request_dry_run(found, **trial.terms, by=request.actor)
+            return redirect("portal:connector_tool", pk, tool)
+    form = ClassificationForm(tool=found, parents=_parents(instance, found)) if found.seen_digest else None
+    return mend(request, TOOL, _about(instance, found, form) | {"trial": trial})
 
 
 @requires(Permission.CONNECTORS_INSTANCE_MANAGE)
@@ -124,6 +144,26 @@ def _about(instance: ConnectorInstance, tool: ImportedTool, form: Classification
         "typed": form is not None and offered(tool.seen).is_typed,
         "definition": json.dumps(tool.seen, indent=2, ensure_ascii=False),
         "differences": differences(tool.pinned, tool.seen) if moved else [],
+        **_tried(instance, tool, as_reviewed=bool(tool.pinned_digest) and not moved),
+    }
+
+
+def _tried(instance: ConnectorInstance, tool: ImportedTool, *, as_reviewed: bool) -> dict[str, Any]:
+    """What the last dry run says, and the form for another one."""
+    if not as_reviewed:
+        return {}
+    run, terms = last_run(tool), terms_digest(tool)
+    waits = run is not None and not run.finished_at and run.asked_at > timezone.now() - PATIENCE
+    return {
+        "may_try": True,
+        "run": run,
+        "waits": waits,
+        "same": run is not None and run.terms_digest == terms,
+        "trouble": MESSAGES.get(run.code, "It is not as it was when this was asked for.") if run and run.code else "",
+        "problems": [PROBLEMS[each] for each in run.result.get("problems", ())] if run else [],
+        "sent": json.dumps(run.result["would_send"], indent=2) if run and run.result.get("would_send") else "",
+        "worked": worked(tool),
+        "trial": DryRunForm(customers=mapped_customers(instance)),
     }
 
 
@@ -133,5 +173,6 @@ paths = [
     path("connectors/<uuid:pk>/tools/describe/", connector_tools_describe, name="connector_tools_describe"),
     path("connectors/<uuid:pk>/tools/<uuid:tool>/", connector_tool, name="connector_tool"),
     path("connectors/<uuid:pk>/tools/<uuid:tool>/expose/", connector_tool_expose, name="connector_tool_expose"),
+    path("connectors/<uuid:pk>/tools/<uuid:tool>/try/", connector_tool_try, name="connector_tool_try"),
     path("connectors/<uuid:pk>/tools/<uuid:tool>/withdraw/", connector_tool_withdraw, name="connector_tool_withdraw"),
 ]
