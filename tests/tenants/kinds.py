@@ -104,6 +104,7 @@ KINDS: dict[str, Kind] = {
     "billing_usagerollup": log("customer_id"),
     "connectors_adoptedsecret": SHARED,
     "connectors_clientlist": STAFF,
+    "connectors_clientsource": STAFF,
     "connectors_connectorinstance": SHARED,
     "connectors_credential": SHARED,
     "connectors_customermapping": of_customer("customer_id"),
