@@ -164,6 +164,12 @@ def expire_late_requests(now: datetime | None = None) -> int:
     return expire(ApprovalRequest.objects.filter(late).select_for_update(skip_locked=True)[:1000], now)
 
 
+@transaction.atomic
+def count_pending() -> int:
+    """Of the acting tenant; for the sweep."""
+    return ApprovalRequest.objects.filter(state=State.PENDING).count()
+
+
 def locked(request_id: UUID) -> ApprovalRequest:
     found = ApprovalRequest.objects.select_for_update(of=("self",)).select_related("instance").filter(id=request_id)
     request = found.first()

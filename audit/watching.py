@@ -8,6 +8,7 @@ from audit.lag import RISKY_STOP_SECONDS, lag, lag_of_all
 from audit.services import record
 from tenants.directory import active_tenants
 from tenants.isolation.context import Context, acting_for
+from tenants.metrics import tell_number
 
 WATCH = system("watch over the log")
 
@@ -15,7 +16,9 @@ WATCH = system("watch over the log")
 def watch_lag() -> None:
     """Of every tenant; one number first, because nearly always there is nothing to say."""
     with transaction.atomic():
-        tenants = active_tenants() if lag_of_all() > RISKY_STOP_SECONDS else []
+        longest = lag_of_all()
+        tenants = active_tenants() if longest > RISKY_STOP_SECONDS else []
+    tell_number("sealing_lag", longest)
     for tenant in tenants:
         with acting_for(Context(tenant)), transaction.atomic():
             seconds = lag()

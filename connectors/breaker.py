@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import redis
 
 from connectors.errors import VendorError
+from connectors.metrics import BREAKS, HELD
 from connectors.pace import client
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Breaker:
     """For one call. `credential` is an id; `always` is for health checks. Without Redis it lets everything through."""
 
     credential: str
+    connector: str = ""
     always: bool = False
     _has_failed: bool = False
 
@@ -56,6 +58,7 @@ class Breaker:
             return
         self._has_failed = failures > 0
         if wait > 0:
+            HELD.add("breaker")
             raise VendorError("vendor_unavailable", retry_after=math.ceil(wait / 1000))
 
     def note(self, *, failed: bool) -> None:
@@ -64,6 +67,7 @@ class Breaker:
             if failed:
                 counted = client().eval(_FAIL, 3, *self._keys(), FAILURES, OPEN_SECONDS, FORGET_SECONDS)
                 if counted == FAILURES:
+                    BREAKS.add(self.connector)
                     logger.warning("the vendor of credential %s has failed %s times in a row", self.credential, counted)
             elif self._has_failed or self.always:
                 client().delete(*self._keys())

@@ -26,6 +26,7 @@ from connectors.models import ClientList, ClientSource, ConnectorInstance, Custo
 from connectors.network import Limits
 from connectors.paging import CLIENT_PAGES, WALK_SIZE
 from connectors.reaching import reached
+from connectors.readiness import has_credential_for_all
 from connectors.scrub import scrubbed
 from connectors.selectors import askable, client_source, lifecycle_of
 from connectors.tasks import fetch_clients as fetch_task
@@ -62,6 +63,8 @@ def message_of(code: str) -> str:
 def request_clients(instance: ConnectorInstance, *, by: Actor, believe: bool = False) -> ClientList:
     """Written down as well as sent: while the queue is away, the next sweep after its return sends it."""
     lifecycle_of(instance, timezone.now()).require(Action.CHECK)
+    if not has_credential_for_all(find(instance.connector)):
+        raise Conflict("This connector has no credential that sees every client.", code="own_credentials_only")
     if not can_list_clients(instance):
         raise Conflict("Declare first which of its tools lists the clients.", code="no_client_source")
     listed = _locked_list(instance)
@@ -75,9 +78,9 @@ def request_clients(instance: ConnectorInstance, *, by: Actor, believe: bool = F
 def can_list_clients(instance: ConnectorInstance) -> bool:
     """Whether there is a list to ask for: of tools that are the tenant's, one has to be declared for it."""
     connector = find(instance.connector)
-    return connector is not None and (
-        not connector.imports_tools or ClientSource.objects.filter(instance=instance).exists()
-    )
+    if connector is None or not has_credential_for_all(connector):
+        return False
+    return not connector.imports_tools or ClientSource.objects.filter(instance=instance).exists()
 
 
 def fetch_clients(instance_id: UUID, now: datetime) -> None:
@@ -122,6 +125,8 @@ def enqueue_due_fetches(now: datetime) -> int:
 
 
 def _may_be_fetched(instance: ConnectorInstance, listed: ClientList | None) -> bool:
+    if not has_credential_for_all(find(instance.connector)):
+        return False
     return instance.state == ConnectorInstance.State.ACTIVE or (listed is not None and listed.is_awaited)
 
 

@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from connectors.errors import VendorError
+from connectors.metrics import HELD
 
 logger = logging.getLogger(__name__)
 LONGEST_HOLD = 900
@@ -63,6 +64,7 @@ class Pace:
             logger.warning("Redis does not answer: requests to vendors are not paced")
             return
         if wait > 0:
+            HELD.add("pace")
             raise VendorError("vendor_throttled", retry_after=math.ceil(wait / 1000))
 
     def hold(self, seconds: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
+from msplex.metrics.calls import count_request
 from tenants.bound import bound
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class AccessLines:
 
 
 def say(route: str, method: str, status: int, seconds: float) -> None:
+    count_request(status, seconds)
     level = logging.DEBUG if route in ASKED_ALL_THE_TIME else logging.INFO
     known = method if method in METHODS else "OTHER"
     said = {"route": route, "method": known, "status": status, "ms": round(seconds * 1000, 1)}

@@ -7,11 +7,12 @@ from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import beat_init, setup_logging, worker_init
+from celery.signals import beat_init, setup_logging, worker_init, worker_process_init
 from django.conf import settings
 from django.db import connection
 
 from msplex.broker import prepare
+from tenants.counting import take_row
 from tenants.process import Process
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "msplex.settings")
@@ -58,6 +59,14 @@ app.conf.beat_schedule = {
 }
 
 
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _count_by_itself(**_: Any) -> None:
+    """A child's place among its siblings; whoever follows it when it ends has the same."""
+    from celery.concurrency.prefork import current_process  # noqa: PLC0415 - of Celery's own multiprocessing
+
+    take_row(1 + current_process().index)
+
+
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _log_as_everybody(**_: Any) -> None:
     """By its presence: Celery leaves the log to whoever is connected here."""
@@ -68,8 +77,10 @@ def _log_as_everybody(**_: Any) -> None:
 @beat_init.connect  # type: ignore[untyped-decorator]
 def _check(**_: Any) -> None:
     from msplex.guard import check_process  # noqa: PLC0415 - needs the apps
+    from msplex.metrics.serving import serve_metrics  # noqa: PLC0415
 
     check_process()
+    serve_metrics()
     if settings.MSPLEX_PROCESS == "broker":
         prepare()  # before its children are forked from it
     connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's; its threads would not survive the fork; each child makes its own

@@ -49,6 +49,7 @@ class Environment(BaseSettings):
     msplex_provider_database_url: str = Field(default="", repr=False)
     msplex_log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     msplex_log_format: Literal["", "json", "text"] = ""
+    msplex_metrics_address: str = ""
     msplex_public_url: str = "http://127.0.0.1:8000"
     msplex_gateway_url: str = "http://127.0.0.1:8001/mcp"
     msplex_email_url: EmailUrl = ""

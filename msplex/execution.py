@@ -31,6 +31,7 @@ from connectors.pauses import is_risky, pause_for, suspend_if_foreign
 from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
 from msplex import rechecking, replies
 from msplex.decision.verdicts import Code, Gate, Verdict
+from msplex.metrics.calls import count_outcome
 from msplex.replies import Reply
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, columns, made, one, signed_transaction
@@ -236,6 +237,7 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
                 suspended.confirm()
     except _Overtaken:
         return False
+    count_outcome(call, outcome.state, outcome.code, _verdicts(call, outcome))
     return True
 
 

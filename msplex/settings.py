@@ -43,6 +43,8 @@ GATEWAY_RESOURCE = env.msplex_gateway_url
 API_RESOURCE = f"{PUBLIC_URL}/api"
 VENDOR_NETWORKS = tuple(env.msplex_vendor_networks)
 
+METRICS_ADDRESS = env.msplex_metrics_address
+
 ALLOWED_HOSTS = sorted({urlsplit(url).hostname or "" for url in (PUBLIC_URL, GATEWAY_RESOURCE)})
 if MSPLEX_ENV != "production":
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "testserver"]

@@ -8,5 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "msplex.settings")
 application = get_wsgi_application()
 
 from msplex.guard import check_process  # noqa: E402 - needs the apps
+from msplex.metrics.serving import serve_metrics  # noqa: E402
 
 check_process()
+serve_metrics()

@@ -10,7 +10,9 @@ django.setup()
 from msplex.collector import spare_what_stays  # noqa: E402 - the apps come first
 from msplex.gateway.door import Application  # noqa: E402
 from msplex.guard import check_process  # noqa: E402
+from msplex.metrics.serving import serve_metrics  # noqa: E402
 
 check_process()
+serve_metrics()
 application = Application()
 spare_what_stays()

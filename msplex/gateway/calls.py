@@ -5,6 +5,7 @@ Runs in a thread of the gateway; each step is a short transaction of its own, an
 
 import dataclasses
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +29,7 @@ from msplex.gateway.approving import UNTOLD, Told, approval, dispatchable, taken
 from msplex.gateway.callers import Caller, Seen, Waiter, narrowest_of, see
 from msplex.gateway.records import ApprovalGone, Overtaken, QuotaGone, call_of, write_call, write_refusal
 from msplex.gateway.repeating import Earlier
+from msplex.metrics.calls import count_decision
 from tenants.isolation.context import acting_for
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,8 @@ CANCELLED = Refusal(Code.CANCELLED, "The client left before the call was sent, s
 NAME_LENGTH = 128
 EXPLAINED = frozenset({
     Code.CUSTOMER_REQUIRED, Code.CUSTOMER_NOT_IN_SCOPE, Code.CONNECTOR_NOT_ENTITLED, Code.INSTANCE_NOT_READY,
-    Code.POLICY_DENIED, Code.QUOTA_EXHAUSTED, Code.RISKY_TOOLS_PAUSED, Code.TOOL_SUSPENDED,
+    Code.OWN_CREDENTIAL_NOT_READY, Code.OWN_CREDENTIAL_REQUIRED, Code.POLICY_DENIED, Code.QUOTA_EXHAUSTED,
+    Code.RISKY_TOOLS_PAUSED, Code.TOOL_SUSPENDED,
 })  # fmt: skip
 CUSTOMER = "customer"  # the argument that names one; the tools themselves have no such argument
 
@@ -105,10 +108,12 @@ def begin_call(caller: Caller, name: str, arguments: Mapping[str, Any], waiter: 
 def not_begun(caller: Caller, refusal: Refusal) -> Begun:
     """A call that left no record, because nothing could be recorded: it is refused, and nothing was sent."""
     nothing = Decision((), Resolved()).refused_at(Gate.DISPATCH, refusal)
+    count_decision(nothing)
     return Begun(None, caller.claims.tenant_id, nothing)
 
 
 def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begun:
+    began = time.perf_counter()
     entitlement = pace.entitlement_of(narrowest_of(caller), request.tool)
     wait = rates.take(entitlement) if entitlement else None
     seen = see(caller)
@@ -121,6 +126,7 @@ def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begu
     decision, earlier = _written(asked, approval(seen, decision, call, told), earlier)
     if decision.allowed:
         decision = _hand_over(caller, seen, decision, call)
+    count_decision(decision, time.perf_counter() - began)
     explained = _explained(seen, request, decision)
     keep = partial(repeating.keep_result, seen, call, asked.key) if asked.key and decision.allowed else None
     withdraw = partial(_not_sent, caller, seen, decision.refused_at(Gate.DISPATCH, CANCELLED), call)

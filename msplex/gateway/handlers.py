@@ -23,6 +23,7 @@ from msplex.gateway.callers import Caller
 from msplex.gateway.calls import Begun, DoorClosed, begin_call, list_tools
 from msplex.gateway.replies import NoReply, Replies
 from msplex.gateway.streams import Names, Streams
+from msplex.metrics.calls import waiting
 
 THREADS = 8  # of database work at once; each has a connection of its own
 WAIT_SECONDS = 0.5  # for a turn; with the limits of statements and locks, every answer comes within two seconds
@@ -115,7 +116,8 @@ class Handlers:
 
     async def _result(self, begun: Begun, call_id: UUID) -> dict[str, Any]:
         try:
-            reply = await self._replies.wait(begun.tenant_id, call_id)
+            with waiting():
+                reply = await self._replies.wait(begun.tenant_id, call_id)
         except asyncio.CancelledError:  # the client has left
             if begun.withdraw:
                 self._withdraw(begun.withdraw)

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -135,6 +135,16 @@ class Installation:
         return self._common() | {"MSPLEX_PROCESS": Process.COMMAND} | urls | self._key_files(KEYS[Process.PORTAL])
 
     def programs(self) -> Iterator[Program]:
+        """Each with an address of its own for its numbers, if they are wanted."""
+        first = self.overrides.get("MSPLEX_METRICS_PORT")
+        for place, program in enumerate(self._programs()):
+            if first and program.environment.get("MSPLEX_PROCESS"):
+                where = {"MSPLEX_METRICS_ADDRESS": str(int(first) + place)}
+                yield replace(program, environment={**program.environment, **where})
+            else:
+                yield program
+
+    def _programs(self) -> Iterator[Program]:
         if self.is_demo:
             yield self._vendor()
         yield self._sealer()

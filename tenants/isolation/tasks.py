@@ -6,6 +6,9 @@ Whoever can write to Redis can therefore not choose a tenant, a scope or a princ
 import hashlib
 import hmac
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -15,6 +18,7 @@ from django.db import close_old_connections, transaction
 
 from tenants.bound import bound
 from tenants.isolation.context import Context, acting_for, current
+from tenants.metrics import TASK_SECONDS, TASK_WAIT_SECONDS, TASKS
 from tenants.process import Process, current_process
 
 LABEL = b"msplex/task/v1"
@@ -69,7 +73,22 @@ class PlainTask(Task):  # type: ignore[misc]
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         options.setdefault("queue", self.process.value)
+        options["headers"] = {**(options.get("headers") or {}), "sent": time.time()}
         return super().apply_async(args, kwargs, **options)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        queue, began = self.process.value, time.time()
+        sent = self.request.get("sent")
+        if isinstance(sent, int | float):
+            TASK_WAIT_SECONDS.observe(max(began - sent, 0.0), queue)
+        outcome = "failed"
+        try:
+            yield
+            outcome = "ok"
+        finally:
+            TASKS.add(queue, outcome)
+            TASK_SECONDS.observe(time.time() - began, queue)
 
     def check_process(self) -> None:
         if current_process() is not self.process:
@@ -79,7 +98,7 @@ class PlainTask(Task):  # type: ignore[misc]
         self.check_process()
         close_old_connections()
         try:
-            with bound(task=self.name):
+            with bound(task=self.name), self._counted():
                 return super().__call__(*args, **kwargs)
         finally:
             close_old_connections()  # back to the pool, and cleaned, before the next tenant's task takes it

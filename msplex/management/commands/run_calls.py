@@ -10,6 +10,7 @@ from msplex.collector import spare_what_stays
 from msplex.dispatch.crew import Crew
 from msplex.guard import check_process
 from msplex.logs.ready import say_ready
+from msplex.metrics.serving import serve_metrics
 from tenants.process import Process, current_process
 
 
@@ -21,6 +22,7 @@ class Command(BaseCommand):
             raise CommandError("MSPLEX_PROCESS must be broker.")
         check_process()
         prepare()
+        serve_metrics()
         spare_what_stays()
         crew = Crew()
         for ending in (signal.SIGTERM, signal.SIGINT):

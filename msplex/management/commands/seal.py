@@ -12,6 +12,7 @@ from audit.sealing.handover import HandOverRefused, signing_keys
 from audit.sealing.sealer import Sealer, be_alone
 from msplex.guard import check_process
 from msplex.logs.ready import say_ready
+from msplex.metrics.serving import serve_metrics
 from tenants.process import Process, current_process
 
 # Without seals every change of every tenant is refused: a round that takes so long is not worth waiting for.
@@ -28,6 +29,7 @@ class Command(BaseCommand):
         ended = Event()
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, lambda *_: ended.set())
+        serve_metrics()
         be_alone()
         try:
             sealer = Sealer.of_settings(private_keys())

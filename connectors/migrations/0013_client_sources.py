@@ -21,7 +21,7 @@ def _key(to: str, related_name: str) -> tenants.isolation.models.TenantKey:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connectors", "0011_hooks"),
+        ("connectors", "0012_own_credentials"),
     ]
 
     operations = [

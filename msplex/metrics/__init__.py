@@ -1,0 +1,1 @@
+"""Numbers for Prometheus: what each process counts, on an address of its own."""
