@@ -40,6 +40,14 @@ class Narrowing(StrEnum):
     UNTYPED = "E"
 
 
+class OwnCredentials(StrEnum):
+    """Whether the vendor gives out credentials that reach one client only, so that a customer can have its own."""
+
+    NONE = "none"
+    OPTIONAL = "optional"  # who has one is asked for with it; the others with that of the connection
+    ONLY = "only"  # there is none for all: the connection has settings, and each customer its secret fields
+
+
 EXPOSABLE = frozenset({Narrowing.PARAMETER_AND_OWNER, Narrowing.PARENT, Narrowing.OWNER_ONLY})
 
 
@@ -211,6 +219,7 @@ class Connector:
     limit: Rate
     # What its lists say of every customer at once (connectors.signals), where it has such. Never a tool.
     signals: "Callable[[Connection], Sightings] | None" = None
+    own_credentials: OwnCredentials = OwnCredentials.NONE
     # It can be told by a webhook with a secret in a header, whose content says nothing sure: then it is pulled at once.
     nudges: bool = False
     health_interval: int = 300
