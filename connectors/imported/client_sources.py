@@ -17,7 +17,7 @@ from audit.services import record
 from connectors.contract import Client, Connection, Fetch, Risk
 from connectors.errors import VendorError
 from connectors.imported.building import rows_at
-from connectors.imported.declaration import offered, values_of_rows
+from connectors.imported.declaration import Declaration, offered, values_of_rows
 from connectors.imported.discovery import about
 from connectors.imported.reviewing import least_risk
 from connectors.models import ClientSource, ImportedTool
@@ -127,8 +127,8 @@ def _problems(tool: ImportedTool, terms: Source) -> Iterator[tuple[str, str]]:
 
 
 def _of_tool(tool: ImportedTool) -> Iterator[tuple[str, str]]:
-    risk = tool.risk or Risk.READ
-    if least_risk(tool.seen) is not Risk.READ or risk != Risk.READ:
+    said = Declaration.of({"narrowing": "", "owner": "", **tool.declaration})
+    if least_risk(tool.seen, said) is not Risk.READ or tool.risk not in {"", Risk.READ}:
         yield "", "It changes something. Only a tool that reads can list clients."
     elif not offered(tool.seen).is_typed:
         yield "", "The tool does not say what its answer looks like, so nothing of it could be checked."

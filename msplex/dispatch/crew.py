@@ -15,6 +15,7 @@ from django.db import connection
 from msplex import execution
 from msplex.dispatch.line import NAME, Place, Stand
 from msplex.dispatch.whereabouts import name_of_this_process
+from msplex.pulse import PULSE
 from msplex.replies import Reply
 from tenants.bound import bound
 from tenants.isolation.context import acting_for
@@ -54,6 +55,7 @@ class Crew:
             except redis.RedisError as error:
                 logger.warning("the queue does not answer: %s", error)
             self._look()
+            PULSE.feel()
             self._pause()
         self.stand.leave()
         self.stand.hang_up()

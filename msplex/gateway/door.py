@@ -1,5 +1,6 @@
 """/mcp and its metadata, as a plain ASGI application beside Django's models and settings."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
+from msplex.draining import SIGNAL, begin_draining
 from msplex.gateway import auth
 from msplex.gateway.answers import UNAUTHORIZED
 from msplex.gateway.callers import Caller
@@ -20,6 +22,7 @@ from msplex.gateway.handlers import Handlers
 from msplex.gateway.replies import Replies
 from msplex.gateway.server import SCOPE, make_server
 from msplex.gateway.watched import Watched, watched
+from msplex.readiness import readiness
 from tenants.bound import bound
 
 MAX_BODY = 1024 * 1024
@@ -49,6 +52,7 @@ class Application:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        asyncio.get_running_loop().add_signal_handler(SIGNAL, self._drain)
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self._replies.running())
             await stack.enter_async_context(self.handlers.streams.running())
@@ -58,11 +62,20 @@ class Application:
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
+    def _drain(self) -> None:
+        """Not ready from now on; streams end, so that their clients open them elsewhere; calls go on."""
+        begin_draining()
+        self.handlers.streams.end_all()
+
     async def _http(self, scope: Scope, receive: Receive, send: Watched) -> None:
         path = scope["path"]
-        if path in {"/healthz", "/readyz"}:
-            send.route = path[1:]
+        if path == "/healthz":
+            send.route = "healthz"
             await _answer(send, 200, {"status": "ok"})
+        elif path == "/readyz":
+            send.route = "readyz"
+            found = await asyncio.to_thread(readiness)
+            await _answer(send, found.status, found.as_json())
         elif path in {auth.METADATA_PATH, auth.METADATA_PATH + self._path}:
             send.route = "metadata"
             await _answer(send, 200, auth.metadata(), (b"cache-control", b"public, max-age=3600"))
