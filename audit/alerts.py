@@ -30,6 +30,7 @@ class AlertKind(StrEnum):
     CREDENTIAL_ENDS_TOMORROW = "credential_ends_tomorrow"
     FOREIGN_ROWS = "foreign_rows"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    OWN_CREDENTIAL_WITHDRAWN = "own_credential_withdrawn"
     QUOTA_WARNING = "quota_warning"
     REPEATED_DENIALS = "repeated_denials"
     SECRET_REFUSED = "secret_refused"  # noqa: S105 -- the name of an alert
@@ -66,8 +67,9 @@ class Rule:
 
 # Refusals that tell a well-behaved caller to wait, to ask a person, or to say more precisely what it wants.
 _NO_DENIAL = frozenset({
-    "approval_required", "audit_unavailable", "busy", "customer_required", "invalid_arguments", "rate_limited",
-    "risky_tools_paused", "tool_suspended", "unavailable",
+    "approval_required", "audit_unavailable", "busy", "customer_required", "invalid_arguments",
+    "own_credential_not_ready", "own_credential_required", "rate_limited", "risky_tools_paused", "tool_suspended",
+    "unavailable",
 })  # fmt: skip
 
 
@@ -106,6 +108,7 @@ RULES: dict[EventKind, Rule] = {
     EventKind.CREDENTIAL_SET_ASIDE: Rule(AlertKind.SECRET_UNREADABLE, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.CREDENTIALS_REKEYED: Rule(AlertKind.CREDENTIALS_EXPOSED, Severity.HIGH, (), counts=_is_emergency),
     EventKind.INSTANCE_WITHDRAWN: Rule(AlertKind.CONNECTION_WITHDRAWN, Severity.HIGH, (Per.INSTANCE,)),
+    EventKind.OWN_CREDENTIAL_WITHDRAWN: Rule(AlertKind.OWN_CREDENTIAL_WITHDRAWN, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.QUOTA_WARNED: Rule(AlertKind.QUOTA_WARNING, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.SERVICE_ACCOUNT_LOCKED: Rule(AlertKind.SERVICE_ACCOUNT_LOCKED, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.SIGN_IN_FAILED: Rule(AlertKind.WRONG_CREDENTIALS, Severity.MEDIUM, (Per.SUBJECT,), WRONG_SECRETS),
@@ -137,6 +140,7 @@ HEADLINES = {
     AlertKind.CREDENTIAL_ENDS_TOMORROW: "A credential ends tomorrow",
     AlertKind.FOREIGN_ROWS: "A vendor mixes customers in its answers",
     AlertKind.OUTCOME_UNKNOWN: "The outcome of a call is unknown",
+    AlertKind.OWN_CREDENTIAL_WITHDRAWN: "A customer's own credential does not work",
     AlertKind.QUOTA_WARNING: "A month's included calls are running out",
     AlertKind.REPEATED_DENIALS: "Calls are refused again and again",
     AlertKind.SECRET_REFUSED: "The opening of a credential was refused",
@@ -167,6 +171,8 @@ REMEDIES = {
     " keep to the customer it was asked for, then resume the tool on the connection's page.",
     AlertKind.OUTCOME_UNKNOWN: "It may or may not have reached the vendor. Look there, then resume the connection's"
     " risky tools.",
+    AlertKind.OWN_CREDENTIAL_WITHDRAWN: "That customer's tools are off the list, and nobody else's: no other"
+    " credential is used in its place. The connection's clients say what is wrong; they come back with a good check.",
     AlertKind.QUOTA_WARNING: "At 100 % calls are refused, or charged where the plan allows overage. Usage shows who"
     " makes them; another plan includes more.",
     AlertKind.REPEATED_DENIALS: "An agent is set up wrongly, or tries what it may not. The refusals name the gate.",

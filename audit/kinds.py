@@ -45,6 +45,7 @@ class EventKind(StrEnum):
     CREDENTIAL_KEY_DESTROYED = "connectors:key:destroy"
     CREDENTIAL_OPENED = "connectors:credential:open"
     CREDENTIAL_REFUSED = "connectors:credential:refuse"
+    CREDENTIAL_REMOVED = "connectors:credential:remove"
     CREDENTIAL_SET_ASIDE = "connectors:credential:unread"
     CREDENTIAL_STORED = "connectors:credential:store"
     CREDENTIALS_REKEYED = "connectors:credential:rekey"
@@ -72,6 +73,7 @@ class EventKind(StrEnum):
     INSTANCE_CREATED = "connectors:instance:create"
     INSTANCE_DEACTIVATED = "connectors:instance:deactivate"
     INSTANCE_HEALTH_CHANGED = "connectors:instance:health"
+    INSTANCE_NARROWED = "connectors:instance:narrow"
     INSTANCE_RECOVERED = "connectors:instance:recover"
     INSTANCE_RESUMED = "connectors:instance:resume"
     INSTANCE_RETIRED = "connectors:instance:retire"
@@ -100,6 +102,10 @@ class EventKind(StrEnum):
     USAGE_EXPORTED = "billing:usage:export"
     PASSKEY_ADDED = "identity:passkey:create"
     PASSKEY_REMOVED = "identity:passkey:remove"
+    OWN_CREDENTIAL_CHECK_REQUESTED = "connectors:own_credential:check"
+    OWN_CREDENTIAL_HEALTH_CHANGED = "connectors:own_credential:health"
+    OWN_CREDENTIAL_RECOVERED = "connectors:own_credential:recover"
+    OWN_CREDENTIAL_WITHDRAWN = "connectors:own_credential:withdraw"
     PASSKEY_RENAMED = "identity:passkey:rename"
     PASSWORD_CHANGED = "identity:password:change"  # noqa: S105 - not a password
     PASSWORD_REFUSED = "identity:password:refuse"  # noqa: S105

@@ -6,6 +6,7 @@ seal one. Only what a process of ours has recorded as stored is adopted, and not
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from audit.actors import CallRef, system
 from audit.kinds import EventKind
@@ -24,15 +25,15 @@ from tenants.isolation.statements import insertion, one, signed_transaction, val
 
 BROKER = system("secrets broker")
 _INSERT = insertion(AdoptedSecret).replace(" RETURNING", " ON CONFLICT DO NOTHING RETURNING")
+_OF = "c.instance_id = %s AND c.customer_id IS NOT DISTINCT FROM %s AND c.version"
 _REMOVE_SEALED = (
-    "DELETE FROM connectors_sealedsecret s USING connectors_credential c WHERE s.tenant_id = %s"
-    " AND c.tenant_id = s.tenant_id AND c.id = s.credential_id AND c.instance_id = %s AND c.version <= %s"
-    " RETURNING true"
+    "DELETE FROM connectors_sealedsecret s USING connectors_credential c WHERE s.tenant_id = %s"  # noqa: S608
+    f" AND c.tenant_id = s.tenant_id AND c.id = s.credential_id AND {_OF} <= %s RETURNING true"
 )
 # What was replaced is not kept: nobody goes back to it, and it would only wait to be stolen.
 _REMOVE_OLDER = (
-    "DELETE FROM connectors_adoptedsecret a USING connectors_credential c WHERE a.tenant_id = %s"
-    " AND c.tenant_id = a.tenant_id AND c.id = a.credential_id AND c.instance_id = %s AND c.version < %s RETURNING true"
+    "DELETE FROM connectors_adoptedsecret a USING connectors_credential c WHERE a.tenant_id = %s"  # noqa: S608
+    f" AND c.tenant_id = a.tenant_id AND c.id = a.credential_id AND {_OF} < %s RETURNING true"
 )
 
 _REMOVED = (_REMOVE_SEALED, _REMOVE_OLDER)
@@ -42,13 +43,16 @@ _HOLD = (
 )
 
 
-def adopt(instance: ConnectorInstance) -> str:
-    """Adopt the newest credential of the connection; empty, or why it may not be. Not inside a transaction."""
+def adopt(instance: ConnectorInstance, customer: UUID | None = None) -> str:
+    """Adopt the newest credential of the connection, or the customer's own; empty, or why it may not be.
+
+    Not inside a transaction.
+    """
     context = Context(acting_tenant())
     with signed_transaction(context) as db:
-        stored, asked = sealed_secret(db, instance), ask_record(db, instance)
+        stored, asked = sealed_secret(db, instance, customer), ask_record(db, instance, customer)
         try:
-            record = record_of(asked, instance)
+            record = record_of(asked, instance, customer)
         except Forged:
             return "record_forged"
     if stored is None:
@@ -64,7 +68,7 @@ def _trouble(stored: SealedSecret, record: StoredRecord | None) -> str:
     credential = stored.credential
     if {stored.tenant_id, credential.tenant_id} != {acting_tenant()}:
         return "other_tenant"
-    if record is None or record.credential != credential.id:
+    if record is None or record.removed or record.credential != credential.id:
         return "not_recorded"
     recorded = record.digest, record.version, record.kek_id
     if recorded != (credential.digest, credential.version, stored.kek_id):
@@ -82,7 +86,8 @@ def _take_over(stored: SealedSecret, instance: ConnectorInstance, context: Conte
         if isinstance(row, str):
             return row
         written = one(db.ask(_INSERT, *values_of(row)))
-        removed = [db.ask(statement, acting_tenant(), instance.id, whose.version) for statement in _REMOVED]
+        of = acting_tenant(), instance.id, whose.customer, whose.version
+        removed = [db.ask(statement, *of) for statement in _REMOVED]
         if written:  # else somebody was faster
             queue_record(db, EventKind.CREDENTIAL_ADOPTED, **_event(row, instance, whose)).confirm()
         for each in removed:
@@ -119,7 +124,7 @@ def _event(row: AdoptedSecret, instance: ConnectorInstance, whose: Whose) -> dic
     return {
         "actor": BROKER,
         "subject": ("credential", whose.credential, instance.name),
-        "customer_id": None,
+        "customer_id": whose.customer,
         "result": "ok",
         "call": CallRef(None, instance.id),
         "body": {"digest": whose.digest, "kek": row.kek_id, "suite": row.suite, "version": whose.version},

@@ -24,17 +24,17 @@ from connectors.keeping import Whose, opened, trouble_with
 from connectors.keyring import KeyMissing
 from connectors.metrics import OPENS
 from connectors.models import AdoptedSecret, ConnectorInstance, Credential
-from connectors.records import Forged, ask_record, record_of
+from connectors.records import Forged, StoredRecord, ask_record, record_of
 from connectors.sealing import SealBroken
 from connectors.secret import SecretBundle
-from connectors.selectors import adopted_secret
+from connectors.selectors import adopted_secret, ask_adopted
 from connectors.suites import KeyUnusable
 from tenants.errors import Unavailable
 from tenants.isolation.context import Context, acting_tenant
-from tenants.isolation.statements import signed_transaction
+from tenants.isolation.statements import Signed, signed_transaction
 from tenants.process import Process, current_process
 
-NOT_ADOPTED = "not_adopted"
+NOT_ADOPTED, ABSENT = "not_adopted", "absent"
 logger = logging.getLogger(__name__)
 
 
@@ -54,21 +54,34 @@ class Opened:
     credential_ref: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A customer that may have a credential of its own. `client`: who it is at the vendor, for whom alone that is good.
+
+    `required`: without one nothing is opened. With one, nothing else ever is, whatever becomes of it.
+    """
+
+    customer: UUID
+    client: str
+    required: bool
+
+
 @contextmanager
-def open_secret(instance: ConnectorInstance, purpose: Purpose) -> Iterator[Opened]:
-    """The instance's current credential until the block ends, then it is wiped.
+def open_secret(instance: ConnectorInstance, purpose: Purpose, own: Own | None = None) -> Iterator[Opened]:
+    """The current credential until the block ends, then it is wiped: the customer's own, or else the connection's.
 
     Not inside a transaction: the record of it is one, committed and sealed before anything is opened.
     """
     _check_process()
-    found = _begun(instance, purpose)
+    found = _begun(instance, purpose, own)
     if found.trouble == NOT_ADOPTED:
-        found.trouble = adopt(instance)
-        found = found if found.trouble else _begun(instance, purpose)
+        found.trouble = adopt(instance, found.customer)
+        found = found if found.trouble else _begun(instance, purpose, own)
     if found.trouble or not found.credential or not found.adopted or not found.intent:
         _refuse(instance, found, purpose)
     await_seal([found.intent])
-    bundle = _unsealed(found.adopted, found.credential, instance)
+    client = own.client if own and found.customer else None
+    bundle = _unsealed(found.adopted, found.credential, instance, client)
     if isinstance(bundle, str):
         found.trouble = bundle
         _refuse(instance, found, purpose)
@@ -79,12 +92,22 @@ def open_secret(instance: ConnectorInstance, purpose: Purpose) -> Iterator[Opene
 
 @dataclass(slots=True)
 class _Found:
-    """What there is of the instance's credential. Without `trouble` the intent to open it is on the record."""
+    """What there is of a credential. Without `trouble` the intent to open it is on the record."""
 
+    customer: UUID | None
     credential: Credential | None
     adopted: AdoptedSecret | None
-    trouble: str
+    trouble: str = ""
     intent: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Of a customer's own credential, or of that for all: what is kept, and what the log says."""
+
+    customer: UUID | None
+    adopted: Any
+    record: Any
 
 
 def _check_process() -> None:
@@ -93,12 +116,11 @@ def _check_process() -> None:
         raise Unavailable(message, permanent=True, code="not_the_broker")
 
 
-def _begun(instance: ConnectorInstance, purpose: Purpose) -> _Found:
+def _begun(instance: ConnectorInstance, purpose: Purpose, own: Own | None) -> _Found:
     """Every customer's context sees the credential, only one with all of them what was recorded of it."""
     with signed_transaction(Context(acting_tenant())) as db:
-        row, asked = adopted_secret(db, instance), ask_record(db, instance)
-        found = _Found(row[0], row[1], "") if row else _Found(None, None, "unknown")
-        found.trouble = found.trouble or _trouble(found, asked, instance)
+        asked = [_ask(db, instance, customer) for customer in _whose(own)]
+        found = _chosen([_look(each, instance) for each in asked], own)
         if not found.trouble:
             event = _event(instance, found, purpose)
             queued = queue_record(db, EventKind.CREDENTIAL_OPENED, **event, result="ok")
@@ -107,26 +129,78 @@ def _begun(instance: ConnectorInstance, purpose: Purpose) -> _Found:
     return found
 
 
-def _trouble(found: _Found, asked: Any, instance: ConnectorInstance) -> str:
-    if found.credential is None or instance.tenant_id != acting_tenant():
-        return "unknown"
+def _whose(own: Own | None) -> list[UUID | None]:
+    """In the order in which they come into question."""
+    if own is None:
+        return [None]
+    return [own.customer] if own.required else [own.customer, None]
+
+
+def _ask(db: Signed, instance: ConnectorInstance, customer: UUID | None) -> _Asked:
+    return _Asked(customer, ask_adopted(db, instance, customer), ask_record(db, instance, customer))
+
+
+def _chosen(found: list[_Found], own: Own | None) -> _Found:
+    """The first that there is, in whatever state it is: one that is refused is not passed over."""
+    there = next((each for each in found if each.trouble != ABSENT), None)
+    if there:
+        return there
+    return _Found(own.customer if own else None, None, None, "no_own_credential")
+
+
+def _look(asked: _Asked, instance: ConnectorInstance) -> _Found:
+    row = adopted_secret(asked.adopted)
+    found = _Found(asked.customer, row[0], row[1]) if row else _Found(asked.customer, None, None)
     try:
-        record = record_of(asked, instance)
+        record = record_of(asked.record, instance, asked.customer)
     except Forged:
-        return "record_forged"
-    if record and record.version and record.version > found.credential.version:
+        found.trouble = "record_forged"
+    else:
+        found.trouble = _trouble(found, record, instance)
+    return found
+
+
+def _trouble(found: _Found, record: StoredRecord | None, instance: ConnectorInstance) -> str:
+    credential = found.credential
+    if instance.tenant_id != acting_tenant():
+        return "unknown"
+    if found.customer and _is_absent(credential, record):
+        return ABSENT
+    if credential is None:  # a customer's own that the log knows of is not missing, but taken away
+        return "rolled_back" if found.customer else "unknown"
+    return _trouble_by(record, credential) or _trouble_kept(found.adopted, credential)
+
+
+def _trouble_by(record: StoredRecord | None, credential: Credential) -> str:
+    if record and record.version and record.version > credential.version:
         return "rolled_back"  # a newer one was stored, and is gone
-    if found.adopted is None:
-        return NOT_ADOPTED
-    return trouble_with(found.adopted, Whose.of(found.credential))
+    return "not_recorded" if record and record.removed else ""
 
 
-def _unsealed(stored: AdoptedSecret, credential: Credential, instance: ConnectorInstance) -> SecretBundle | str:
-    """The bundle, or what is wrong. What was sealed names where it may be sent: a changed address does not get it."""
+def _trouble_kept(adopted: AdoptedSecret | None, credential: Credential) -> str:
+    return trouble_with(adopted, Whose.of(credential)) if adopted else NOT_ADOPTED
+
+
+def _is_absent(credential: Credential | None, record: StoredRecord | None) -> bool:
+    """Never stored, or removed by a person: the log says so, and not that the row is gone."""
+    if record is None or credential is None:
+        return credential is None and (record is None or record.removed)
+    return record.removed and (credential.id == record.credential or credential.version < (record.version or 0))
+
+
+def _unsealed(
+    stored: AdoptedSecret, credential: Credential, instance: ConnectorInstance, client: str | None
+) -> SecretBundle | str:
+    """The bundle, or what is wrong. What was sealed names where it may be sent: a changed address does not get it.
+
+    Nor is a customer's own used when the customer is mapped to another `client` than it was given for.
+    """
     try:
         content: dict[str, Any] = json.loads(opened(stored, Whose.of(credential)))
         if any(instance.settings.get(name) != value for name, value in content["bound"].items()):
             return "settings_changed"
+        if content.get("client") != client:
+            return "mapping_changed"
         return SecretBundle(content["secret"])
     except (KeyMissing, KeyUnusable):
         return "unknown_key"
@@ -149,7 +223,7 @@ def _event(instance: ConnectorInstance, found: _Found, purpose: Purpose) -> dict
     body = {
         "action": purpose.action,
         "version": credential.version if credential else None,
-    }
+    } | ({"own": True} if found.customer else {})
     return {
         "actor": purpose.actor,
         "subject": ("credential", credential.id if credential else None, instance.name),

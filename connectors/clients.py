@@ -25,9 +25,11 @@ from connectors.models import ClientList, ConnectorInstance, CustomerMapping, Ve
 from connectors.network import Limits
 from connectors.paging import CLIENT_PAGES, WALK_SIZE
 from connectors.reaching import reached
+from connectors.readiness import has_credential_for_all
 from connectors.scrub import scrubbed
 from connectors.selectors import askable, lifecycle_of
 from connectors.tasks import fetch_clients as fetch_task
+from tenants.errors import Conflict
 
 LISTER = system("list of clients")
 MOST = CLIENT_PAGES * WALK_SIZE
@@ -60,6 +62,8 @@ def message_of(code: str) -> str:
 def request_clients(instance: ConnectorInstance, *, by: Actor, believe: bool = False) -> ClientList:
     """Written down as well as sent: while the queue is away, the next sweep after its return sends it."""
     lifecycle_of(instance, timezone.now()).require(Action.CHECK)
+    if not has_credential_for_all(find(instance.connector)):
+        raise Conflict("This connector has no credential that sees every client.", code="own_credentials_only")
     listed = _locked_list(instance)
     listed.asked_at, listed.asked_by, listed.believe = timezone.now(), by.label[:200], believe
     listed.save(update_fields=["asked_at", "asked_by", "believe"])
@@ -73,7 +77,7 @@ def fetch_clients(instance_id: UUID, now: datetime) -> None:
     with transaction.atomic():
         instance = askable(now).filter(id=instance_id).first()
         listed = ClientList.objects.filter(instance=instance_id).first()
-    if instance is not None and is_due(instance, listed, now):
+    if instance is not None and has_credential_for_all(find(instance.connector)) and is_due(instance, listed, now):
         record_clients(instance, _asked(instance))
 
 
@@ -107,6 +111,8 @@ def enqueue_due_fetches(now: datetime) -> int:
 
 
 def _may_be_fetched(instance: ConnectorInstance, listed: ClientList | None) -> bool:
+    if not has_credential_for_all(find(instance.connector)):
+        return False
     return instance.state == ConnectorInstance.State.ACTIVE or (listed is not None and listed.is_awaited)
 
 

@@ -12,7 +12,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from connectors.keyring import Purpose
 from connectors.models import AdoptedSecret, ConnectorInstance, Credential
 from connectors.registry import KeyRow, State, keys
-from connectors.selectors import newest_credentials
+from connectors.selectors import current_credentials
 
 
 class Kept(StrEnum):
@@ -50,10 +50,11 @@ class Standing:
 
 
 def credentials() -> QuerySet[Credential]:
-    """The current one of each connection, with `kek` and `unreadable` of what the broker keeps of it."""
+    """The current one of each connection and of each customer with its own, with `kek` and `unreadable` of what the
+    broker keeps of it."""
     kept = AdoptedSecret.objects.filter(credential=OuterRef("id"))
-    found = newest_credentials().exclude(instance__state=ConnectorInstance.State.RETIRED)
-    found = found.select_related("instance").order_by("instance__name", "id")
+    found = current_credentials().exclude(instance__state=ConnectorInstance.State.RETIRED)
+    found = found.select_related("instance", "customer").order_by("instance__name", "customer__name", "id")
     return found.annotate(
         kek=Subquery(kept.values("kek_id")[:1]),
         unreadable=Subquery(kept.values("unreadable")[:1]),

@@ -19,7 +19,7 @@ from connectors.errors import ArgumentsInvalid, ExecutionError, OutputBlocked, S
 from connectors.exchanges import Exchange
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from connectors.narrowing import Owner, Owning, Parents, narrow, pick
-from connectors.reaching import reached
+from connectors.reaching import own_of, reached
 from connectors.redaction import redact
 from connectors.scrub import scrubbed
 from connectors.shapes import Shape, at
@@ -61,7 +61,7 @@ def execute(
         message = "A vendor is never called while a transaction is open."
         raise RuntimeError(message)
     connector, tool = _checked(call, instance, mapping, tool)
-    with reached(instance, connector, _purpose(call)) as connection:
+    with reached(instance, connector, _purpose(call), own=own_of(connector, mapping, instance)) as connection:
         http = connection.http
         try:
             return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")

@@ -22,14 +22,18 @@ class Whose:
     credential: UUID
     version: int
     digest: str
+    customer: UUID | None
 
     @classmethod
     def of(cls, credential: Credential) -> "Whose":
-        return cls(credential.tenant_id, credential.instance_id, credential.id, credential.version, credential.digest)
+        return cls(
+            credential.tenant_id, credential.instance_id, credential.id, credential.version, credential.digest,
+            credential.customer_id,
+        )  # fmt: skip
 
     @property
     def place(self) -> Place:
-        return Place(self.tenant, self.credential, self.version)
+        return Place(self.tenant, self.credential, self.version, self.customer)
 
     def signs(self, row: AdoptedSecret) -> AdoptedSecret:
         row.signature = sign("adopted", *_parts(self, row))

@@ -161,7 +161,7 @@ class VendorHttp:
         if self._breaker:
             self._breaker.admit()
         outcome = self._paced(request)
-        if outcome == "stale" and request.method == "GET":
+        if outcome == "stale" and request.method == "GET" and not request.changes:
             outcome = self._paced(request)
         if self._breaker:
             self._breaker.note(failed=_is_trouble(outcome))

@@ -13,8 +13,9 @@ from audit.actors import CallRef, system
 from audit.kinds import EventKind
 from audit.services import record
 from connectors.lifecycle import Lifecycle, Listed, Reason, State
-from connectors.models import ConnectorInstance, Credential
-from connectors.selectors import lifecycle_of, newest_credentials
+from connectors.models import ConnectorInstance, Credential, OwnCredential
+from connectors.own_state import Owned, OwnState
+from connectors.selectors import current_credential, current_credentials, lifecycle_of
 
 WATCH = system("connector watch")
 # Days before the last one on which it is good, the nearest first.
@@ -27,7 +28,9 @@ def notice(now: datetime) -> int:
     with transaction.atomic():
         instances = list(ConnectorInstance.objects.filter(state=_On).values_list("pk", flat=True))
         expiring = list(_expiring(now))
+        owned = list(OwnCredential.objects.filter(instance__state=_On).values_list("pk", flat=True))
     told = sum(_notice_withdrawal(instance, now) for instance in instances)
+    told += sum(_notice_own(own, now) for own in owned)
     return told + sum(_warn_of_expiry(credential, now) for credential in expiring)
 
 
@@ -44,6 +47,36 @@ def _notice_withdrawal(pk: UUID, now: datetime) -> bool:
     instance.save(update_fields=["noticed"])
     _tell(instance, found, before)
     return True
+
+
+@transaction.atomic
+def _notice_own(pk: UUID, now: datetime) -> bool:
+    """One customer's tools, for its own credential alone: what its connection lacks is told of that."""
+    own = OwnCredential.objects.select_for_update(of=("self",)).select_related("instance").filter(pk=pk).first()
+    if own is None or lifecycle_of(own.instance, now).listed is Listed.NONE:
+        return False
+    kept = Owned(own, current_credential(own.instance, own.customer_id))
+    state = kept.state(now)
+    trouble = "" if state in {OwnState.IN_ORDER, OwnState.CHECKING} else state.value
+    if trouble == own.noticed or (state is OwnState.CHECKING and own.noticed):  # not news, or not known yet
+        return False
+    before, own.noticed = own.noticed, trouble
+    own.save(update_fields=["noticed"])
+    _tell_of_own(kept, before)
+    return True
+
+
+def _tell_of_own(kept: Owned, before: str) -> None:
+    own, withdrawn = kept.own, bool(kept.own.noticed)
+    record(
+        EventKind.OWN_CREDENTIAL_WITHDRAWN if withdrawn else EventKind.OWN_CREDENTIAL_RECOVERED,
+        actor=WATCH,
+        subject=("credential", kept.credential.pk if kept.credential else None, own.instance.name),
+        customer_id=own.customer_id,
+        result="failed" if withdrawn else "ok",
+        body={"alert": withdrawn, "before": before, "state": own.noticed},
+        call=CallRef(None, own.instance_id),
+    )
 
 
 def _was_not_in_the_plan(instance: ConnectorInstance, found: Lifecycle) -> bool:
@@ -67,7 +100,7 @@ def _tell(instance: ConnectorInstance, found: Lifecycle, before: str) -> None:
 def _expiring(now: datetime) -> list[Credential]:
     """Current ones whose end is near and that were not warned of so near to it."""
     last = now.date() + timedelta(days=max(WARNINGS))
-    found = newest_credentials().exclude(instance__state=ConnectorInstance.State.RETIRED)
+    found = current_credentials().exclude(instance__state=ConnectorInstance.State.RETIRED)
     found = found.filter(expires_on__isnull=False, expires_on__lte=last)
     return [credential for credential in found if _nearness(credential, now) is not None]
 
@@ -95,6 +128,7 @@ def _warn_of_expiry(credential: Credential, now: datetime) -> bool:
         WARNINGS[due],
         actor=WATCH,
         subject=("credential", found.pk, found.instance.name),
+        customer_id=found.customer_id,
         body={"alert": True, "expires_on": found.expires_on.isoformat(), "days": (found.expires_on - now.date()).days},
         call=CallRef(None, found.instance_id),
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.catalogue import find
+from connectors.contract import Connector, OwnCredentials
 from connectors.models import ConnectorInstance
 from tenants.models import Entitlement
 
@@ -48,3 +49,14 @@ def is_healthy(instance: ConnectorInstance, now: datetime) -> bool:
     if entry is None or instance.health not in _USABLE or instance.health_ok_at is None:
         return False
     return now - instance.health_ok_at <= FRESH_INTERVALS * timedelta(seconds=entry.health_interval)
+
+
+def needs_own(entry: Connector | None, instance: ConnectorInstance) -> bool:
+    """Whether only customers with a credential of their own are reached: the vendor has no other, or people want it."""
+    kind = entry.own_credentials if entry else OwnCredentials.NONE
+    return kind is OwnCredentials.ONLY or (kind is OwnCredentials.OPTIONAL and instance.own_credentials_only)
+
+
+def has_credential_for_all(entry: Connector | None) -> bool:
+    """So that everybody's clients and signals can be asked for."""
+    return entry is not None and entry.own_credentials is not OwnCredentials.ONLY

@@ -1,4 +1,6 @@
-"""What the log says of a connection's credential: which is the newest, and what was sealed. For the broker.
+"""What the log says of a credential, a connection's or one customer's: which is the newest, and what was sealed.
+
+For the broker. That a customer's own was removed is on record too: without that it is not missing, but taken away.
 
 A record counts if a process of ours wrote it (its MAC), and its body is the one that its header commits to. Someone
 who can write to the database can do neither.
@@ -17,49 +19,55 @@ from connectors.models import ConnectorInstance
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, one
 
-_RECORD = "SELECT id, header, body, writer, boot, n, mac FROM border.credential_record(%s)"
+_RECORD = "SELECT id, header, body, writer, boot, n, mac FROM border.credential_record(%s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """`event` is the record's id. Without `digest` its body was erased."""
+    """`event` is the record's id. Without `digest` its body was erased. `removed`: the last that was done to it."""
 
     event: UUID
     credential: UUID
     digest: str
     version: int | None
     kek_id: str
+    removed: bool = False
 
 
 class Forged(Exception):
     """There is a record that none of our processes wrote so."""
 
 
-def ask_record(db: Signed, instance: ConnectorInstance) -> Any:
-    return db.ask(_RECORD, instance.id)
+def ask_record(db: Signed, instance: ConnectorInstance, customer: UUID | None) -> Any:
+    return db.ask(_RECORD, instance.id, customer)
 
 
-def record_of(asked: Any, instance: ConnectorInstance) -> StoredRecord | None:
-    """The newest. Forged if it is not what one of our processes wrote of this connection."""
+def record_of(asked: Any, instance: ConnectorInstance, customer: UUID | None) -> StoredRecord | None:
+    """The newest. Forged if it is not what one of our processes wrote of this connection and this customer."""
     row = one(asked)
     if row is None:
         return None
     event, header, body, writer, boot, n, mac = row
     header, body = bytes(header), bytes(body or b"")
     said = json.loads(header) if fits(Mark(writer, boot, n, bytes(mac)), header) else {}
-    if not _is_about(said, event, instance) or (body and _commitment(body) != said["body_commit"]):
+    if not _is_about(said, event, instance, customer) or (body and _commitment(body) != said["body_commit"]):
         raise Forged
     told = json.loads(body) if body else {}
     return StoredRecord(
-        event, UUID(said["subject"]["id"]), told.get("digest", ""), told.get("version"), told.get("kek", "")
-    )
+        event, UUID(said["subject"]["id"]), told.get("digest", ""), told.get("version"), told.get("kek", ""),
+        removed=said["kind"] == EventKind.CREDENTIAL_REMOVED.value,
+    )  # fmt: skip
 
 
-def _is_about(said: dict[str, Any], event: UUID, instance: ConnectorInstance) -> bool:
+_KINDS = frozenset({EventKind.CREDENTIAL_STORED.value, EventKind.CREDENTIAL_REMOVED.value})
+
+
+def _is_about(said: dict[str, Any], event: UUID, instance: ConnectorInstance, customer: UUID | None) -> bool:
     return (
         said.get("id") == str(event)
         and said.get("tenant") == str(acting_tenant())
-        and said.get("kind") == EventKind.CREDENTIAL_STORED.value
+        and said.get("customer") == (str(customer) if customer else None)
+        and said.get("kind") in _KINDS
         and said.get("call", {}).get("instance") == str(instance.id)
         and said.get("subject", {}).get("kind") == "credential"
     )

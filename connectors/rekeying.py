@@ -138,8 +138,8 @@ def _set_aside(db: Signed, row: AdoptedSecret, credential: Credential, trouble: 
     marked = db.ask(_SET_ASIDE, trouble, acting_tenant(), row.id)
     body = {"alert": True, "kek": row.kek_id, "refused": trouble, "version": credential.version}
     event = queue_record(
-        db, EventKind.CREDENTIAL_SET_ASIDE, actor=BROKER, subject=("credential", credential.id, ""), customer_id=None,
-        result="failed", body=body,
+        db, EventKind.CREDENTIAL_SET_ASIDE, actor=BROKER, subject=("credential", credential.id, ""),
+        customer_id=credential.customer_id, result="failed", body=body,
     )  # fmt: skip
     event.confirm()
     marked.fetchall()

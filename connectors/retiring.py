@@ -16,8 +16,8 @@ from connectors.selectors import lifecycle_of
 def retire_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorInstance:
     """For good: the database refuses any later change of the row.
 
-    What is kept of its credentials is destroyed in the same transaction, by the database (migration 0005), because
-    this process has no right to it. Who stored which version stays known.
+    What is kept of its credentials, its customers' own too, is destroyed in the same transaction, by the database
+    (migrations 0006 and 0012), because this process has no right to it. Who stored which version stays known.
     """
     instance = ConnectorInstance.objects.select_for_update().get(id=instance.pk)
     lifecycle_of(instance, timezone.now()).require(Action.RETIRE)
@@ -27,12 +27,21 @@ def retire_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorInsta
     instance.save(update_fields=["state", "retired_at", "retired_by", "noticed"])
     for hook in Hook.objects.filter(instance=instance).select_related("instance"):
         remove_hook(hook, by=by)
-    versions = list(Credential.objects.filter(instance=instance).order_by("version").values_list("version", flat=True))
+    destroyed = Credential.objects.filter(instance=instance).order_by("version")
+    versions = list(destroyed.filter(customer=None).values_list("version", flat=True))
+    customers = sorted(
+        str(each) for each in set(destroyed.exclude(customer=None).values_list("customer_id", flat=True))
+    )
     record(
         EventKind.INSTANCE_RETIRED,
         actor=by,
         subject=("connector_instance", instance.pk, instance.name),
         call=CallRef(None, instance.pk),
-        body={"connector": instance.connector, "slug": instance.slug, "destroyed_credential_versions": versions},
+        body={
+            "connector": instance.connector,
+            "slug": instance.slug,
+            "destroyed_credential_versions": versions,
+            "destroyed_credentials_of": customers,
+        },
     )
     return instance

@@ -1,8 +1,8 @@
 """Envelope of a credential: a data key per version, wrapped to a key-encryption key; everything bound to its place.
 
-Sealing needs a public key alone. What binds a sealed value to its tenant, credential and version, and its data key to
-the key that wraps it, is authenticated data, so a row that is moved or relabelled does not open. The payload does not
-name the wrapping key: that one is replaced without touching the payload.
+Sealing needs a public key alone. What binds a sealed value to its tenant, credential, version and customer, and its
+data key to the key that wraps it, is authenticated data, so a row that is moved or relabelled does not open. The
+payload does not name the wrapping key: that one is replaced without touching the payload.
 """
 
 import hashlib
@@ -25,14 +25,16 @@ class SealBroken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sealed value belongs."""
+    """Where a sealed value belongs. Without `customer`, to a connection as a whole."""
 
     tenant: UUID
     credential: UUID
     version: int
+    customer: UUID | None = None
 
     def parts(self) -> tuple[bytes, ...]:
-        return self.tenant.bytes, self.credential.bytes, str(self.version).encode()
+        whose = self.customer.bytes if self.customer else b""
+        return self.tenant.bytes, self.credential.bytes, str(self.version).encode(), whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def digest(sealed: bytes) -> str:
 
 def context(label: str, *parts: bytes) -> bytes:
     """Each part behind its own length: no two lists of parts give the same bytes."""
-    named = (b"msplex/secret/v2", label.encode(), *parts)
+    named = (b"msplex/secret/v3", label.encode(), *parts)
     return b"".join(len(part).to_bytes(4, "big") + part for part in named)
 
 

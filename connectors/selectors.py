@@ -19,6 +19,7 @@ from connectors.models import (
     CustomerMapping,
     Hook,
     ImportedTool,
+    OwnCredential,
     Pause,
     SealedSecret,
     Signal,
@@ -27,7 +28,8 @@ from connectors.models import (
     VendorClient,
 )
 from connectors.narrowing import normalised
-from connectors.readiness import is_entitled
+from connectors.own_state import Owned
+from connectors.readiness import has_credential_for_all, is_entitled
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, columns, made, one, split
 from tenants.models import Customer, Entitlement
@@ -89,7 +91,8 @@ def askable(now: datetime) -> QuerySet[ConnectorInstance]:
 def instances_with_credentials() -> QuerySet[ConnectorInstance]:
     """And with the pauses that hold, newest first."""
     pauses = Prefetch("pauses", Pause.objects.filter(lifted_at=None).order_by("-id"))
-    return instances().prefetch_related("credentials", pauses)
+    for_all = Prefetch("credentials", Credential.objects.filter(customer=None))
+    return instances().prefetch_related(for_all, pauses)
 
 
 def lifecycle_of(instance: ConnectorInstance, now: datetime) -> Lifecycle:
@@ -124,9 +127,32 @@ def lifecycles(found: Iterable[ConnectorInstance], now: datetime) -> dict[UUID, 
 
 
 def newest_credentials() -> QuerySet[Credential]:
-    """The current one of each connection."""
-    newer = Credential.objects.filter(instance=OuterRef("instance"), version__gt=OuterRef("version"))
-    return Credential.objects.filter(~Exists(newer))
+    """The current one of each connection, without those of single customers."""
+    newer = Credential.objects.filter(instance=OuterRef("instance"), customer=None, version__gt=OuterRef("version"))
+    return Credential.objects.filter(~Exists(newer), customer=None)
+
+
+def newest_own_credentials() -> QuerySet[Credential]:
+    """The current one of each customer who has its own on a connection."""
+    of = {"instance": OuterRef("instance"), "customer": OuterRef("customer")}
+    newer = Credential.objects.filter(version__gt=OuterRef("version"), **of)
+    return Credential.objects.filter(Exists(OwnCredential.objects.filter(**of)), ~Exists(newer))
+
+
+def current_credentials() -> QuerySet[Credential]:
+    """All that is used: of connections, and of customers."""
+    both = Q(id__in=newest_credentials().values("id")) | Q(id__in=newest_own_credentials().values("id"))
+    return Credential.objects.filter(both)
+
+
+def own_credentials(**narrowed: Any) -> dict[tuple[UUID, UUID], Owned]:
+    """By connection and customer, of the customers in scope."""
+    credentials = {(each.instance_id, each.customer_id): each for each in newest_own_credentials().filter(**narrowed)}
+    found = OwnCredential.objects.filter(**narrowed)
+    return {
+        (own.instance_id, own.customer_id): Owned(own, credentials.get((own.instance_id, own.customer_id)))
+        for own in found
+    }
 
 
 def instance_by_slug(slug: str) -> ConnectorInstance | None:
@@ -152,25 +178,31 @@ def client_name(instance: ConnectorInstance, external_id: str) -> str:
     return found.values_list("name", flat=True).first() or ""
 
 
-def current_credential(instance: ConnectorInstance) -> Credential | None:
-    return Credential.objects.filter(instance=instance).order_by("-version").first()
+def current_credential(instance: ConnectorInstance, customer: UUID | None = None) -> Credential | None:
+    """The one for the whole connection, or a customer's own: the newest, even if it was removed."""
+    return Credential.objects.filter(instance=instance, customer=customer).order_by("-version").first()
 
 
 _SEALED = (
     f"SELECT {columns(SealedSecret, 's')}, {columns(Credential, 'c')} FROM connectors_sealedsecret s"  # noqa: S608
     " JOIN connectors_credential c ON c.tenant_id = s.tenant_id AND c.id = s.credential_id"
-    " WHERE s.tenant_id = %s AND c.instance_id = %s ORDER BY c.version DESC LIMIT 1"
+    " WHERE s.tenant_id = %s AND c.instance_id = %s AND c.customer_id IS NOT DISTINCT FROM %s"
+    " ORDER BY c.version DESC LIMIT 1"
 )
 _ADOPTED = (
     f"SELECT {columns(Credential, 'c')}, {columns(AdoptedSecret, 'a')} FROM connectors_credential c"  # noqa: S608
     " LEFT JOIN connectors_adoptedsecret a ON a.tenant_id = c.tenant_id AND a.credential_id = c.id"
-    " WHERE c.tenant_id = %s AND c.instance_id = %s ORDER BY c.version DESC LIMIT 1"
+    " WHERE c.tenant_id = %s AND c.instance_id = %s AND {whose} ORDER BY c.version DESC LIMIT 1"
+)
+_ADOPTED_FOR_ALL, _ADOPTED_OWN = (
+    _ADOPTED.format(whose="c.customer_id IS NULL"),
+    _ADOPTED.format(whose="c.customer_id = %s"),
 )
 
 
-def sealed_secret(db: Signed, instance: ConnectorInstance) -> SealedSecret | None:
+def sealed_secret(db: Signed, instance: ConnectorInstance, customer: UUID | None = None) -> SealedSecret | None:
     """The newest that was sealed. For the broker: no other role may read the table."""
-    row = one(db.ask(_SEALED, acting_tenant(), instance.id))
+    row = one(db.ask(_SEALED, acting_tenant(), instance.id, customer))
     if row is None:
         return None
     stored, credential = split(row, SealedSecret, Credential)
@@ -178,9 +210,16 @@ def sealed_secret(db: Signed, instance: ConnectorInstance) -> SealedSecret | Non
     return stored
 
 
-def adopted_secret(db: Signed, instance: ConnectorInstance) -> tuple[Credential, AdoptedSecret | None] | None:
-    """The current credential and, if the broker has adopted it, what is kept of it. For the broker."""
-    row = one(db.ask(_ADOPTED, acting_tenant(), instance.id))
+def ask_adopted(db: Signed, instance: ConnectorInstance, customer: UUID | None = None) -> Any:
+    """For the broker; read with `adopted_secret`."""
+    if customer is None:
+        return db.ask(_ADOPTED_FOR_ALL, acting_tenant(), instance.id)
+    return db.ask(_ADOPTED_OWN, acting_tenant(), instance.id, customer)
+
+
+def adopted_secret(asked: Any) -> tuple[Credential, AdoptedSecret | None] | None:
+    """The current credential and, if the broker has adopted it, what is kept of it."""
+    row = one(asked)
     if row is None:
         return None
     border = len(Credential._meta.concrete_fields)
@@ -215,7 +254,7 @@ def check_wait(instance: ConnectorInstance) -> timedelta:
 
 
 def connectors_with_signals() -> list[str]:
-    return [entry.key for entry in all_connectors() if entry.signals is not None]
+    return [entry.key for entry in all_connectors() if entry.signals is not None and has_credential_for_all(entry)]
 
 
 def due_for_pull(now: datetime, every: timedelta) -> QuerySet[ConnectorInstance]:

@@ -1,7 +1,6 @@
 """Set-up of connections: entitlement first, then settings and credential, then a health check, then activation."""
 
 import contextlib
-import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -14,17 +13,15 @@ from django.utils import timezone
 from audit.actors import Actor, CallRef
 from audit.kinds import EventKind
 from audit.services import record
-from connectors import sealing
 from connectors.catalogue import connector as catalogue_entry
 from connectors.checks import forget_old_checks
-from connectors.contract import Connector
+from connectors.contract import Connector, OwnCredentials
 from connectors.expiry import KEPT, Kept, set_expiry
 from connectors.health import CHECKER, Checkup, examine
 from connectors.lifecycle import Action
-from connectors.models import ConnectorInstance, Credential, CustomerMapping, HealthCheck, SealedSecret
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, HealthCheck
 from connectors.narrowing import normalised
 from connectors.readiness import is_entitled
-from connectors.registry import intake_key
 from connectors.selectors import (
     askable,
     client_name,
@@ -33,11 +30,10 @@ from connectors.selectors import (
     entitlement_for,
     lifecycle_of,
 )
+from connectors.storing import end_own, renew_own_checks, store, validated
 from connectors.tasks import check_instance
 from identity.services.uniqueness import conflict_if_taken
 from tenants.errors import Conflict, Invalid, NotAllowed, NotFound
-from tenants.ids import uuid7
-from tenants.isolation.context import acting_tenant
 from tenants.models import KEY_PATTERN, Customer, key_validator
 
 FAILURES_UNTIL_FAILING = 3
@@ -78,11 +74,13 @@ def configure_instance(
     """
     entry, instance = catalogue_entry(instance.connector), _locked(instance)
     lifecycle_of(instance, timezone.now()).require(Action.CONFIGURE)
-    clean_settings, clean_secret = _validated(entry, {**settings, **secret})
+    clean_settings, clean_secret = validated(entry, {**settings, **secret})
     credential = current_credential(instance)
     _require_secret(entry, instance, clean_settings, clean_secret, stored=credential is not None)
+    if any(instance.settings.get(name) != clean_settings.get(name) for name in entry.bound_fields):
+        renew_own_checks(instance)  # what customers have was given for another address
     if clean_secret:
-        credential = _store(entry, instance, clean_settings, clean_secret, by=by)
+        credential = store(entry, instance, clean_settings, clean_secret, by=by)
     if credential is not None and not isinstance(expires_on, Kept):
         set_expiry(credential, expires_on)
     instance.settings, instance.configured_at = clean_settings, timezone.now()
@@ -140,7 +138,8 @@ def deactivate_instance(instance: ConnectorInstance, *, by: Actor) -> ConnectorI
 def map_customer(
     instance: ConnectorInstance, *, customer: Customer, external_id: str, by: Actor, external_name: str = ""
 ) -> CustomerMapping:
-    """Say which client of the vendor's system a customer is; again with another id moves it."""
+    """Say which client of the vendor's system a customer is; again with another id moves it, and destroys what
+    credential of its own it had: that was for the client before."""
     external = normalised(external_id)
     if external is None or not catalogue_entry(instance.connector).external_ids.fits(external):
         raise Invalid("Give the client's id in the vendor's system.", field="external_id")
@@ -150,9 +149,12 @@ def map_customer(
     if taken.exists():
         raise Conflict("Another customer is mapped to this client already.", code="external_id_taken")
     values = {"external_id": external, "external_name": external_name or client_name(instance, external)}
-    known = CustomerMapping.objects.filter(instance=instance, customer=customer)
-    if known.update(**values):
-        mapping = known.get()
+    mapping = CustomerMapping.objects.select_for_update().filter(instance=instance, customer=customer).first()
+    if mapping:
+        if mapping.external_id != external:
+            end_own(mapping, by=by)
+        mapping.external_id, mapping.external_name = values["external_id"], values["external_name"]
+        mapping.save(update_fields=list(values))
     else:
         mapping = CustomerMapping.objects.create(instance=instance, customer=customer, **values)
     about = _mapped(customer, instance.id)
@@ -164,8 +166,11 @@ def map_customer(
 def unmap_customer(mapping: CustomerMapping, *, by: Actor) -> None:
     customer, body = mapping.customer, {"external_id": mapping.external_id}
     lifecycle_of(mapping.instance, timezone.now()).require(Action.MAP)
-    if not CustomerMapping.objects.filter(id=mapping.id).delete()[0]:  # somebody was faster
+    held = CustomerMapping.objects.select_for_update().filter(id=mapping.id).first()
+    if held is None:  # somebody was faster
         raise NotFound
+    end_own(held, by=by)
+    held.delete()
     about = _mapped(customer, mapping.instance_id)
     record(EventKind.CUSTOMER_UNMAPPED, actor=by, customer_id=customer.id, body=body, **about)
 
@@ -256,14 +261,6 @@ def _free_slug(key: str) -> str:
     return next(slug for slug in (key, *(f"{key}-{n}" for n in range(2, len(taken) + 3))) if slug not in taken)
 
 
-def _validated(entry: Connector, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    form = entry.settings_form(data=values)
-    if not form.is_valid():
-        field, errors = next(iter(form.errors.items()))
-        raise Invalid(str(errors[0]), field=None if field == "__all__" else field, code="settings_invalid")
-    return entry.split(form.cleaned_data)
-
-
 def _require_secret(
     entry: Connector,
     instance: ConnectorInstance,
@@ -273,6 +270,8 @@ def _require_secret(
     stored: bool,
 ) -> None:
     """A stored secret is not sent to an address it was not given for."""
+    if entry.own_credentials is OwnCredentials.ONLY:
+        return
     missing = [name for name in entry.secret_fields if name not in secret]
     if not missing:
         return
@@ -280,22 +279,3 @@ def _require_secret(
     if secret or not stored or moved:
         again = " again, because the address or the application changed" if moved and stored else ""
         raise Invalid(f"Enter the secret{again}.", field=missing[0], code="secret_required")
-
-
-def _store(
-    entry: Connector, instance: ConnectorInstance, settings: Mapping[str, Any], secret: Mapping[str, str], *, by: Actor
-) -> Credential:
-    key = intake_key(timezone.now())
-    previous = current_credential(instance)
-    reference, version = uuid7(), previous.version + 1 if previous else 1
-    place = sealing.Place(acting_tenant(), reference, version)
-    content = {"secret": dict(secret), "bound": {name: settings[name] for name in entry.bound_fields}}
-    sealed = sealing.seal(json.dumps(content).encode(), key=key, place=place).to_bytes()
-    credential = Credential.objects.create(
-        id=reference, instance=instance, version=version, digest=sealing.digest(sealed), created_by=by.label
-    )
-    SealedSecret.objects.create(credential=credential, suite=key.suite, kek_id=key.id, sealed=sealed)
-    body = {"digest": credential.digest, "version": version, "kek": key.id}
-    about = _about(instance) | {"subject": ("credential", credential.id, instance.name)}
-    record(EventKind.CREDENTIAL_STORED, actor=by, body=body, **about)
-    return credential

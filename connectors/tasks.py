@@ -18,6 +18,13 @@ def check_instance(instance_id: str) -> None:
     check_health(UUID(instance_id))
 
 
+@shared_task(name="connectors.check_own_credential", process=Process.BROKER)  # type: ignore[untyped-decorator]
+def check_own_credential(own_id: str) -> None:
+    from connectors.own_credentials import check_own  # noqa: PLC0415 - a leaf, like the above
+
+    check_own(UUID(own_id))
+
+
 @shared_task(name="connectors.discover_tools", process=Process.BROKER)  # type: ignore[untyped-decorator]
 def discover_tools(instance_id: str) -> None:
     from connectors.imported.discovery import discover  # noqa: PLC0415 - a leaf, like the above
@@ -36,9 +43,11 @@ def sweep_discoveries() -> None:
 @shared_task(name="connectors.sweep_health", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_health() -> None:
     """Started by beat: whatever is due, of every tenant."""
+    from connectors.own_credentials import enqueue_due_own_checks  # noqa: PLC0415
     from connectors.services import enqueue_due_checks  # noqa: PLC0415
 
     _for_each_tenant(enqueue_due_checks)
+    _for_each_tenant(enqueue_due_own_checks)
 
 
 @shared_task(name="connectors.fetch_clients", process=Process.BROKER)  # type: ignore[untyped-decorator]

@@ -17,7 +17,7 @@ from audit.kinds import EventKind
 from audit.services import queue_record
 from connectors.adoption import BROKER, adopt
 from connectors.keyring import Purpose, ring
-from connectors.models import AdoptedSecret, ConnectorInstance, SealedSecret
+from connectors.models import AdoptedSecret, SealedSecret
 from connectors.registry import (
     INTAKE_DESTROYED,
     INTAKE_ROTATES,
@@ -149,11 +149,11 @@ def _adopt_what_is_left(row: KeyRow) -> None:
     """Of what was sealed to it and never used. What cannot be adopted now never can be."""
     for tenant in every_tenant():
         with _each(tenant):
-            sealed = SealedSecret.objects.filter(kek_id=row.id).values("credential__instance")
-            left = list(ConnectorInstance.objects.filter(id__in=sealed))
-        for instance in left:
+            sealed = SealedSecret.objects.filter(kek_id=row.id).select_related("credential__instance")
+            left = {(each.credential.instance, each.credential.customer_id) for each in sealed}
+        for instance, customer in left:
             with acting_for(Context(tenant)):
-                if trouble := adopt(instance):
+                if trouble := adopt(instance, customer):
                     logger.error("alert: a credential of instance %s was not adopted in time: %s", instance.id, trouble)
 
 

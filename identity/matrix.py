@@ -113,15 +113,16 @@ SURFACES = (
         reads=("connector_credentials", "credential.list", "credential.keys"),
     ),
     Surface(
-        "Connectors", "See the tools of an MCP server, look for them and withdraw them", SETS_UP,
+        "Connectors", "See the tools of a server or a description, look for them and withdraw them", SETS_UP,
         reads=("connector_tools", "connector_tool", "imported-tool.list", "imported-tool.retrieve"),
         changes=(
             "connector_tools_discover", "connector_tool_withdraw", "imported-tool.discover", "imported-tool.withdraw",
+            "connector_tools_describe", "imported-tool.describe",
         ),
         why_unconfirmed="A look exposes nothing, and a tool that is withdrawn gives nobody anything.",
     ),
     Surface(
-        "Connectors", "Declare and expose the tools of an MCP server", SETS_UP,
+        "Connectors", "Declare and expose the tools of a server or a description", SETS_UP,
         confirmed=("connector_tool", "connector_tool_expose", "imported-tool.classify", "imported-tool.expose"),
     ),
     Surface(

@@ -7,6 +7,7 @@ import tenants.isolation.context
 import tenants.isolation.models
 from tenants.isolation.operations import (
     SHARED,
+    aimed,
     log,
     partitioned_table,
     tenant_fk,
@@ -92,6 +93,17 @@ class Migration(migrations.Migration):
                 ("digest", models.CharField(max_length=64)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("created_by", models.CharField(max_length=200)),
+                (
+                    "customer",
+                    tenants.isolation.models.TenantKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="tenants.customer",
+                    ),
+                ),
                 (
                     "instance",
                     tenants.isolation.models.TenantKey(
@@ -233,10 +245,11 @@ class Migration(migrations.Migration):
         versioned_table("connectors_connectorinstance"),
         tenant_table(
             "connectors_credential",
-            customer=SHARED,
+            customer=aimed("customer_id"),
             grants={"app": "SELECT, INSERT", "broker": "SELECT"},
         ),
         tenant_fk("connectors_credential", "instance_id", "connectors_connectorinstance"),
+        tenant_fk("connectors_credential", "customer_id", "tenants_customer"),
         versioned_table("connectors_credential"),
         tenant_table(
             "connectors_customermapping",
@@ -249,8 +262,8 @@ class Migration(migrations.Migration):
         tenant_fk("connectors_customermapping", "instance_id", "connectors_connectorinstance"),
         tenant_fk("connectors_customermapping", "customer_id", "tenants_customer"),
         versioned_table("connectors_customermapping"),
-        # What seals may not read, what reads may not write.
-        tenant_table("connectors_sealedsecret", customer=SHARED, grants={"app": "INSERT", "broker": "SELECT"}),
+        # What seals may not read, what reads may not write. Some are a customer's own: for whoever has every customer.
+        tenant_table("connectors_sealedsecret", grants={"app": "INSERT", "broker": "SELECT"}),
         tenant_fk("connectors_sealedsecret", "credential_id", "connectors_credential"),
         partitioned_table("connectors_toolcall"),
         tenant_table(
@@ -268,7 +281,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="credential",
             constraint=models.UniqueConstraint(
-                fields=("tenant_id", "instance", "version"), name="connectors_credential_version"
+                fields=("tenant_id", "instance", "customer", "version"),
+                name="connectors_credential_version",
+                nulls_distinct=False,
             ),
         ),
         migrations.AddConstraint(

@@ -6,7 +6,7 @@ from django.db import migrations, models
 import tenants.ids
 import tenants.isolation.context
 import tenants.isolation.models
-from tenants.isolation.operations import SHARED, tenant_fk, tenant_table
+from tenants.isolation.operations import tenant_fk, tenant_table
 
 REGISTRY = """
 -- Key-encryption keys of the installation; nothing of a tenant. Each row is signed by the broker's identity, in every
@@ -40,19 +40,28 @@ GRANT EXECUTE ON FUNCTION border.every_tenant() TO msplex_broker;
 """
 RECORD = """
 -- That a credential was stored is looked for each time one is opened.
-CREATE INDEX audit_event_credential ON content.audit_event (tenant_id, instance_id, id)
-    WHERE kind = 'connectors:credential:store';
--- The newest record of a credential of this connection: all that the broker may read of the log. Row security holds it.
-CREATE FUNCTION border.credential_record(instance uuid)
+CREATE INDEX audit_event_credential ON content.audit_event (tenant_id, instance_id, customer_id, id)
+    WHERE kind IN ('connectors:credential:store', 'connectors:credential:remove');
+-- The newest record of a credential of this connection, the customer's own or the one for all: whether it was stored or
+-- removed. All that the broker may read of the log. Row security holds it.
+CREATE FUNCTION border.credential_record(instance uuid, customer uuid)
 RETURNS TABLE (id uuid, header bytea, body bytea, writer text, boot uuid, n bigint, mac bytea)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN QUERY SELECT e.id, e.header, e.body, e.writer::text, e.boot, e.n, e.mac FROM content.audit_event e
-     WHERE e.tenant_id = msplex.tenant() AND e.kind = 'connectors:credential:store' AND e.instance_id = $1
-     ORDER BY e.id DESC LIMIT 1;
+    IF $2 IS NULL THEN  -- two queries, so that either is a look into the index
+        RETURN QUERY SELECT e.id, e.header, e.body, e.writer::text, e.boot, e.n, e.mac FROM content.audit_event e
+         WHERE e.tenant_id = msplex.tenant() AND e.instance_id = $1 AND e.customer_id IS NULL
+           AND e.kind IN ('connectors:credential:store', 'connectors:credential:remove')
+         ORDER BY e.id DESC LIMIT 1;
+    ELSE
+        RETURN QUERY SELECT e.id, e.header, e.body, e.writer::text, e.boot, e.n, e.mac FROM content.audit_event e
+         WHERE e.tenant_id = msplex.tenant() AND e.instance_id = $1 AND e.customer_id = $2
+           AND e.kind IN ('connectors:credential:store', 'connectors:credential:remove')
+         ORDER BY e.id DESC LIMIT 1;
+    END IF;
 END $$;
-REVOKE EXECUTE ON FUNCTION border.credential_record(uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION border.credential_record(uuid) TO msplex_broker;
+REVOKE EXECUTE ON FUNCTION border.credential_record(uuid, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION border.credential_record(uuid, uuid) TO msplex_broker;
 -- What is adopted is removed from where the portal put it.
 GRANT DELETE ON content.connectors_sealedsecret TO msplex_broker;
 """
@@ -74,7 +83,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             RECORD,
             "REVOKE DELETE ON content.connectors_sealedsecret FROM msplex_broker;"
-            "DROP FUNCTION border.credential_record(uuid); DROP INDEX content.audit_event_credential",
+            "DROP FUNCTION border.credential_record(uuid, uuid); DROP INDEX content.audit_event_credential",
         ),
         migrations.CreateModel(
             name="AdoptedSecret",
@@ -106,7 +115,6 @@ class Migration(migrations.Migration):
         ),
         tenant_table(
             "connectors_adoptedsecret",
-            customer=SHARED,
             # People see how far a re-keying is; of the ciphertext the broker alone sees anything.
             grants={"app": f"SELECT ({SHOWN})", "broker": f"SELECT, INSERT, DELETE, UPDATE ({MOVED})"},
         ),

@@ -3,7 +3,7 @@
 from connectors.models.calls import IdempotencyKey, Pause, ToolCall
 from connectors.models.clients import ClientList, VendorClient
 from connectors.models.connections import ConnectorInstance, CustomerMapping, HealthCheck
-from connectors.models.credentials import AdoptedSecret, Credential, SealedSecret
+from connectors.models.credentials import AdoptedSecret, Credential, OwnCredential, SealedSecret
 from connectors.models.hooks import Hook, HookDelivery
 from connectors.models.imported import Discovery, ImportedTool
 from connectors.models.signals import Signal, SignalPull
@@ -20,6 +20,7 @@ __all__ = [
     "HookDelivery",
     "IdempotencyKey",
     "ImportedTool",
+    "OwnCredential",
     "Pause",
     "SealedSecret",
     "Signal",

@@ -9,6 +9,7 @@ from tenants.models import Customer, key_validator
 class ConnectorInstance(TenantModel):
     """One configured connection. What its columns mean together, and what may be done, is in connectors.lifecycle.
 
+    `own_credentials_only`: calls are made for those customers alone who have a credential of their own.
     `noticed`: the trouble that the log was last told of, a lifecycle's state (connectors.noticing).
     """
 
@@ -31,6 +32,7 @@ class ConnectorInstance(TenantModel):
     state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
     created_at = models.DateTimeField(auto_now_add=True)
     configured_at = models.DateTimeField(null=True)
+    own_credentials_only = models.BooleanField(default=False)
     activated_at = models.DateTimeField(null=True)
     activated_by = models.CharField(max_length=200, blank=True)
     check_asked_at = models.DateTimeField(null=True)

@@ -2,8 +2,9 @@
 
 from django.db import models
 
-from connectors.models.connections import ConnectorInstance
+from connectors.models.connections import ConnectorInstance, CustomerMapping
 from tenants.isolation.models import TenantKey, TenantModel
+from tenants.models import Customer
 
 
 class Credential(TenantModel):
@@ -11,9 +12,12 @@ class Credential(TenantModel):
 
     Its id is the `credential_ref` that stands for the secret everywhere else. `expires_on`: its last day at the vendor,
     as whoever entered it has said. `warned_days`: how near that day was when the log was last told of it.
+    `customer`: whose own it is, and no one else's call is made with it; none: it is for the whole connection. Versions
+    are counted for each of them.
     """
 
     instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="credentials")
+    customer = TenantKey(Customer, models.DO_NOTHING, null=True, related_name="+")
     version = models.PositiveIntegerField()
     digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -23,7 +27,11 @@ class Credential(TenantModel):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["tenant_id", "instance", "version"], name="connectors_credential_version")
+            models.UniqueConstraint(
+                fields=["tenant_id", "instance", "customer", "version"],
+                name="connectors_credential_version",
+                nulls_distinct=False,
+            )
         ]
 
     def __str__(self) -> str:
@@ -82,3 +90,38 @@ class AdoptedSecret(TenantModel):
 
     def __str__(self) -> str:
         return self.kek_id
+
+
+class OwnCredential(TenantModel):
+    """That calls for a mapped customer are made with a credential of its own, and how that one is.
+
+    Its versions are Credentials of the customer. The row goes with the mapping, and with it all that was sealed; what
+    was stored and removed stays in the log, which is what the broker asks (connectors.broker). `noticed`: as of a
+    ConnectorInstance.
+    """
+
+    instance = TenantKey(ConnectorInstance, models.DO_NOTHING, related_name="own_credentials")
+    customer = TenantKey(Customer, models.DO_NOTHING, related_name="+")
+    mapping = TenantKey(CustomerMapping, models.DO_NOTHING, related_name="+")
+    stored_at = models.DateTimeField()
+    check_asked_at = models.DateTimeField(null=True)
+    health = models.CharField(max_length=16, choices=ConnectorInstance.Health, default=ConnectorInstance.Health.UNKNOWN)
+    health_checked_at = models.DateTimeField(null=True)
+    health_ok_at = models.DateTimeField(null=True)
+    health_failures = models.PositiveIntegerField(default=0)
+    health_code = models.CharField(max_length=64, blank=True)
+    noticed = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "instance", "customer"], name="connectors_own_customer")
+        ]
+
+    def __str__(self) -> str:
+        return f"of {self.customer_id}"
+
+    @property
+    def awaits_check(self) -> bool:
+        """One was asked for and has not been made since."""
+        asked, checked = self.check_asked_at, self.health_checked_at
+        return asked is not None and (checked is None or checked < asked)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from uuid import UUID
 
 from connectors.contract import Risk
@@ -48,7 +48,7 @@ def why_nothing(snapshot: Snapshot, principal: ActingPrincipal, *, now: datetime
     """The gate and the refusal that stand behind an empty list, which is never answered without a reason."""
     now = now or datetime.now(UTC)
     offered = next(iter(snapshot.tools.values()), None)
-    customer = next(_candidates(snapshot, principal, offered), None) if offered else None
+    customer = next(_candidates(snapshot, principal, offered, now), None) if offered else None
     customer = customer or next(iter(snapshot.customers), None)
     request = Request(offered.name if offered else "", customer=str(customer) if customer else None)
     decision = decide(snapshot, principal, request, now=now)
@@ -73,20 +73,27 @@ def may_know(principal: ActingPrincipal, risk: Risk) -> bool:
 
 
 def _callable_for_some(snapshot: Snapshot, principal: ActingPrincipal, offered: OfferedTool, now: datetime) -> bool:
-    requests = (Request(offered.name, customer=str(customer)) for customer in _candidates(snapshot, principal, offered))
+    candidates = _candidates(snapshot, principal, offered, now)
+    requests = (Request(offered.name, customer=str(customer)) for customer in candidates)
     return any(decide(snapshot, principal, request, now=now).allowed for request in requests)
 
 
-def _candidates(snapshot: Snapshot, principal: ActingPrincipal, offered: OfferedTool) -> Iterator[UUID]:
+def _candidates(snapshot: Snapshot, principal: ActingPrincipal, offered: OfferedTool, now: datetime) -> Iterator[UUID]:
     """Each customer that could make a difference, however many customers there are: those that a grant or a rule names.
 
-    To a tenant-wide grant all others are alike, so some mapped one of them stands for all.
+    To a tenant-wide grant all others are alike, so some mapped one of them stands for all; and of those who have a
+    credential of their own, one whose is in order.
     """
     named = {grant.customer_id for grant in principal.grants if grant.customer_id}
     if principal.scope() is None:
-        mapped = snapshot.mapped_customers.get(offered.instance.id, [])
+        mapped, own = (
+            each.get(offered.instance.id, []) for each in (snapshot.mapped_customers, snapshot.own_customers)
+        )
         named |= snapshot.ruled_customers.intersection(mapped)
-        yield from islice((customer for customer in mapped if customer not in named), 1)
+        alike = [customer for customer in own if customer not in named]
+        usable = (customer for customer in alike if snapshot.own[offered.instance.id, customer].usable(now))
+        yield from islice((customer for customer in mapped if customer not in named and customer not in own), 1)
+        yield from islice(chain(usable, alike), 1)
     yield from named
 
 

@@ -8,12 +8,14 @@ together are enough, and each of them is needed: the tests make them, and ask `d
 import copy
 import dataclasses
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from approvals.policy import Rule, Ruling, Window, next_change
 from connectors.lifecycle import Listed
+from connectors.models import OwnCredential
+from connectors.own_state import WORDS, Owned
 from identity.principals import ActingPrincipal, Grant
 from identity.roles import ROLES, Role
 from msplex.decision.decide import decide
@@ -227,7 +229,14 @@ def _later(question: Question, moment: datetime) -> Question:
     for instance in instances:
         if instance.health_ok_at is not None:
             instance.health_ok_at += moment - question.now
-    return dataclasses.replace(_snapshot(question, instances=instances), now=moment)
+    own = {key: _aged(kept, moment - question.now) for key, kept in question.snapshot.own.items()}
+    return dataclasses.replace(_snapshot(question, instances=instances, own=own), now=moment)
+
+
+def _aged(kept: Owned, by: timedelta) -> Owned:
+    own = copy.copy(kept.own)
+    own.health_ok_at = own.health_ok_at and own.health_ok_at + by
+    return dataclasses.replace(kept, own=own)
 
 
 def _moment(moment: datetime, window: Window | None) -> str:
@@ -294,7 +303,7 @@ def _ready(question: Question, decision: Decision) -> Mended:
     ready = type(instance)(
         id=instance.id, tenant_id=instance.tenant_id, connector=instance.connector, slug=instance.slug,
         name=instance.name, settings=instance.settings, state="active", configured_at=question.now,
-        health="healthy", health_ok_at=question.now,
+        health="healthy", health_ok_at=question.now, own_credentials_only=instance.own_credentials_only,
     )  # fmt: skip
     instances = tuple(ready if each.id == instance.id else each for each in question.snapshot.instances)
     mapped = question.snapshot.mapped | {(instance.id, customer.id)}
@@ -307,6 +316,27 @@ def _ready(question: Question, decision: Decision) -> Mended:
     )
 
 
+def _own_ready(question: Question, decision: Decision) -> Mended:
+    """A credential of the customer's own that works; in place of one that does not, or as its first."""
+    instance, customer = decision.resolved.instance, decision.resolved.customer
+    if instance is None or customer is None:
+        raise LookupError("gates out of order")
+    key, now = (instance.id, customer.id), question.now
+    kept = question.snapshot.own.get(key)
+    own = OwnCredential(
+        tenant_id=instance.tenant_id, instance_id=instance.id, customer_id=customer.id, health="healthy",
+        health_ok_at=now, stored_at=now,
+    )  # fmt: skip
+    said = (
+        f"Enter a credential of its own for {customer.name}."
+        if kept is None
+        else f"The own credential of {customer.name} is not in order ({WORDS[kept.state(now)].lower()})."
+        " Look at what its last check said, and mend or replace it."
+    )
+    owned = {**question.snapshot.own, key: Owned(own, None)}
+    return f"Under the clients of {instance.name}: {said}", lambda question: _snapshot(question, own=owned)
+
+
 _MENDED: dict[str, Callable[[Question, Decision], Mended]] = {
     Code.PRINCIPAL_REFUSED: _nobody_can("The caller was disabled, or is gone. Enable it, or use another one."),
     Code.TENANT_SUSPENDED: _resume_tenant,
@@ -317,6 +347,8 @@ _MENDED: dict[str, Callable[[Question, Decision], Mended]] = {
     Code.UNKNOWN_TOOL: _nobody_can("No connection offers a tool of this name. Check it, or set up the connection."),
     Code.CONNECTOR_NOT_ENTITLED: _entitle,
     Code.INSTANCE_NOT_READY: _ready,
+    Code.OWN_CREDENTIAL_NOT_READY: _own_ready,
+    Code.OWN_CREDENTIAL_REQUIRED: _own_ready,
     Code.RISKY_TOOLS_PAUSED: _resume,
     Code.TOOL_SUSPENDED: _resume,
     Code.POLICY_DENIED: _policy,

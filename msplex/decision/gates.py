@@ -15,6 +15,7 @@ from approvals.quorum import Voter, missing
 from audit.actors import ActorKind
 from connectors.contract import Risk
 from connectors.lifecycle import Lifecycle, Listed
+from connectors.readiness import needs_own
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from msplex.decision.snapshot import OfferedTool, Snapshot
@@ -189,7 +190,27 @@ def verify_instance_readiness(attempt: Attempt) -> Refusal | None:
     if (offered.instance.id, customer.id) not in attempt.snapshot.mapped:
         message = f"{offered.instance.name} has no client mapped to customer {customer.key}. Map it, under Customers."
         return Refusal(Code.INSTANCE_NOT_READY, message, retryable=True)
-    return _paused(offered, attempt.snapshot, found)
+    return _own_credential(attempt, offered, customer) or _paused(offered, attempt.snapshot, found)
+
+
+def _own_credential(attempt: Attempt, offered: OfferedTool, customer: Customer) -> Refusal | None:
+    """A customer's own credential that does not work is not replaced by another: nobody has said that it may be."""
+    kept = attempt.snapshot.own.get((offered.instance.id, customer.id))
+    if kept is None and needs_own(offered.connector, offered.instance):
+        return Refusal(
+            Code.OWN_CREDENTIAL_REQUIRED,
+            f"{offered.instance.name} reaches only customers with a credential of their own, and {customer.key} has"
+            " none. Someone who sets up connections enters it in the portal, under the connection's clients.",
+            retryable=True,
+        )
+    if kept is not None and not kept.usable(attempt.now):
+        return Refusal(
+            Code.OWN_CREDENTIAL_NOT_READY,
+            f"The credential that {customer.key} has of its own on {offered.instance.name} is not ready, and no other"
+            " is used. Try again later; the connection's clients in the portal say what it lacks.",
+            retryable=True,
+        )
+    return None
 
 
 def _paused(offered: OfferedTool, snapshot: Snapshot, found: Lifecycle) -> Refusal | None:

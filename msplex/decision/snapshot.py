@@ -17,8 +17,9 @@ from connectors.contract import Connector, Tool
 from connectors.lifecycle import Lifecycle, lifecycle
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, ImportedTool
 from connectors.offering import tools_of
+from connectors.own_state import Owned
 from connectors.pauses import pauses
-from connectors.selectors import newest_credentials
+from connectors.selectors import newest_credentials, own_credentials
 from tenants.isolation.context import Context, acting_for, current
 from tenants.models import Customer, Entitlement, Subscription, Tenant
 from tenants.selectors import revision
@@ -56,6 +57,9 @@ class Snapshot:
     imported: tuple[ImportedTool, ...] = ()  # that are exposed
     suspended: frozenset[tuple[UUID, str]] = frozenset()  # (instance, tool) that wait for one, whatever they do
     credentials: Mapping[UUID, Credential] = dataclasses.field(default_factory=dict)  # the current one of an instance
+    own: Mapping[tuple[UUID, UUID], Owned] = dataclasses.field(
+        default_factory=dict
+    )  # (instance, customer) with its own
 
     @cached_property
     def tools(self) -> Mapping[str, OfferedTool]:
@@ -88,6 +92,15 @@ class Snapshot:
             if self.customers[customer].status == Customer.Status.ACTIVE:
                 found.setdefault(instance, []).append(customer)
         return found
+
+    @cached_property
+    def own_customers(self) -> Mapping[UUID, list[UUID]]:
+        """For each instance, the active customers that are mapped on it and have a credential of their own."""
+        with_own = {
+            instance: [customer for customer in customers if (instance, customer) in self.own]
+            for instance, customers in self.mapped_customers.items()
+        }
+        return {instance: customers for instance, customers in with_own.items() if customers}
 
     @cached_property
     def ruled_customers(self) -> frozenset[UUID]:
@@ -167,5 +180,6 @@ def _load(number: int) -> Snapshot:
         paused=paused,
         suspended=suspended,
         credentials={credential.instance_id: credential for credential in newest_credentials()},
+        own=own_credentials(),
         rules=tuple(Rule.of(row) for row in ToolRule.objects.filter(enabled=True).order_by("position")),
     )

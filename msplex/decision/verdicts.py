@@ -50,6 +50,8 @@ class Code(StrEnum):
     INVALID_ARGUMENTS = "invalid_arguments"
     KEY_REUSED = "key_reused"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    OWN_CREDENTIAL_NOT_READY = "own_credential_not_ready"
+    OWN_CREDENTIAL_REQUIRED = "own_credential_required"
     POLICY_DENIED = "policy_denied"
     PRINCIPAL_REFUSED = "principal_refused"
     QUOTA_EXHAUSTED = "quota_exhausted"

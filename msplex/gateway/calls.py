@@ -43,7 +43,8 @@ CANCELLED = Refusal(Code.CANCELLED, "The client left before the call was sent, s
 NAME_LENGTH = 128
 EXPLAINED = frozenset({
     Code.CUSTOMER_REQUIRED, Code.CUSTOMER_NOT_IN_SCOPE, Code.CONNECTOR_NOT_ENTITLED, Code.INSTANCE_NOT_READY,
-    Code.POLICY_DENIED, Code.QUOTA_EXHAUSTED, Code.RISKY_TOOLS_PAUSED, Code.TOOL_SUSPENDED,
+    Code.OWN_CREDENTIAL_NOT_READY, Code.OWN_CREDENTIAL_REQUIRED, Code.POLICY_DENIED, Code.QUOTA_EXHAUSTED,
+    Code.RISKY_TOOLS_PAUSED, Code.TOOL_SUSPENDED,
 })  # fmt: skip
 CUSTOMER = "customer"  # the argument that names one; the tools themselves have no such argument
 

@@ -61,7 +61,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     """Connections whose credential was asked for; and nothing reaches a queue."""
     found: list[UUID] = []
 
-    def refuse(instance: ConnectorInstance, _: Any) -> None:
+    def refuse(instance: ConnectorInstance, *_: Any) -> None:
         found.append(instance.pk)
         raise SecretRefused
 

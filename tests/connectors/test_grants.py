@@ -15,6 +15,7 @@ from connectors.models import (
     HookDelivery,
     IdempotencyKey,
     ImportedTool,
+    OwnCredential,
     Pause,
     SealedSecret,
     Signal,
@@ -30,8 +31,10 @@ from tests.factories import TenantWorld, make_tenant
 
 SET_UP = {
     "settings", "configured_at", "state", "activated_at", "activated_by", "check_asked_at", "retired_at", "retired_by",
+    "own_credentials_only",
 }  # fmt: skip
 HEALTH = {"health", "health_checked_at", "health_ok_at", "health_failures", "health_detail", "health_code", "noticed"}
+OWN_HEALTH = HEALTH - {"health_detail"}
 SEEN = {"seen", "seen_digest", "state"}
 DECLARED = {
     "pinned", "pinned_digest", "title", "description", "risk", "tier", "declaration", "classified_at", "classified_by",
@@ -70,6 +73,9 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("worker", IdempotencyKey): {"result"},
     ("app", ImportedTool): SEEN | DECLARED,
     ("broker", ImportedTool): SEEN,
+    ("app", OwnCredential): {"stored_at", "check_asked_at"} | OWN_HEALTH,
+    ("broker", OwnCredential): OWN_HEALTH,
+    ("worker", OwnCredential): {"noticed"},
     ("app", Pause): {"lifted_at", "lifted_by", "reason"},
     ("app", ToolCall): VERDICT,
     ("broker", Signal): TOLD,
@@ -86,6 +92,7 @@ OTHERWISE = {
     ClientList: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
     VendorClient: {"app": {"SELECT"}, "broker": {"SELECT", "INSERT", "DELETE"}},
     Pause: {"app": {"SELECT"}, "worker": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
+    OwnCredential: {"app": {"SELECT", "INSERT", "DELETE"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
     IdempotencyKey: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT", "DELETE"}},
     ImportedTool: {"app": {"SELECT", "INSERT"}, "broker": {"SELECT", "INSERT"}},
     SealedSecret: {"app": {"INSERT"}, "broker": {"SELECT", "DELETE"}},
@@ -163,7 +170,7 @@ def test_a_role_has_no_further_right(role: str, model: type[TenantModel]) -> Non
         "UPDATE border.kek SET state = 'active'",
         "DELETE FROM border.kek",
         "SELECT border.every_tenant()",
-        "SELECT border.credential_record(gen_random_uuid())",
+        "SELECT border.credential_record(gen_random_uuid(), NULL)",
         "DELETE FROM connectors_credential",
     ],
 )

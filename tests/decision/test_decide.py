@@ -9,7 +9,8 @@ import pytest
 
 from approvals.policy import Effect, Rule
 from connectors.contract import Risk
-from connectors.models import ConnectorInstance, Credential
+from connectors.models import ConnectorInstance, Credential, OwnCredential
+from connectors.own_state import Owned
 from connectors.vendors.halopsa.connector import HALOPSA
 from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
@@ -244,3 +245,95 @@ def test_a_pause_takes_what_changes_something_off_the_list_and_refuses_it_and_le
     assert (refused.gate, refused.refusal.code) == (Gate.VERIFY_INSTANCE_READINESS, Code.RISKY_TOOLS_PAUSED)
     assert "resumes it in the portal" in refused.refusal.message
     assert call(paused, owner).allowed
+
+
+# A customer's own credential -------------------------------------------------------------------------------------
+
+
+def owning(snapshot: Snapshot, *customers: UUID, only: bool = False, ends: date | None = None, **how: Any) -> Snapshot:
+    """Of a connection to Hudu, which gives out such. `how`: what its checks have said."""
+    instance = ConnectorInstance(
+        id=INSTANCES[0], tenant_id=TENANT, connector="hudu", slug="hudu", name="Hudu", state="active",
+        configured_at=NOW, health="healthy", health_ok_at=NOW, own_credentials_only=only,
+    )  # fmt: skip
+    row = {"health": "healthy", "health_ok_at": NOW} | how
+    owned = {
+        (instance.id, customer): Owned(
+            OwnCredential(id=uuid4(), tenant_id=TENANT, instance_id=instance.id, customer_id=customer, **row),
+            Credential(tenant_id=TENANT, instance_id=instance.id, customer_id=customer, version=1, expires_on=ends),
+        )
+        for customer in customers
+    }
+    entitlements = {"hudu": Entitlement(tenant_id=TENANT, connector="hudu", included_calls=100)}
+    return dataclasses.replace(snapshot, instances=(instance,), entitlements=entitlements, own=owned)
+
+
+EVERYBODY = make_principal(Grant(Role.OPERATOR))
+HUDU_LIST = "hudu_list_assets"
+
+
+def said_of(snapshot: Snapshot, customer: UUID, principal: ActingPrincipal = EVERYBODY) -> str:
+    refusal = decide(snapshot, principal, Request(HUDU_LIST, {}, str(customer)), now=NOW).refusal
+    return refusal.code if refusal else ""
+
+
+BROKEN = [
+    {"health": "failing", "health_code": "vendor_unauthorized"},
+    {"health_ok_at": NOW - timedelta(hours=2)},
+    {"health": "unknown", "health_ok_at": None, "check_asked_at": NOW},
+    {"ends": YESTERDAY},
+]
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_customers_own_credential_that_does_not_work_takes_its_tools_off_and_nobody_elses(how):
+    snapshot = owning(make_snapshot(), CUSTOMERS[0], **how)
+
+    assert [said_of(snapshot, customer) for customer in CUSTOMERS[:2]] == [Code.OWN_CREDENTIAL_NOT_READY, ""]
+    alone = make_principal(Grant(Role.OPERATOR, CUSTOMERS[0]))
+    assert listed(snapshot, alone, now=NOW) == []
+    assert listed(snapshot, EVERYBODY, now=NOW)
+
+
+def test_with_one_in_order_and_without_any_calls_are_allowed():
+    snapshot = owning(make_snapshot(), CUSTOMERS[0])
+
+    assert [said_of(snapshot, customer) for customer in CUSTOMERS[:2]] == ["", ""]
+
+
+def test_where_only_their_own_count_a_customer_without_one_is_not_reachable():
+    snapshot = owning(make_snapshot(), CUSTOMERS[2], only=True)
+
+    assert [said_of(snapshot, each) for each in CUSTOMERS[:3]] == [Code.OWN_CREDENTIAL_REQUIRED] * 2 + [""]
+    assert listed(snapshot, make_principal(Grant(Role.OPERATOR, CUSTOMERS[0])), now=NOW) == []
+
+
+def test_the_list_finds_the_one_customer_that_is_reachable_wherever_it_stands():
+    """To a tenant-wide caller: not the first that is mapped, and not the first with its own."""
+    snapshot = owning(make_snapshot(), *CUSTOMERS[1:], only=True, health="failing", health_ok_at=None)
+    assert listed(snapshot, EVERYBODY, now=NOW) == []
+
+    good = owning(make_snapshot(), CUSTOMERS[3], only=True).own
+    assert listed(dataclasses.replace(snapshot, own={**snapshot.own, **good}), EVERYBODY, now=NOW)
+
+
+def test_the_switch_means_nothing_where_a_vendor_has_no_fences():
+    snapshot = make_snapshot()
+    for instance in snapshot.instances:
+        instance.own_credentials_only = True
+
+    assert call(snapshot).allowed
+
+
+@pytest.mark.parametrize("how", [{"only": True}, *BROKEN])
+def test_what_is_said_to_help_a_customer_without_a_working_one_is_enough(how):
+    customers = () if "only" in how else CUSTOMERS[:1]
+    snapshot = owning(make_snapshot(), *customers, **how)
+
+    found = explain(Question(snapshot, EVERYBODY, Request(HUDU_LIST, {}, str(CUSTOMERS[0])), NOW))
+
+    assert found.complete
+    assert [change.code for change in found.changes] == [
+        Code.OWN_CREDENTIAL_REQUIRED if "only" in how else Code.OWN_CREDENTIAL_NOT_READY
+    ]
+    assert "C0" in found.changes[0].text

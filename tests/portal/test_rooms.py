@@ -107,6 +107,7 @@ BUTTONS = {
     "connector_deactivate": Role.VIEWER,
     "connector_map": Role.VIEWER,
     "connector_tools_discover": Role.VIEWER,
+    "connector_tools_describe": Role.VIEWER,
     "connector_tool_expose": Role.VIEWER,
     "connector_tool_withdraw": Role.VIEWER,
     "connector_clients_fetch": Role.VIEWER,

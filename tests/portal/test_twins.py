@@ -96,6 +96,7 @@ TWINS = {
     "connector_hook_remove": ("connector-instance-webhook", "delete"),
     "connector_tools": ("imported-tool-list", "get"),
     "connector_tools_discover": ("imported-tool-discover", "post"),
+    "connector_tools_describe": ("imported-tool-describe", "post"),
     "connector_tool": ("imported-tool-classify", "post"),
     "connector_tool_expose": ("imported-tool-expose", "post"),
     "connector_tool_withdraw": ("imported-tool-withdraw", "post"),

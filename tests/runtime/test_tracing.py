@@ -71,7 +71,7 @@ def test_a_message_brings_its_trace_or_none(message, trace):
 
 
 def test_a_span_says_what_is_declared_and_nothing_else(spans):
-    with span("outer", call=UUID(int=1), arguments=CANARY, name=CANARY) as told:
+    with span("outer", call=UUID(int=1), arguments=CANARY, customer=CANARY) as told:
         told.set(code="busy", body=CANARY, gate="")
 
     (only,) = spans()
@@ -169,6 +169,7 @@ def test_a_call_is_one_trace_through_real_processes(vendor, broker_process):
             broker_process.stop()  # which sends what it has
             broker_process.start()
     collector.shutdown()
+    collector.server_close()
     found = list(collector.spans())
     ours = {(service, each.name): each for service, each in found if each.trace_id.hex() == TRACE}
 

@@ -55,6 +55,7 @@ from connectors.models import (
     HookDelivery,
     IdempotencyKey,
     ImportedTool,
+    OwnCredential,
     Pause,
     SealedSecret,
     Signal,
@@ -203,9 +204,10 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
         instance=ConnectorInstance.objects.get(), customer=customer, kind="alert", external_id=secrets.token_hex(8),
         owner=customer.key, title="tests", seen_at=NOW,
     )  # fmt: skip
-    CustomerMapping.objects.create(
-        instance=ConnectorInstance.objects.get(), customer=customer, external_id=secrets.token_hex(8)
-    )
+    of = {"instance": ConnectorInstance.objects.get(), "customer": customer}
+    mapping = CustomerMapping.objects.create(external_id=secrets.token_hex(8), **of)
+    Credential.objects.create(version=1, digest="0" * 64, created_by="tests", **of)
+    OwnCredential.objects.create(mapping=mapping, stored_at=NOW, **of)
     return user.id
 
 

@@ -1,4 +1,4 @@
-from connectors.contract import Client, Connection, Connector
+from connectors.contract import Client, Connection, Connector, OwnCredentials
 from connectors.pace import Rate
 from connectors.paging import clients_of
 from connectors.vendors.hudu.client import HuduClient
@@ -36,4 +36,5 @@ HUDU = Connector(
     ),
     bound_fields=("base_url",),
     limit=Rate(requests=300, seconds=60),
+    own_credentials=OwnCredentials.OPTIONAL,  # a key of Hudu's can be made for one company
 )  # fmt: skip

@@ -12,6 +12,8 @@ from connectors.stub.world import CLIENTS, Ask, Route, State, Vendor
 from connectors.vendors.hudu import stub_data as data
 
 OWNER = "company_id"
+# What a key of one company gets that writes to another. Reading, it finds nothing of others.
+FORBIDDEN = Reply.json({"error": "Forbidden"}, status=403)
 Rows = Callable[[int], list[dict[str, Any]]]
 
 
@@ -79,10 +81,14 @@ def _tasks(ask: Ask) -> Any:
 def _create_article(ask: Ask) -> Any:
     """What comes without a company is for everybody, as in the real one."""
     given = ask.body["article"]
+    if given.get(OWNER) is not None and not ask.shows(given[OWNER]):
+        return FORBIDDEN
     return {"article": {"id": 90_001, OWNER: None, "draft": False, **given}}
 
 
 def _create_asset(ask: Ask) -> Any:
+    if not ask.shows(int(ask.parts["company"])):
+        return FORBIDDEN
     given = {**ask.body["asset"], OWNER: int(ask.parts["company"])}
     return {**given, "id": 90_002, "fields": _as_fields(given.pop("custom_fields", []))}
 

@@ -141,11 +141,11 @@ _PLAIN = json.dumps({"secret": {"client_secret": "x" * 150}, "bound": {}}).encod
 
 def _opens(instance: Any) -> bool:
     from connectors.keeping import UNREADABLE, Whose, opened, trouble_with
-    from connectors.selectors import adopted_secret
+    from connectors.selectors import adopted_secret, ask_adopted
     from tenants.isolation.statements import signed_transaction
 
     with signed_transaction() as db:
-        found = adopted_secret(db, instance)
+        found = adopted_secret(ask_adopted(db, instance))
     if found is None or found[1] is None or trouble_with(found[1], Whose.of(found[0])):
         return False
     try:
