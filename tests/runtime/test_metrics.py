@@ -1,5 +1,6 @@
 """Numbers for Prometheus: complete over threads and children, of a known number, and with nothing of a tenant."""
 
+import json
 import re
 import subprocess
 import sys
@@ -46,6 +47,11 @@ def scraped(port):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         return read(answer.read().decode())
+
+
+def probed(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return answer.status, json.load(answer)
 
 
 def change(work):
@@ -238,6 +244,7 @@ def test_real_processes_count_a_call_once_each_and_never_at_the_door(vendor, bro
             answered = door.call("halopsa_list_tickets", limit=1)
             door.call("halopsa_nothing")
             at_gateway, at_broker = map(scraped, ports)
+            probes = [probed(port, path) for port in ports for path in ("/healthz", "/readyz")]
         finally:
             broker_process.stop()
             broker_process.start()
@@ -245,6 +252,7 @@ def test_real_processes_count_a_call_once_each_and_never_at_the_door(vendor, bro
             urllib.request.urlopen(url.replace("/mcp", "/metrics"), timeout=5)
 
     assert answered["structuredContent"]["count"] == 1
+    assert [(status, said["status"]) for status, said in probes] == [(200, "ok")] * 4
     assert at_gateway['msplex_calls_total{outcome="admitted"}'] == 1
     assert at_gateway['msplex_calls_total{outcome="refused"}'] == 1
     assert at_gateway['msplex_refusals_total{code="unknown_tool"}'] == 1

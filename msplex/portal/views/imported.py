@@ -28,6 +28,7 @@ from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
 from msplex.portal.filters import ToolFilter
 from msplex.portal.import_forms import ClassificationForm, DescriptionForm, DryRunForm, ExposeForm
 from msplex.portal.requests import PortalRequest
+from msplex.portal.views.client_sources import of_tool
 
 TOOL = "portal/connectors/imported_tool.html"
 TOOLS = "portal/connectors/imported_tools.html"
@@ -99,7 +100,7 @@ def connector_tool_try(request: PortalRequest, pk: UUID, tool: UUID) -> HttpResp
             request_dry_run(found, **trial.terms, by=request.actor)
             return redirect("portal:connector_tool", pk, tool)
     form = ClassificationForm(tool=found, parents=_parents(instance, found)) if found.seen_digest else None
-    return mend(request, TOOL, _about(instance, found, form) | {"trial": trial})
+    return mend(request, TOOL, _about(instance, found, form) | {"trial": trial, "may_try": True})
 
 
 @requires(Permission.CONNECTORS_INSTANCE_MANAGE)
@@ -144,6 +145,7 @@ def _about(instance: ConnectorInstance, tool: ImportedTool, form: Classification
         "typed": form is not None and offered(tool.seen).is_typed,
         "definition": json.dumps(tool.seen, indent=2, ensure_ascii=False),
         "differences": differences(tool.pinned, tool.seen) if moved else [],
+        **of_tool(tool),
         **_tried(instance, tool, as_reviewed=bool(tool.pinned_digest) and not moved),
     }
 
