@@ -159,3 +159,38 @@ def test_answers_are_asked_for_uncompressed_and_without_cookies(vendor: StubVend
 )
 def test_discovery_cannot_send_the_secret_elsewhere(base: str, authority: str, allowed: bool) -> None:
     assert _same_house(base, authority) is allowed
+
+
+@contextlib.contextmanager
+def _hanging_up() -> Iterator[tuple[str, list[bytes]]]:
+    """Takes each request, and says nothing: as a kept connection that has just been closed."""
+    server, taken = socket.create_server(("127.0.0.1", 0)), []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    taken.append(connection.recv(65536))
+
+    threading.Thread(target=serve, daemon=True).start()
+    with server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/", taken
+
+
+@pytest.mark.parametrize(("changes", "sent"), [(False, 2), (True, 1)])
+def test_a_get_is_tried_again_unless_it_changes_something(changes: bool, sent: int) -> None:
+    http = VendorHttp(LOOPBACK, reach=ANYWHERE)
+    with _hanging_up() as (url, taken), pytest.raises(VendorError):
+        http.send(Request("GET", url, changes=changes))
+
+    assert (len(taken), http.may_have_changed) == (sent, changes)
+
+
+def test_a_dry_run_sends_nothing_that_changes_something() -> None:
+    http = VendorHttp(LOOPBACK, reach=ANYWHERE, withholds=True)
+    with _hanging_up() as (url, taken), pytest.raises(VendorError) as caught:
+        http.send(Request("GET", url, changes=True))
+
+    assert (caught.value.code, taken, http.requests, http.may_have_changed) == ("withheld", [], 0, False)
+    assert http.withheld is not None

@@ -114,7 +114,8 @@ def test_pictures_of_a_description(page: Page, northwind: Furnished, as_person, 
         customer = Customer.objects.order_by("name")[0]
         CustomerMapping.objects.get_or_create(instance=it, customer=customer, defaults={"external_id": "11"})
     with as_administrator(), northwind.world.acting():
-        ConnectorInstance.objects.filter(pk=it.pk).update(configured_at=timezone.now() - timedelta(days=1))
+        done = {"configured_at": timezone.now() - timedelta(days=1), "settings": {"header": "", "description": ""}}
+        ConnectorInstance.objects.filter(pk=it.pk).update(**done)
     as_person(northwind.owner)
     _dress(page, look)
     page.goto(reverse("portal:connector_tools", args=[it.pk]))

@@ -163,10 +163,15 @@ def _tried(instance: ConnectorInstance, tool: ImportedTool, *, as_reviewed: bool
         "same": run is not None and run.terms_digest == terms,
         "trouble": MESSAGES.get(run.code, "It is not as it was when this was asked for.") if run and run.code else "",
         "problems": [PROBLEMS[each] for each in run.result.get("problems", ())] if run else [],
-        "sent": json.dumps(run.result["would_send"], indent=2) if run and run.result.get("would_send") else "",
+        "sent": _written(run.result["would_send"]) if run and run.result.get("would_send") else "",
         "worked": worked(tool),
         "trial": DryRunForm(customers=mapped_customers(instance)),
     }
+
+
+def _written(request: dict[str, Any]) -> str:
+    body = json.dumps(request["body"], indent=2, ensure_ascii=False) if request["body"] is not None else "(no body)"
+    return f"{request['method']} {request['path']}\n\n{body}"
 
 
 paths = [
