@@ -10,7 +10,7 @@ from connectors.clients import request_clients
 from connectors.mapping import client_list, clients, confirm_sure, drifted, proposals, unmapped_clients
 from connectors.models import VendorClient
 from connectors.selectors import unmapped_customers
-from connectors.serializers import MappingOut
+from connectors.serializers import MappingOut, mappings_out
 from connectors.serializers_clients import ClientOut, ConfirmIn, FetchIn, MappingStateOut, ProposalOut
 from identity.permissions import Permission
 from identity.rest import TenantViewSet, valid_input
@@ -80,4 +80,4 @@ class InstanceClients(TenantViewSet):
         """Map every sure one. `digest`: that of `mapping-state`, when the suggestions were looked at."""
         instance = self.get_object()
         made = confirm_sure(instance, **valid_input(ConfirmIn(data=request.data)), by=self.actor)
-        return Response(MappingOut(made, many=True).data, status=201)
+        return Response(mappings_out(instance, made), status=201)

@@ -145,6 +145,19 @@ SURFACES = (
         confirmed=("connector_configure", "connector-instance.configure"),
     ),
     Surface(
+        "Connectors", "Enter or remove a customer's own credential, and say whether only such count", SETS_UP,
+        reads=("connector_own",),
+        confirmed=(
+            "connector_own", "connector_own_remove", "connector_own_only", "connector-instance.own_credential",
+            "connector-instance.remove_own_credential", "connector-instance.own_credentials_only",
+        ),
+    ),
+    Surface(
+        "Connectors", "Have a customer's own credential checked", SETS_UP,
+        changes=("connector_own_check", "connector-instance.check_own_credential"),
+        why_unconfirmed="A look at the vendor changes nothing.",
+    ),
+    Surface(
         "Connectors", "See signals", ALL_BUT_BILLING,
         reads=("signals", "customer_signals", "signal.list", "signal.pulls"),
     ),
