@@ -218,6 +218,17 @@ def test_it_is_served_on_its_own_address_and_nothing_else_is(settings):
         server.server_close()
 
 
+def test_it_is_served_at_an_address_of_ipv6_too(settings):
+    settings.METRICS_ADDRESS = f"[::1]:{free_port()}"
+    server = serve_metrics()
+    try:
+        with urllib.request.urlopen(f"http://{settings.METRICS_ADDRESS}/metrics", timeout=5) as answer:
+            assert answer.status == 200
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_none_is_served_without_an_address(settings):
     settings.METRICS_ADDRESS = ""
     assert serve_metrics() is None
