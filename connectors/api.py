@@ -87,7 +87,10 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, Insta
         **InstanceOwn.own_permissions,
     }
     recent_mfa_actions = (
-        frozenset({"configure", "resume", "retire"}) | InstanceHooks.hooks_confirmed | InstanceOwn.own_confirmed
+        frozenset({"configure", "resume", "retire"})
+        | InstanceHooks.hooks_confirmed
+        | InstanceClients.sources_confirmed
+        | InstanceOwn.own_confirmed
     )
 
     def get_queryset(self) -> QuerySet[ConnectorInstance]:

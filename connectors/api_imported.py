@@ -1,4 +1,4 @@
-"""Tools of any MCP server over the API: looked for, declared, exposed, withdrawn (connectors.imported)."""
+"""Tools of a server or a description over the API: looked for, declared, exposed, withdrawn (connectors.imported)."""
 
 from typing import Any
 
@@ -15,8 +15,9 @@ from connectors.contract import EXPOSABLE, Risk, Tier
 from connectors.imported.declaration import Declaration
 from connectors.imported.definitions import differences
 from connectors.imported.discovery import request_discovery
+from connectors.imported.openapi.describing import MOST_CHARACTERS, describe
 from connectors.imported.reviewing import Classification, classify_tool, expose_tool, withdraw_tool
-from connectors.models import ConnectorInstance, ImportedTool
+from connectors.models import ConnectorInstance, Discovery, ImportedTool
 from connectors.selectors import imported_tools, instances
 from identity.api_fields import Text
 from identity.permissions import Permission
@@ -43,6 +44,9 @@ class DeclarationField(serializers.Serializer[Any]):
     creates = serializers.BooleanField(required=False, default=False)
     redactions = serializers.ListField(child=Text(max_length=300), max_length=100, required=False, default=list)
     limit = Text(**_PATHS, help_text="The argument that bounds the rows of a page.")
+    only_reads = serializers.BooleanField(
+        required=False, default=False, help_text="You say that it only reads, although its method is POST."
+    )
 
 
 class ClassificationIn(serializers.Serializer[Any]):
@@ -64,6 +68,16 @@ class DiscoverIn(serializers.Serializer[Any]):
         if found is None:
             raise serializers.ValidationError("There is no such connection.")
         return found
+
+
+class DescribeIn(DiscoverIn):
+    description = Text(max_length=MOST_CHARACTERS, help_text="OpenAPI 3.0 or 3.1, as JSON or plain YAML.")
+
+
+class DiscoveryOut(serializers.ModelSerializer[Discovery]):
+    class Meta:
+        model = Discovery
+        fields = ("created_at", "found", "unusable", "reasons", "added", "changed")
 
 
 class ImportedToolOut(serializers.ModelSerializer[ImportedTool]):
@@ -106,7 +120,8 @@ class ImportedToolViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     filter_backends = (filters.DjangoFilterBackend,)
     filterset_class = ImportedToolFilter
     required_permissions = dict.fromkeys(
-        ("list", "retrieve", "discover", "classify", "expose", "withdraw"), Permission.CONNECTORS_INSTANCE_MANAGE
+        ("list", "retrieve", "discover", "describe", "classify", "expose", "withdraw"),
+        Permission.CONNECTORS_INSTANCE_MANAGE,
     )
     recent_mfa_actions = frozenset({"classify", "expose"})
 
@@ -121,6 +136,15 @@ class ImportedToolViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         asked.is_valid(raise_exception=True)
         request_discovery(asked.validated_data["instance"], by=self.actor)
         return Response(status=202)
+
+    @extend_schema(request=DescribeIn, responses=DiscoveryOut)
+    @action(detail=False, methods=["post"], filter_backends=[], pagination_class=None)
+    def describe(self, request: Request) -> Response:
+        """What a connection offers, for one whose description has no address; counts of what could be read."""
+        said = DescribeIn(data=request.data)
+        said.is_valid(raise_exception=True)
+        terms = said.validated_data
+        return Response(DiscoveryOut(describe(terms["instance"], terms["description"], by=self.actor)).data)
 
     @extend_schema(request=ClassificationIn, responses=ImportedToolOut)
     @action(detail=True, methods=["post"])

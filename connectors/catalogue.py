@@ -1,7 +1,7 @@
 """Every connector of this release, listed by hand."""
 
 from connectors.contract import Connector, Narrowing, Risk, Tier, Tool
-from connectors.imported.entries import MCP
+from connectors.imported.entries import MCP, OPENAPI
 from connectors.vendors.connectwise.connector import CONNECTWISE
 from connectors.vendors.halopsa.connector import HALOPSA
 from connectors.vendors.hudu.connector import HUDU
@@ -20,6 +20,7 @@ _ENTRIES = (
     NINJAONE,
     PAX8,
     MCP,
+    OPENAPI,
 )
 _CONNECTORS = {entry.key: entry for entry in _ENTRIES}
 

@@ -26,7 +26,7 @@ class Reach:
         return cls(frozenset(_origins(settings.get(name) for name in bound)), domains)
 
     def admits(self, url: str) -> bool:
-        origin = _origin(url)
+        origin = origin_of(url)
         return origin is not None and (origin in self.origins or self._is_below(origin))
 
     def _is_below(self, origin: Origin) -> bool:
@@ -38,12 +38,13 @@ class Reach:
 
 def _origins(values: Iterable[Any]) -> Iterator[Origin]:
     for value in values:
-        origin = _origin(value) if isinstance(value, str) else None
+        origin = origin_of(value) if isinstance(value, str) else None
         if origin:
             yield origin
 
 
-def _origin(url: str) -> Origin | None:
+def origin_of(url: str) -> Origin | None:
+    """None for what is no address of HTTP."""
     try:
         parts = urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme, 0)

@@ -31,11 +31,13 @@ def reached(
     own: Own | None = None,
     limits: Limits | None = None,
     checks: bool = False,
+    discovers: bool = False,
 ) -> Iterator[Connection]:
     """Until the block ends, then the secret is wiped. Not inside a transaction; errors as `open_secret`.
 
     `own`: for the one customer, with its own credential if it has one. Pace and breaker are of whichever it is.
     `checks`: a health check always tries, and from the share of the vendor's limit that calls leave it.
+    `discovers`: the addresses where the vendor is described may be asked, too.
     """
     with open_secret(instance, purpose, own) as opened:
         name = str(opened.credential_ref)
@@ -43,7 +45,7 @@ def reached(
         http = VendorHttp(
             settings.VENDOR_NETWORKS,
             limits,
-            reach=connector.reach(instance.settings),
+            reach=connector.reach(instance.settings, discovers=discovers),
             pace=pace,
             breaker=Breaker(name, connector.key, always=checks),
         )

@@ -113,15 +113,26 @@ SURFACES = (
         reads=("connector_credentials", "credential.list", "credential.keys"),
     ),
     Surface(
-        "Connectors", "See the tools of an MCP server, look for them and withdraw them", SETS_UP,
+        "Connectors", "See the tools of a server or a description, look for them and withdraw them", SETS_UP,
         reads=("connector_tools", "connector_tool", "imported-tool.list", "imported-tool.retrieve"),
         changes=(
             "connector_tools_discover", "connector_tool_withdraw", "imported-tool.discover", "imported-tool.withdraw",
+            "connector_tools_describe", "imported-tool.describe",
         ),
         why_unconfirmed="A look exposes nothing, and a tool that is withdrawn gives nobody anything.",
     ),
     Surface(
-        "Connectors", "Declare and expose the tools of an MCP server", SETS_UP,
+        "Connectors", "Say which tool of an MCP server lists its clients", SETS_UP,
+        reads=("connector-instance.client_source",),
+        confirmed=("connector_client_source", "connector-instance.declare_client_source"),
+    ),
+    Surface(
+        "Connectors", "Let the list of an MCP server's clients be", SETS_UP,
+        changes=("connector_client_source_forget", "connector-instance.forget_client_source"),
+        why_unconfirmed="Nothing is asked any more; what people have mapped stays.",
+    ),
+    Surface(
+        "Connectors", "Declare and expose the tools of a server or a description", SETS_UP,
         confirmed=("connector_tool", "connector_tool_expose", "imported-tool.classify", "imported-tool.expose"),
     ),
     Surface(

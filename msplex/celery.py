@@ -7,11 +7,13 @@ from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import beat_init, setup_logging, worker_init, worker_process_init
+from celery.signals import beat_init, before_task_publish, setup_logging, worker_init, worker_process_init
 from django.conf import settings
 from django.db import connection
 
 from msplex.broker import prepare
+from msplex.pulse import PULSE
+from msplex.tracing import begin_tracing
 from tenants.counting import take_row
 from tenants.process import Process
 
@@ -65,12 +67,20 @@ def _count_by_itself(**_: Any) -> None:
     from celery.concurrency.prefork import current_process  # noqa: PLC0415 - of Celery's own multiprocessing
 
     take_row(1 + current_process().index)
+    begin_tracing()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _log_as_everybody(**_: Any) -> None:
     """By its presence: Celery leaves the log to whoever is connected here."""
     dictConfig(settings.LOGGING)
+
+
+@before_task_publish.connect  # type: ignore[untyped-decorator]
+def _tick(**_: Any) -> None:
+    """Beat sends something at least every 20 seconds; nobody else's pulse is felt here."""
+    if settings.MSPLEX_PROCESS == "beat":
+        PULSE.feel()
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

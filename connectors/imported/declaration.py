@@ -14,6 +14,9 @@ from connectors.shapes import Kind
 from tenants.errors import Invalid
 
 MOST_PICKED = 100
+# What is itself when it is created: an id of a caller's would make an upsert of it.
+_ITSELF = frozenset({"_id", "guid", "id", "key", "uuid"})
+_WORDS = re.compile(r"[^A-Za-z0-9_]+")
 _OWNER = re.compile(
     r"(new_|target_|parent_)?(client|customer|company|organi[sz]ation|tenant)(_?ids?|_?names?|s)?\Z", re.IGNORECASE
 )
@@ -42,6 +45,7 @@ class Declaration:
     creates: bool = False
     redactions: tuple[str, ...] = ()
     limit: str = ""  # the argument that bounds the rows of a page
+    only_reads: bool = False  # said by a person of a POST
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> "Declaration":
@@ -103,9 +107,14 @@ def _problems(
 ) -> Iterator[tuple[str, str]]:
     yield from _of_narrowing(declared, choices, risk)
     yield from _of_rows(declared, definition, choices)
-    yield from _of_arguments(declared, choices)
-    if risk is not Risk.READ and (moving := [name for name in declared.arguments if _OWNER.match(name)]):
+    yield from _of_arguments(declared, definition, choices)
+    called = {name: _called(name, definition) for name in declared.arguments}
+    if risk is not Risk.READ and (moving := [name for name in called if any(map(_OWNER.match, called[name]))]):
         yield "arguments", f"What changes something may not be told whose it is: leave out {', '.join(moving)}."
+    if declared.creates and (itself := [name for name in called if name.casefold() in _ITSELF]):
+        yield "arguments", f"What creates something may not be told which it is: leave out {', '.join(itself)}."
+    if declared.only_reads and definition.get("method") != "POST":
+        yield "only_reads", "Only of a POST may it be said that it reads all the same."
 
 
 def _of_narrowing(declared: Declaration, choices: Offered, risk: Risk) -> Iterator[tuple[str, str]]:
@@ -142,12 +151,27 @@ def _of_rows(declared: Declaration, definition: Mapping[str, Any], choices: Offe
         yield "picked", "Two of the values would have the same name; leave one out."
 
 
-def _of_arguments(declared: Declaration, choices: Offered) -> Iterator[tuple[str, str]]:
+def _called(name: str, definition: Mapping[str, Any]) -> set[str]:
+    """Every name that an argument goes by: here, at the server, and each part of that (`filter[company_id]`)."""
+    place = definition.get("places", {}).get(name, {}).get("name", [])
+    parts = [place] if isinstance(place, str) else place
+    words = {word for part in parts for word in _WORDS.split(part.replace("-", "_"))}
+    return {each for each in {name, *parts, *words, "_".join(parts)} if each}
+
+
+def _owners(declared: Declaration) -> set[str]:
+    """What names an owner here, in lower case. The end of a path such as company.id says nothing by itself."""
+    parts = declared.owner.casefold().split(".")
+    named = {"_".join(parts), "".join(parts), *parts[:-1]} if len(parts) > 1 else set(parts)
+    return {*named, declared.customer.casefold(), "customer"} - {""}
+
+
+def _of_arguments(declared: Declaration, definition: Mapping[str, Any], choices: Offered) -> Iterator[tuple[str, str]]:
     if strange := [name for name in declared.arguments if name not in choices.arguments]:
         yield "arguments", f"The tool has no such argument, or it takes an object: {', '.join(strange)[:200]}."
-    owners = {name.casefold() for name in (declared.customer, declared.owner.rpartition(".")[2]) if name} | {"customer"}
-    hangs = {declared.parent_argument} if declared.parent else set()
-    if taken := [name for name in declared.arguments if name.casefold() in owners and name not in hangs]:
+    owners, hangs = _owners(declared), {declared.parent_argument} if declared.parent else set()
+    given = [name for name in declared.arguments if name not in hangs]
+    if taken := [name for name in given if owners & {each.casefold() for each in _called(name, definition)}]:
         yield "arguments", f"A caller never names an owner: leave out {', '.join(taken)}."
     if missing := choices.required - {*declared.arguments, declared.customer}:
         yield (

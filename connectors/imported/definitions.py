@@ -4,12 +4,35 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 MOST_BYTES = 64 * 1024
 NAME = re.compile(r"[A-Za-z0-9_-]{1,60}\Z")
 # Everything that a model or a program could be led by. `_meta` and icons are for show.
 _OF_MCP = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+# Why something that is offered cannot be looked at any further.
+REASONS = {
+    "argument": "it needs something that is no single value or list of them",
+    "body": "it needs a body that is no JSON object with fields",
+    "cookie": "it needs a cookie",
+    "cycle": "its description refers back to itself",
+    "definition": "the name, the size or the shape is not one that can be checked",
+    "header": "it needs a header that is not always the same",
+    "own_server": "it names a server of its own",
+    "path": "its path is not plain, or not all of its parameters are described",
+    "reference": "it refers to what is not in the description",
+    "too_large": "it is too large to be looked at",
+    "twice": "two things in it have the same name",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is offered: definitions that can be looked at, by name, and how many others there were, by reason."""
+
+    tools: Mapping[str, Mapping[str, Any]]
+    unusable: Mapping[str, int]
 
 
 def of_mcp(listed: Any) -> dict[str, Any] | None:

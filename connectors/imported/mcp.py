@@ -7,7 +7,7 @@ call looks first whether the server still describes the tool as it was reviewed.
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from itertools import count
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from connectors.answers import check
 from connectors.contract import Connection
 from connectors.errors import VendorError
-from connectors.imported.definitions import digest, of_mcp
+from connectors.imported.definitions import Listed, digest, of_mcp
 from connectors.imported.signing_in import headers
 from connectors.network import Answer, Request, json_body
 from connectors.secret import Secret
@@ -34,14 +34,6 @@ _SESSION = re.compile(r"[\x21-\x7e]{1,512}\Z")
 _OF_OLD = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 _REMEMBERED_SECONDS, _MOST_REMEMBERED = 3600, 1000
 _old: dict[str, float] = {}  # servers that wanted the handshake, by the name of the credential, until when
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What a server offers: definitions that can be looked at, by name, and how many others there were."""
-
-    tools: Mapping[str, Mapping[str, Any]]
-    unusable: int
 
 
 def list_tools(connection: Connection) -> Listed:
@@ -84,7 +76,7 @@ def _listed(server: "_Server") -> Listed:
                 found[definition["name"]] = definition
         cursor = page.get("nextCursor")
         if not isinstance(cursor, str) or not cursor:
-            return Listed(found, unusable)
+            return Listed(found, {"definition": unusable} if unusable else {})
     raise VendorError("vendor_shape")
 
 

@@ -35,11 +35,13 @@ class Classification:
     declaration: Declaration
 
 
-def least_risk(definition: Mapping[str, Any]) -> Risk:
-    """What nobody may call harmless. A server that says that its tool changes something is believed; else it is not."""
+def least_risk(definition: Mapping[str, Any], declared: Declaration) -> Risk:
+    """What nobody may call harmless. A server that says that its tool changes something is believed; else it is not.
+    Of a POST a person may say that it only reads, as many a search does."""
     method = definition.get("method")
     if method is not None:
-        return {"GET": Risk.READ, "DELETE": Risk.DESTRUCTIVE}.get(method, Risk.WRITE)
+        least = {"GET": Risk.READ, "DELETE": Risk.DESTRUCTIVE}.get(method, Risk.WRITE)
+        return Risk.READ if method == "POST" and declared.only_reads else least
     hints = definition.get("annotations")
     return Risk.WRITE if isinstance(hints, Mapping) and hints.get("readOnlyHint") is False else Risk.READ
 
@@ -118,7 +120,7 @@ def _made(tool: ImportedTool) -> None:
 
 
 def _check(terms: Classification, definition: Mapping[str, Any]) -> None:
-    least = least_risk(definition)
+    least = least_risk(definition, terms.declaration)
     if _ORDER.index(terms.risk) < _ORDER.index(least):
         raise Invalid(f"It changes something, so it is at least {least.value}.", field="risk", code="risk_too_low")
     for field, most in (("title", TITLE_LENGTH), ("description", DESCRIPTION_LENGTH)):

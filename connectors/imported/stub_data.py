@@ -29,6 +29,12 @@ _NOTE = {
 }
 
 
+_LISTED = {
+    "type": "object",
+    "properties": {"id": {"type": "integer"}, "name": {"type": "string"}, "website": {"type": "string"}},
+}
+
+
 def _list_of(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     rows = {"type": "array", "items": {"$ref": "#/$defs/Row"}}
     properties = {name: rows, "total": {"type": "integer"}}
@@ -74,6 +80,7 @@ def tools(mode: str, asked: int) -> list[dict[str, Any]]:
             required=["client_id", "summary"],
             annotations={"readOnlyHint": False},
         ),
+        _tool("list_clients", {"page": {"type": "integer"}}, _list_of("clients", _LISTED)),
         _tool("search", {"text": {"type": "string"}}, None, required=["text"]),
     ]
     if mode in {"changed", "restless"}:
@@ -84,22 +91,33 @@ def tools(mode: str, asked: int) -> list[dict[str, Any]]:
 def answer(name: str, given: Mapping[str, Any], mode: str, clients: Sequence[int], key: str) -> dict[str, Any]:
     if name == "list_tickets":
         of = CLIENTS if mode in {"mix", "ignore_filter"} else [given["client_id"]]
-        rows = [_ticket(client, number, mode, key) for number in range(1, TICKETS + 1) for client in of]
+        rows = [ticket(client, number, mode, key) for number in range(1, TICKETS + 1) for client in of]
         return {"tickets": rows, "total": TICKETS * len(clients)}
     if name == "create_ticket":
         client = OTHER if mode in {"mix", "ignore_filter"} else given["client_id"]
-        return _ticket(client, 99, mode, key) | {"summary": given["summary"]}
-    ticket = given["ticket_id"]
+        return ticket(client, 99, mode, key) | {"summary": given["summary"]}
+    if name == "list_clients":
+        return {"clients": _clients(int(given.get("page", 1)), mode), "total": len(CLIENTS)}
+    which = given["ticket_id"]
     if name == "get_ticket":
-        wanted = 12001 if mode == "swaps_parent" else ticket
-        return _ticket(wanted // 1000, wanted % 1000, mode, key)
+        wanted = 12001 if mode == "swaps_parent" else which
+        return ticket(wanted // 1000, wanted % 1000, mode, key)
     if name == "add_note":
-        return {"id": ticket * 10 + 9, "ticket_id": ticket, "text": given["text"]}
-    of = [ticket, *(client * 1000 + 1 for client in CLIENTS)] if mode in {"mix", "ignore_filter"} else [ticket]
-    return {"notes": [_note(each, mode) for each in of], "total": len(of)}
+        return {"id": which * 10 + 9, "ticket_id": which, "text": given["text"]}
+    of = [which, *(client * 1000 + 1 for client in CLIENTS)] if mode in {"mix", "ignore_filter"} else [which]
+    return {"notes": [note(each, mode) for each in of], "total": len(of)}
 
 
-def _ticket(client: int, number: int, mode: str, key: str) -> dict[str, Any]:
+def _clients(page: int, mode: str) -> list[dict[str, Any]]:
+    """Two on a page."""
+    rows = [
+        {"id": client, "name": f"Client {client}", "website": f"https://www.client-{client}.example/"}
+        for client in list(CLIENTS)[2 * page - 2 : 2 * page]
+    ]
+    return [row | {"id": None} for row in rows] if mode == "ownerless" else rows
+
+
+def ticket(client: int, number: int, mode: str = "honest", key: str = "") -> dict[str, Any]:
     site_of = OTHER if mode == "mix" else client
     row = {
         "id": client * 1000 + number,
@@ -115,7 +133,7 @@ def _ticket(client: int, number: int, mode: str, key: str) -> dict[str, Any]:
     return row
 
 
-def _note(ticket: int, mode: str) -> dict[str, Any]:
+def note(ticket: int, mode: str = "honest") -> dict[str, Any]:
     client = ticket // 1000
     of = None if mode == "ownerless" else ticket
     return {"id": ticket * 10, "ticket_id": of, "text": f"Called {marker(client)}"}

@@ -105,6 +105,7 @@ class Migration(migrations.Migration):
                 ("unusable", models.PositiveIntegerField(default=0)),
                 ("added", models.PositiveIntegerField(default=0)),
                 ("changed", models.PositiveIntegerField(default=0)),
+                ("reasons", models.JSONField(default=dict)),
                 ("instance", _instance("discoveries")),
             ],
             options={

@@ -52,7 +52,10 @@ class ImportedTool(TenantModel):
 
 
 class Discovery(TenantModel):
-    """One look at what the server of a connection offers. `code`: why there was no answer; empty when all was well."""
+    """One look at what the server of a connection offers. `code`: why there was no answer; empty when all was well.
+
+    `reasons`: of what is unusable, how many for which reason (connectors.imported.definitions.Listed).
+    """
 
     instance = TenantKey("connectors.ConnectorInstance", models.DO_NOTHING, related_name="discoveries")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -61,6 +64,7 @@ class Discovery(TenantModel):
     unusable = models.PositiveIntegerField(default=0)
     added = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
+    reasons = models.JSONField(default=dict)
 
     class Meta:
         indexes = [models.Index(fields=["tenant_id", "instance", "id"], name="connectors_discovery_last")]

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from mcp.shared.exceptions import MCPError
 
 from connectors.contract import Risk
+from msplex.decision.denials import remedy_of
 from msplex.decision.explain import Explanation
 from msplex.decision.gates import PERMISSIONS
 from msplex.decision.snapshot import OfferedTool
@@ -82,6 +84,8 @@ def envelope(gate: str, refusal: Refusal, call_id: object | None = None) -> dict
         "retry_after": refusal.retry_after,
         "approval_request": refusal.request_id and str(refusal.request_id),
         "call_id": call_id and str(call_id),
+        "remedy": remedy_of(refusal.code),
+        "link": call_id and f"{settings.PUBLIC_URL}/calls/{call_id}/",
     }
     return {key: value for key, value in fields.items() if value is not None}
 
@@ -89,9 +93,9 @@ def envelope(gate: str, refusal: Refusal, call_id: object | None = None) -> dict
 _STATUS: dict[str, int] = {Code.PRINCIPAL_REFUSED: UNAUTHORIZED, Code.UNAVAILABLE: UNAVAILABLE, Code.BUSY: UNAVAILABLE}
 
 
-def door_closed(closed: DoorClosed) -> MCPError:
+def door_closed(closed: DoorClosed, call_id: UUID | None = None) -> MCPError:
     code = _STATUS.get(closed.refusal.code, DOOR_CLOSED)
-    return MCPError(code, closed.refusal.message, {ENVELOPE: envelope(closed.gate, closed.refusal)})
+    return MCPError(code, closed.refusal.message, {ENVELOPE: envelope(closed.gate, closed.refusal, call_id)})
 
 
 def refused(begun: Begun) -> dict[str, Any]:
@@ -100,7 +104,7 @@ def refused(begun: Begun) -> dict[str, Any]:
     if refusal is None:
         raise LookupError("not refused")
     if refusal.code in WHOLE_DOOR:
-        raise door_closed(DoorClosed(decision.gate, refusal))
+        raise door_closed(DoorClosed(decision.gate, refusal), begun.call_id)
     if decision.hidden:
         raise MCPError(INVALID_PARAMS, "Unknown tool")
     if refusal.code == Code.INSUFFICIENT_SCOPE:

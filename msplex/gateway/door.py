@@ -1,5 +1,6 @@
 """/mcp and its metadata, as a plain ASGI application beside Django's models and settings."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
+from msplex.draining import SIGNAL, begin_draining
 from msplex.gateway import auth
 from msplex.gateway.answers import UNAUTHORIZED
 from msplex.gateway.callers import Caller
@@ -19,8 +21,10 @@ from msplex.gateway.express import Express, Message, Receive, Scope, Send, again
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.replies import Replies
 from msplex.gateway.server import SCOPE, make_server
-from msplex.gateway.watched import Watched, watched
+from msplex.gateway.watched import Watched, parent_in, watched
+from msplex.readiness import readiness
 from tenants.bound import bound
+from tenants.tracing import span
 
 MAX_BODY = 1024 * 1024
 EVENTS = b"text/event-stream"
@@ -49,6 +53,7 @@ class Application:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        asyncio.get_running_loop().add_signal_handler(SIGNAL, self._drain)
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self._replies.running())
             await stack.enter_async_context(self.handlers.streams.running())
@@ -58,11 +63,20 @@ class Application:
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
+    def _drain(self) -> None:
+        """Not ready from now on; streams end, so that their clients open them elsewhere; calls go on."""
+        begin_draining()
+        self.handlers.streams.end_all()
+
     async def _http(self, scope: Scope, receive: Receive, send: Watched) -> None:
         path = scope["path"]
-        if path in {"/healthz", "/readyz"}:
-            send.route = path[1:]
+        if path == "/healthz":
+            send.route = "healthz"
             await _answer(send, 200, {"status": "ok"})
+        elif path == "/readyz":
+            send.route = "readyz"
+            found = await asyncio.to_thread(readiness)
+            await _answer(send, found.status, found.as_json())
         elif path in {auth.METADATA_PATH, auth.METADATA_PATH + self._path}:
             send.route = "metadata"
             await _answer(send, 200, auth.metadata(), (b"cache-control", b"public, max-age=3600"))
@@ -81,8 +95,13 @@ class Application:
             await _answer(send, UNAUTHORIZED, body, header)
             return
         send.caller = caller
-        with bound(request=caller.request_id):
+        known = {"request": caller.request_id, "tenant": caller.claims.tenant_id}
+        with (
+            bound(request=caller.request_id),
+            span("mcp request", "SERVER", parent=parent_in(scope["headers"]), **known) as told,
+        ):
             await self._answer(scope, receive, send, caller)
+            told.set(status=send.status)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         unusual = await self._express.answer(scope, receive, send, caller)

@@ -24,6 +24,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResult
 
 from msplex.decision.verdicts import Code, Gate, Refusal
+from msplex.draining import is_draining
 from msplex.gateway import answers
 from msplex.gateway.callers import Caller
 from msplex.gateway.calls import DoorClosed
@@ -33,6 +34,7 @@ LOOK_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 MOST, MOST_OF_ONE = 256, 4  # streams of this process; of one principal
 FULL = Refusal(Code.BUSY, "Too many streams are open already. Close one, or try again later.", True, 60)
+ENDING = Refusal(Code.BUSY, "This process of the gateway ends. Open the stream again.", True, 1)
 Names = tuple[str, ...]
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ class Streams:
     @contextlib.contextmanager
     def _place(self, caller: Caller) -> Any:
         principal = caller.claims.principal_id
+        if is_draining():
+            raise answers.door_closed(DoorClosed(Gate.DISPATCH, ENDING))
         if self._open.total() >= MOST or self._open[principal] >= MOST_OF_ONE:
             raise answers.door_closed(DoorClosed(Gate.DISPATCH, FULL))
         self._open[principal] += 1
@@ -74,11 +78,13 @@ class Streams:
         tenant, bell = caller.claims.tenant_id, asyncio.Event()
         self._bells.setdefault(tenant, set()).add(bell)
         try:
-            while time.time() < caller.claims.expires_at:
+            while time.time() < caller.claims.expires_at and not is_draining():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(bell.wait(), LOOK_SECONDS)
                 rung = bell.is_set()
                 bell.clear()
+                if is_draining():
+                    break
                 seen = await self._seen(caller, names)
                 if seen is None:
                     break
@@ -90,6 +96,12 @@ class Streams:
             handler.close()
         finally:
             self._bells[tenant].discard(bell)
+
+    def end_all(self) -> None:
+        """Of a process that is draining: each finds that out when its bell rings."""
+        for bells in self._bells.values():
+            for bell in bells:
+                bell.set()
 
     async def _seen(self, caller: Caller, before: Names) -> Names | None:
         """The list of now; empty when the door is closed for the moment, None when it is for this caller."""

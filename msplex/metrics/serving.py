@@ -1,6 +1,8 @@
 """The address on which a process tells its numbers. Not that of its door, and on this machine unless told otherwise."""
 
+import json
 import logging
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -9,9 +11,12 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from msplex.metrics.text import CONTENT_TYPE, exposition
+from msplex.pulse import PULSE
+from msplex.readiness import readiness
 
 logger = logging.getLogger(__name__)
 _SECONDS = 5
+JSON = "application/json"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -19,10 +24,17 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "msplex", ""
 
     def do_GET(self) -> None:
-        if self.path == "/metrics":
-            self._answer(200, CONTENT_TYPE, exposition())
-        else:
-            self._answer(404, "text/plain", "Only /metrics is here.\n")
+        match self.path:
+            case "/metrics":
+                self._answer(200, CONTENT_TYPE, exposition())
+            case "/healthz":
+                alive = PULSE.is_regular()
+                self._answer(200 if alive else 503, JSON, json.dumps({"status": "ok" if alive else "stuck"}))
+            case "/readyz":
+                found = readiness()
+                self._answer(found.status, JSON, json.dumps(found.as_json()))
+            case _:
+                self._answer(404, "text/plain", "Here are /metrics, /healthz and /readyz.\n")
 
     def _answer(self, status: int, kind: str, text: str) -> None:
         content = text.encode()
@@ -36,12 +48,17 @@ class _Handler(BaseHTTPRequestHandler):
         """It is asked all the time."""
 
 
+class _Server6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
 def serve_metrics() -> ThreadingHTTPServer | None:
     """From a thread of its own, as long as the process lives; not at all without an address."""
     if not settings.METRICS_ADDRESS:
         return None
+    address = address_of(settings.METRICS_ADDRESS)
     try:
-        server = ThreadingHTTPServer(address_of(settings.METRICS_ADDRESS), _Handler)
+        server = (_Server6 if ":" in address[0] else ThreadingHTTPServer)(address, _Handler)
     except OSError:  # a process of several workers: the first of them has it
         logger.exception("the metrics are not served: the address is in use, or not of this machine")
         return None

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from approvals.filters import RequestFilter
 from connectors import filters as calls
+from connectors.models import ImportedTool
 from identity.models import Invitation, RoleBinding, ServiceAccount, User
 from identity.selectors import ENDINGS, ending, invitations_in
 from identity.serializers import ROLE_CHOICES
@@ -71,6 +72,17 @@ class ApprovalFilter(Narrowing, RequestFilter):
 class SignalFilter(Narrowing, calls.SignalFilter):
     customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
     instance = filters.UUIDFilter(field_name="instance_id", label="One connection", widget=forms.HiddenInput)
+
+
+class ToolFilter(Narrowing):
+    """Of one connection's imported tools: a description may have hundreds."""
+
+    q = filters.CharFilter(field_name="name", lookup_expr="icontains", label="Search", widget=SEARCH)
+    state = filters.ChoiceFilter(choices=ImportedTool.State.choices, label="State", empty_label="Any")
+
+    class Meta:
+        model = ImportedTool
+        fields: tuple[str, ...] = ()
 
 
 class CustomerFilter(Narrowing):

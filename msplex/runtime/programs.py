@@ -8,14 +8,16 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from msplex.guard import KEYS, ROLES
-from msplex.logs.config import GRANIAN
 from msplex.runtime.home import ROOT, Home, Unusable
 from msplex.runtime.keys import Keys
 from tenants.isolation.setup import passwords_in
 from tenants.process import Process
 
-# What a process may see of whoever started it: how to speak, and which certificates to trust.
-_INHERITED = ("LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+# What a process may see of whoever started it: how to speak, which certificates to trust, and where to send traces.
+_INHERITED = (
+    *("LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"),
+)
 _MAINTENANCE_DATABASES = {"", "postgres", "template1"}
 # The mail server and its password are the business of the process that sends.
 MAIL = ("MSPLEX_EMAIL_URL", "MSPLEX_EMAIL_URL_FILE", "MSPLEX_EMAIL_FROM")
@@ -152,8 +154,8 @@ class Installation:
             yield self._tasks(process)
         yield self._calls()
         yield self._beat()
-        yield self._door(Process.PORTAL, "wsgi", "msplex.wsgi:application", self.ports.portal)
-        yield self._door(Process.GATEWAY, "asgi", "msplex.gateway.asgi:application", self.ports.gateway)
+        yield self._door(Process.PORTAL, "wsgi", self.ports.portal)
+        yield self._door(Process.GATEWAY, "asgi", self.ports.gateway)
 
     def _common(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -213,12 +215,12 @@ class Installation:
         ]
         return Program(Process.BEAT, command, self.environment(Process.BEAT), DOORS, ready_line="beat: Starting")
 
-    def _door(self, process: Process, interface: str, target: str, port: int) -> Program:
+    def _door(self, process: Process, interface: str, port: int) -> Program:
         where = ("--host", self.overrides.get("MSPLEX_HOST", "127.0.0.1"), "--port", str(port))
-        ends = ("--workers-kill-timeout", "1", "--respawn-failed-workers", "--log-level", self.log_level.lower())
-        lines = ("--log-config", str(GRANIAN)) if self.says_json else ()
-        command = [sys.executable, "-m", "granian", "--interface", interface, *where, *ends, *lines, "--no-ws", target]
-        environment = self.environment(process)
+        said = ("--log-level", self.log_level.lower(), *(("--json-lines",) if self.says_json else ()))
+        command = [sys.executable, "-m", "msplex.door", interface, *where, *said]
+        # Everything stops within five seconds here.
+        environment = {"MSPLEX_DRAIN_SECONDS": "0", "MSPLEX_STOP_SECONDS": "1", **self.environment(process)}
         return Program(process, command, environment, DOORS, ready_address=f"http://127.0.0.1:{port}/readyz")
 
 

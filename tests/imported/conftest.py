@@ -43,3 +43,27 @@ def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     task = type(discover_tools._get_current_object())
     monkeypatch.setattr(task, "apply_async", lambda _self, *args, **_kwargs: messages.append(args))
     return messages
+
+
+@pytest.fixture(scope="session")
+def api_process() -> Iterator[str]:
+    with stub_of("connectors.imported.openapi.stub") as url:
+        yield url
+
+
+@pytest.fixture
+def api(api_process: str) -> Iterator[StubVendor]:
+    stub = StubVendor(api_process)
+    stub.behave("honest")
+    stub.reset()
+    yield stub
+    stub.behave("honest")
+
+
+@pytest.fixture
+def described(api: StubVendor) -> object:
+    """A tenant connected to the stand-in of an API, before its description was looked at."""
+    from tests.imported.openapi import connect  # noqa: PLC0415
+
+    with as_role("app"):
+        return connect(api)

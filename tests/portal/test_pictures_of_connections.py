@@ -11,6 +11,7 @@ from connectors.clients import Fetch, record_clients
 from connectors.contract import Client
 from connectors.health import Checkup
 from connectors.imported import stub_data
+from connectors.imported.definitions import Listed
 from connectors.imported.discovery import note
 from connectors.imported.reviewing import classify_tool, expose_tool
 from connectors.models import ConnectorInstance, CustomerMapping, ImportedTool, OwnCredential
@@ -121,7 +122,7 @@ def test_pictures_of_a_servers_tools(page: Page, northwind: Furnished, as_person
     with as_administrator(), northwind.world.acting():
         ConnectorInstance.objects.filter(pk=server.pk).update(configured_at=timezone.now() - timedelta(days=1))
     with as_role("broker"), northwind.world.acting():
-        note(server, found, unusable=2, by=SETUP)
+        note(server, Listed(found, {"definition": 2}), by=SETUP)
     tools = {}
     with northwind.world.acting():
         for name in ("list_tickets", "get_ticket"):
@@ -129,9 +130,10 @@ def test_pictures_of_a_servers_tools(page: Page, northwind: Furnished, as_person
             seen = tools[name].seen_digest
             classify_tool(tools[name], seen_digest=seen, terms=terms(name), by=SETUP)
             expose_tool(tools[name], by=SETUP)
-        tools["search"] = ImportedTool.objects.get(instance=server, name="search")
+        tools |= {name: ImportedTool.objects.get(instance=server, name=name) for name in ("search", "list_clients")}
     with as_role("broker"), northwind.world.acting():
-        note(server, found | {"list_tickets": stub_data.tools("changed", 0)[0]}, unusable=2, by=SETUP)
+        moved = found | {"list_tickets": stub_data.tools("changed", 0)[0]}
+        note(server, Listed(moved, {"definition": 2}), by=SETUP)
     as_person(northwind.owner)
     _dress(page, look)
     page.goto(reverse("portal:connector_tools", args=[server.pk]))

@@ -99,6 +99,8 @@ BUTTONS = {
     "agent_end": None,  # everybody's own
     "customer_archive": Role.OPERATOR,
     "connector_configure": Role.VIEWER,
+    "connector_client_source": Role.VIEWER,
+    "connector_client_source_forget": Role.VIEWER,
     "connector_hook_make": Role.VIEWER,
     "connector_hook_rotate": Role.VIEWER,
     "connector_hook_remove": Role.VIEWER,
@@ -108,6 +110,7 @@ BUTTONS = {
     "connector_deactivate": Role.VIEWER,
     "connector_map": Role.VIEWER,
     "connector_tools_discover": Role.VIEWER,
+    "connector_tools_describe": Role.VIEWER,
     "connector_tool_expose": Role.VIEWER,
     "connector_tool_withdraw": Role.VIEWER,
     "connector_clients_fetch": Role.VIEWER,

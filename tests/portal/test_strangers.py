@@ -214,6 +214,7 @@ BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("api:audit-pack-list", "customer"): {"month": "2026-04"},
     ("api:connector-instance-mappings", "customer"): {"external_id": "77"},
     ("api:connector-instance-resume", "through"): {"reason": "Looked"},
+    ("api:imported-tool-describe", "instance"): {"description": "{}"},
     ("api:imported-tool-discover", "instance"): {},
     ("api:invitation-list", "customer"): PERSON,
     ("api:member-bind", "customer"): ROLE,

@@ -1,5 +1,6 @@
 """Numbers for Prometheus: complete over threads and children, of a known number, and with nothing of a tenant."""
 
+import json
 import re
 import subprocess
 import sys
@@ -46,6 +47,11 @@ def scraped(port):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         return read(answer.read().decode())
+
+
+def probed(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return answer.status, json.load(answer)
 
 
 def change(work):
@@ -212,6 +218,17 @@ def test_it_is_served_on_its_own_address_and_nothing_else_is(settings):
         server.server_close()
 
 
+def test_it_is_served_at_an_address_of_ipv6_too(settings):
+    settings.METRICS_ADDRESS = f"[::1]:{free_port()}"
+    server = serve_metrics()
+    try:
+        with urllib.request.urlopen(f"http://{settings.METRICS_ADDRESS}/metrics", timeout=5) as answer:
+            assert answer.status == 200
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_none_is_served_without_an_address(settings):
     settings.METRICS_ADDRESS = ""
     assert serve_metrics() is None
@@ -238,6 +255,7 @@ def test_real_processes_count_a_call_once_each_and_never_at_the_door(vendor, bro
             answered = door.call("halopsa_list_tickets", limit=1)
             door.call("halopsa_nothing")
             at_gateway, at_broker = map(scraped, ports)
+            probes = [probed(port, path) for port in ports for path in ("/healthz", "/readyz")]
         finally:
             broker_process.stop()
             broker_process.start()
@@ -245,6 +263,7 @@ def test_real_processes_count_a_call_once_each_and_never_at_the_door(vendor, bro
             urllib.request.urlopen(url.replace("/mcp", "/metrics"), timeout=5)
 
     assert answered["structuredContent"]["count"] == 1
+    assert [(status, said["status"]) for status, said in probes] == [(200, "ok")] * 4
     assert at_gateway['msplex_calls_total{outcome="admitted"}'] == 1
     assert at_gateway['msplex_calls_total{outcome="refused"}'] == 1
     assert at_gateway['msplex_refusals_total{code="unknown_tool"}'] == 1

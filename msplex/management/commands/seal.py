@@ -13,6 +13,7 @@ from audit.sealing.sealer import Sealer, be_alone
 from msplex.guard import check_process
 from msplex.logs.ready import say_ready
 from msplex.metrics.serving import serve_metrics
+from msplex.pulse import PULSE
 from tenants.process import Process, current_process
 
 # Without seals every change of every tenant is refused: a round that takes so long is not worth waiting for.
@@ -43,5 +44,6 @@ class Command(BaseCommand):
 
 def still_alive() -> bool:
     """Unless this is called again in time, the process says where it stands and ends, and is started anew."""
+    PULSE.feel()
     faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
     return True

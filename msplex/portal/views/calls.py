@@ -7,6 +7,7 @@ from django.shortcuts import render
 from connectors.selectors import tool_calls
 from identity.permissions import Permission
 from identity.web import requires
+from msplex.decision.denials import DENIALS
 from msplex.portal.answers import one
 from msplex.portal.filters import CallFilter
 from msplex.portal.gates import Outcome, times_of, way_through
@@ -39,6 +40,7 @@ def call(request: PortalRequest, pk: UUID) -> HttpResponse:
     steps = way_through(found.verdicts, times_of(found))
     context = {
         "call": found,
+        "denial": DENIALS.get(found.code),
         "steps": steps,
         "passed": sum(step.outcome is Outcome.PASSED for step in steps),
         "arguments": json.dumps(found.arguments, indent=2, ensure_ascii=False),
