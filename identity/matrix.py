@@ -99,9 +99,9 @@ SURFACES = (
         "Connectors", "Set up, check, switch and map connections", SETS_UP,
         reads=("connector_start",),
         changes=(
-            "connector_start", "connector_field", "connector_check", "connector_activate", "connector_deactivate",
-            "connector_map", "connector_unmap", "connector-instance.create",
-            "connector-instance.check", "connector-instance.activate",
+            "connector_start", "connector_field", "connector_check", "connector_own_check", "connector_activate",
+            "connector_deactivate", "connector_map", "connector_unmap", "connector-instance.create",
+            "connector-instance.check", "connector-instance.check_own_credential", "connector-instance.activate",
             "connector-instance.deactivate", "connector-instance.map", "connector-instance.unmap",
             "connector_clients_fetch", "connector_clients_confirm", "connector-instance.fetch_clients",
             "connector-instance.confirm_suggestions",
@@ -114,10 +114,7 @@ SURFACES = (
     ),
     Surface(
         "Connectors", "See the tools of a server or a description, look for them and withdraw them", SETS_UP,
-        reads=(
-            "connector_tools", "connector_tool", "imported-tool.list", "imported-tool.retrieve",
-            "imported-tool.dry_runs",
-        ),
+        reads=("connector_tools", "connector_tool", "imported-tool.list", "imported-tool.retrieve"),
         changes=(
             "connector_tools_discover", "connector_tool_withdraw", "imported-tool.discover", "imported-tool.withdraw",
             "connector_tools_describe", "imported-tool.describe",
@@ -136,6 +133,7 @@ SURFACES = (
     ),
     Surface(
         "Connectors", "Declare, try and expose the tools of a server or a description", SETS_UP,
+        reads=("imported-tool.dry_runs",),
         confirmed=(
             "connector_tool", "connector_tool_expose", "imported-tool.classify", "imported-tool.expose",
             "connector_tool_try", "imported-tool.try_dry",
@@ -160,6 +158,14 @@ SURFACES = (
     Surface(
         "Connectors", "Store a connection's settings and credential", SETS_UP,
         confirmed=("connector_configure", "connector-instance.configure"),
+    ),
+    Surface(
+        "Connectors", "Enter or remove a customer's own credential, and say whether only such count", SETS_UP,
+        reads=("connector_own",),
+        confirmed=(
+            "connector_own", "connector_own_remove", "connector_own_only", "connector-instance.own_credential",
+            "connector-instance.remove_own_credential", "connector-instance.own_credentials_only",
+        ),
     ),
     Surface(
         "Connectors", "See signals", ALL_BUT_BILLING,
@@ -221,9 +227,7 @@ SURFACES = (
             "audit-log.list", "audit-log.checkpoint", "audit-log.inclusion", "audit-log.consistency", "audit-log.tile",
         ),
     ),
-    Surface(
-        "Audit", "See alerts", READS_ALERTS, reads=("alerts", "alert", "alert.list", "alert.retrieve"),
-    ),
+    Surface("Audit", "See alerts", READS_ALERTS, reads=("alerts", "alert", "alert.list", "alert.retrieve")),
     Surface(
         "Audit", "Acknowledge alerts", SETS_UP, changes=("alert_acknowledge", "alert.acknowledge"),
         why_unconfirmed="It opens nothing and undoes nothing, and what happens after it raises a new alert.",
@@ -237,9 +241,7 @@ SURFACES = (
     ),
     Surface(
         "Evidence", "Ask for packs, hand in cosignatures", READS_EVENTS,
-        changes=(
-            "pack_order", "pack_handover", "pack_witnesses", "audit-pack.create", "audit-cosignature.create",
-        ),
+        changes=("pack_order", "pack_handover", "pack_witnesses", "audit-pack.create", "audit-cosignature.create"),
         why_unconfirmed="It shows nobody more than they may read, and a cosignature only adds evidence.",
     ),
     Surface(
@@ -250,9 +252,7 @@ SURFACES = (
     ),
     Surface(
         "Evidence", "Add and remove handover domains", frozenset({OWNER}),
-        confirmed=(
-            "pack_domains", "pack_domain_remove", "handover-domain.create", "handover-domain.destroy",
-        ),
+        confirmed=("pack_domains", "pack_domain_remove", "handover-domain.create", "handover-domain.destroy"),
     ),
     Surface(
         "People", "See people and their roles", MANAGES_PEOPLE,
@@ -375,18 +375,14 @@ SURFACES = (
         changes=("own_passkey_rename", "passkey.partial_update", "passkey.options_for_new"),
         why_unconfirmed="A name opens nothing, and a passkey that was begun lets nobody in before it is added.",
     ),
-    Surface(
-        "Your account", "See sessions", EVERYBODY, reads=("account_sessions", "session.list", "session.retrieve"),
-    ),
+    Surface("Your account", "See sessions", EVERYBODY, reads=("account_sessions", "session.list", "session.retrieve")),
     Surface(
         "Your account", "End sessions", EVERYBODY,
         changes=("account_session_revoke", "account_sessions_revoke", "session.revoke", "session.revoke_all"),
         why_unconfirmed="It takes away and never gives: whoever is signed out signs in again.",
     ),
     Surface("Your account", "See agents", EVERYBODY, reads=("agents", "agent_clients", "agent.list", "agent.retrieve")),
-    Surface(
-        "Your account", "Connect an agent", EVERYBODY, reads=("agent_connect",), confirmed=("agent_connect",),
-    ),
+    Surface("Your account", "Connect an agent", EVERYBODY, reads=("agent_connect",), confirmed=("agent_connect",)),
     Surface(
         "Your account", "Disconnect agents", EVERYBODY, changes=("agent_end", "agent.end"),
         why_unconfirmed="It takes away and never gives: an agent comes back by a person's consent only.",

@@ -49,7 +49,8 @@ def count_outcome(call: ToolCall, state: str, code: str, verdicts: Iterable[Verd
 
 
 def count_verdicts(verdicts: Iterable[Verdict]) -> None:
-    DECISIONS.add_each((verdict.gate, "passed" if verdict.ok else "refused") for verdict in verdicts)
+    # By the text: an enumeration's hash is Python, and takes as long as all the rest.
+    DECISIONS.add_each([(each.gate._value_, "passed" if each.ok else "refused") for each in verdicts])
 
 
 @contextmanager

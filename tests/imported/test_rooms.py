@@ -123,11 +123,11 @@ def test_the_api_does_the_same(alice: Person, world: ConnectedWorld, queued: lis
     }  # fmt: skip
     place = reverse("api:imported-tool-detail", args=[found[LIST]["id"]])
 
-    assert browser.post(f"{place}expose/").status_code == 409
+    assert browser.post(f"{place}expose/", {}, content_type=kind).status_code == 409
     classified = browser.post(f"{place}classify/", body, content_type=kind)
     assert classified.status_code == 200, classified.json()
     assert classified.json()["declaration"] == declared
-    assert browser.post(f"{place}expose/").json()["code"] == "not_tried"
+    assert browser.post(f"{place}expose/", {}, content_type=kind).json()["code"] == "not_tried"
     assert browser.post(f"{place}expose/", {"untried": True}, content_type=kind).json()["state"] == "exposed"
     assert LIST in offered(world)
     assert browser.post(f"{place}withdraw/").json()["state"] == "withdrawn"
