@@ -53,6 +53,8 @@ class EventKind(StrEnum):
     CUSTOMER_CHANGED = "customers:customer:change"
     CUSTOMER_CREATED = "customers:customer:create"
     CUSTOMER_MAPPED = "connectors:customer:map"
+    CLIENT_SOURCE_DECLARED = "connectors:client_source:declare"
+    CLIENT_SOURCE_FORGOTTEN = "connectors:client_source:forget"
     CUSTOMER_UNMAPPED = "connectors:customer:unmap"
     ENTITLEMENT_SET = "billing:entitlement:set"
     EMAIL_CHANGED = "identity:email:change"

@@ -83,7 +83,9 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, Insta
         **InstanceClients.permissions,
         **InstanceHooks.hook_permissions,
     }
-    recent_mfa_actions = frozenset({"configure", "resume", "retire"}) | InstanceHooks.hooks_confirmed
+    recent_mfa_actions = (
+        frozenset({"configure", "resume", "retire"}) | InstanceHooks.hooks_confirmed | InstanceClients.sources_confirmed
+    )
 
     def get_queryset(self) -> QuerySet[ConnectorInstance]:
         return instances_with_credentials()

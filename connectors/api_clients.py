@@ -7,13 +7,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.clients import request_clients
+from connectors.imported.client_sources import Source, declare_client_source, forget_client_source
 from connectors.mapping import client_list, clients, confirm_sure, drifted, proposals, unmapped_clients
-from connectors.models import VendorClient
-from connectors.selectors import unmapped_customers
+from connectors.models import ClientSource, VendorClient
+from connectors.selectors import client_source, imported_tools, unmapped_customers
 from connectors.serializers import MappingOut
-from connectors.serializers_clients import ClientOut, ConfirmIn, FetchIn, MappingStateOut, ProposalOut
+from connectors.serializers_clients import (
+    ClientOut,
+    ClientSourceIn,
+    ClientSourceOut,
+    ConfirmIn,
+    FetchIn,
+    MappingStateOut,
+    ProposalOut,
+)
 from identity.permissions import Permission
 from identity.rest import TenantViewSet, valid_input
+from tenants.errors import NotFound
 
 SHOW = OpenApiParameter("unmapped", bool, description="Only clients that are there and that nobody is mapped to.")
 
@@ -27,7 +37,11 @@ class InstanceClients(TenantViewSet):
         "mapping_state": Permission.CONNECTORS_INSTANCE_READ,
         "suggestions": Permission.CONNECTORS_INSTANCE_READ,
         "confirm_suggestions": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "client_source": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "declare_client_source": Permission.CONNECTORS_INSTANCE_MANAGE,
+        "forget_client_source": Permission.CONNECTORS_INSTANCE_MANAGE,
     }
+    sources_confirmed = frozenset({"declare_client_source"})
 
     @extend_schema(responses=ClientOut(many=True), parameters=[SHOW])
     @action(detail=True, methods=["get"])
@@ -81,3 +95,33 @@ class InstanceClients(TenantViewSet):
         instance = self.get_object()
         made = confirm_sure(instance, **valid_input(ConfirmIn(data=request.data)), by=self.actor)
         return Response(MappingOut(made, many=True).data, status=201)
+
+    @extend_schema(responses=ClientSourceOut, filters=False)
+    @action(detail=True, methods=["get"], url_path="client-source", pagination_class=None)
+    def client_source(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        """Which imported tool lists the clients, and what is read of its answer."""
+        return Response(ClientSourceOut(self._source()).data)
+
+    @extend_schema(request=ClientSourceIn, responses={201: ClientSourceOut})
+    @client_source.mapping.post
+    def declare_client_source(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        instance = self.get_object()
+        said = valid_input(ClientSourceIn(data=request.data))
+        tool = imported_tools().filter(instance=instance, pk=said.pop("tool")).first()
+        if tool is None:
+            raise NotFound
+        seen_digest = said.pop("seen_digest")
+        source = declare_client_source(tool, seen_digest=seen_digest, terms=Source(**said), by=self.actor)
+        return Response(ClientSourceOut(source).data, status=201)
+
+    @extend_schema(request=None, responses={204: None})
+    @client_source.mapping.delete
+    def forget_client_source(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
+        forget_client_source(self._source().tool, by=self.actor)
+        return Response(status=204)
+
+    def _source(self) -> ClientSource:
+        found = client_source(self.get_object())
+        if found is None:
+            raise NotFound
+        return found

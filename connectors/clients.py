@@ -3,7 +3,7 @@
 The list is replaced as a whole, or stays as it was. That a mapped client went away or is called otherwise is an event.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,17 +17,18 @@ from audit.kinds import EventKind
 from audit.services import record
 from connectors.broker import Purpose
 from connectors.catalogue import find
-from connectors.contract import Client, Connector
+from connectors.contract import Client, Connection, Connector
 from connectors.errors import MESSAGES, RETRYABLE, ExecutionError, VendorError
+from connectors.imported.client_sources import listing
 from connectors.lifecycle import Action
 from connectors.matching import plain_name
-from connectors.models import ClientList, ConnectorInstance, CustomerMapping, VendorClient
+from connectors.models import ClientList, ClientSource, ConnectorInstance, CustomerMapping, VendorClient
 from connectors.network import Limits
 from connectors.paging import CLIENT_PAGES, WALK_SIZE
 from connectors.reaching import reached
 from connectors.readiness import has_credential_for_all
 from connectors.scrub import scrubbed
-from connectors.selectors import askable, lifecycle_of
+from connectors.selectors import askable, client_source, lifecycle_of
 from connectors.tasks import fetch_clients as fetch_task
 from tenants.errors import Conflict
 
@@ -64,6 +65,8 @@ def request_clients(instance: ConnectorInstance, *, by: Actor, believe: bool = F
     lifecycle_of(instance, timezone.now()).require(Action.CHECK)
     if not has_credential_for_all(find(instance.connector)):
         raise Conflict("This connector has no credential that sees every client.", code="own_credentials_only")
+    if not can_list_clients(instance):
+        raise Conflict("Declare first which of its tools lists the clients.", code="no_client_source")
     listed = _locked_list(instance)
     listed.asked_at, listed.asked_by, listed.believe = timezone.now(), by.label[:200], believe
     listed.save(update_fields=["asked_at", "asked_by", "believe"])
@@ -72,12 +75,21 @@ def request_clients(instance: ConnectorInstance, *, by: Actor, believe: bool = F
     return listed
 
 
+def can_list_clients(instance: ConnectorInstance) -> bool:
+    """Whether there is a list to ask for: of tools that are the tenant's, one has to be declared for it."""
+    connector = find(instance.connector)
+    if connector is None or not has_credential_for_all(connector):
+        return False
+    return not connector.imports_tools or ClientSource.objects.filter(instance=instance).exists()
+
+
 def fetch_clients(instance_id: UUID, now: datetime) -> None:
     """In the broker process: ask, without a transaction; then write down what was said. Nothing if it is not due."""
     with transaction.atomic():
         instance = askable(now).filter(id=instance_id).first()
         listed = ClientList.objects.filter(instance=instance_id).first()
-    if instance is not None and has_credential_for_all(find(instance.connector)) and is_due(instance, listed, now):
+        listable = instance is not None and can_list_clients(instance)
+    if instance is not None and listable and is_due(instance, listed, now):
         record_clients(instance, _asked(instance))
 
 
@@ -103,7 +115,9 @@ def enqueue_due_fetches(now: datetime) -> int:
         due = [
             str(instance.id)
             for instance in askable(now)
-            if _may_be_fetched(instance, lists.get(instance.id)) and is_due(instance, lists.get(instance.id), now)
+            if _may_be_fetched(instance, lists.get(instance.id))
+            and is_due(instance, lists.get(instance.id), now)
+            and can_list_clients(instance)
         ]
     for instance_id in due:
         fetch_task.delay(instance_id)
@@ -129,8 +143,15 @@ def _asked(instance: ConnectorInstance) -> Fetch:
 def _clients(instance: ConnectorInstance, connector: Connector) -> Sequence[Client]:
     place = f"{connector.key}.clients"
     purpose = Purpose(LISTER, place, CallRef(None, instance.id))
+    ask = _listing(instance, connector)
     with reached(instance, connector, purpose, limits=LIMITS) as connection:
-        return scrubbed(lambda: connector.clients(connection), place=place)
+        return scrubbed(lambda: ask(connection), place=place)
+
+
+@transaction.atomic
+def _listing(instance: ConnectorInstance, connector: Connector) -> Callable[[Connection], list[Client]]:
+    source = client_source(instance) if connector.imports_tools else None
+    return listing(source, connector.fetch) if source and connector.fetch else connector.clients
 
 
 def _bounded(clients: Sequence[Client]) -> tuple[Client, ...]:

@@ -6,7 +6,7 @@ from connectors.exchanges import Exchange
 from tenants.counting import counter, histogram
 
 # The catalogue's, which imports what is counted here.
-CONNECTORS = ("halopsa", "connectwise", "hudu", "itglue", "ninjaone", "pax8", "mcp")
+CONNECTORS = ("halopsa", "connectwise", "hudu", "itglue", "ninjaone", "pax8", "mcp", "openapi")
 _OUTCOMES = ("2xx", "3xx", "4xx", "429", "5xx", "timeout", "no_answer", "uncounted")
 TOO_MANY = 429
 VENDOR_REQUESTS = counter(

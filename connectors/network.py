@@ -24,6 +24,7 @@ from connectors.exchanges import MOST, Exchange, template
 from connectors.pace import LONGEST_HOLD, Pace
 from connectors.secret import Secret
 from tenants.network import AddressRefused, GuardedBackend, Network
+from tenants.tracing import span
 
 _JSON = re.compile(r"application/([a-z0-9.-]+\+)?json\Z")
 _REFUSED = range(300, 500)
@@ -181,7 +182,9 @@ class VendorHttp:
         if self._pace:
             self._pace.take()
         began, sent = time.monotonic(), self.requests
-        outcome = self._attempt(request)
+        with span("vendor request", "CLIENT", method=request.method) as traced:
+            outcome = self._attempt(request)
+            traced.set(**({"outcome": outcome} if isinstance(outcome, str) else {"status": outcome.status}))
         if self.requests > sent and len(self.exchanges) < MOST:
             self.exchanges.append(_exchange(request, outcome, time.monotonic() - began))
         return outcome

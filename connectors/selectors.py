@@ -14,6 +14,7 @@ from connectors.contract import Connector
 from connectors.lifecycle import Lifecycle, lifecycle
 from connectors.models import (
     AdoptedSecret,
+    ClientSource,
     ConnectorInstance,
     Credential,
     CustomerMapping,
@@ -291,6 +292,11 @@ def _kept_by_mapping() -> QuerySet[Signal]:
         instance=OuterRef("instance"), customer=OuterRef("customer"), external_id=OuterRef("owner")
     )
     return Signal.objects.filter(Exists(mapping))
+
+
+def client_source(instance: ConnectorInstance) -> ClientSource | None:
+    """Where the tools are the tenant's: which of them lists the clients, if one does."""
+    return ClientSource.objects.select_related("tool").filter(instance=instance).first()
 
 
 def hook_of(instance: ConnectorInstance) -> Hook | None:

@@ -5,7 +5,7 @@ from rest_framework import serializers
 from connectors.clients import message_of
 from connectors.mapping import Drift
 from connectors.matching import Certainty, Reason
-from connectors.models import ClientList, VendorClient
+from connectors.models import ClientList, ClientSource, VendorClient
 from identity.api_fields import Text
 
 
@@ -78,3 +78,27 @@ class MappingStateOut(serializers.Serializer[Any]):
     unmapped_clients = serializers.IntegerField()
     sure = serializers.IntegerField(help_text="How many suggestions may be confirmed at once.")
     digest = serializers.CharField(help_text="Of these, for `suggestions/confirm`.")
+
+
+class ClientSourceIn(serializers.Serializer[Any]):
+    """`seen_digest`: of the definition that you looked at. Paths are of keys with dots."""
+
+    tool = serializers.UUIDField(help_text="An imported tool of the connection, which reads.")
+    seen_digest = Text(max_length=64)
+    rows = Text(required=False, allow_blank=True, default="", max_length=300)
+    client_id = Text(max_length=300)
+    name = Text(max_length=300)
+    domain = Text(required=False, allow_blank=True, default="", max_length=300)
+    page = Text(required=False, allow_blank=True, default="", max_length=300, help_text="Takes the number of a page.")
+    first_page = serializers.IntegerField(required=False, default=1, min_value=0, max_value=1)
+
+
+class ClientSourceOut(serializers.ModelSerializer[ClientSource]):
+    tool = serializers.UUIDField(source="tool_id")
+
+    class Meta:
+        model = ClientSource
+        fields = (
+            "tool", "pinned_digest", "rows", "client_id", "name", "domain", "page", "first_page", "declared_at",
+            "declared_by",
+        )  # fmt: skip

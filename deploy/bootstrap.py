@@ -31,7 +31,7 @@ TOOLS = ROOT / ".tools"
 UV = TOOLS / "bin" / "uv"
 REQUIREMENTS = ROOT / "deploy" / "requirements"
 
-GROUPS = ("runtime", "embedded", "test", "conformance", "lint")
+GROUPS = ("runtime", "embedded", "test", "conformance", "lint", "otel")
 SERVING = ("runtime", "embedded")
 CHECKING = (*SERVING, "test", "lint")
 COMMANDS = {
@@ -45,7 +45,7 @@ COMMANDS = {
     "format": (CHECKING, "format and fix what can be fixed by a tool"),
     "manage": (SERVING, "a Django command for what runs here: make manage ARGS='create_tenant ...'"),
     "lock": ((), "pin every requirement again after a change of pyproject.toml; --upgrade for newer versions"),
-    "install": (CHECKING, "only prepare .venv"),
+    "install": (CHECKING, "only prepare .venv; with `otel` also what sends traces"),
 }
 MAKES_PDF = {"run", "test", "smoke", "bench", "conformance", "sweep"}
 PANGO = ("pango-1.0", "pangoft2-1.0", "harfbuzz-subset")
@@ -64,9 +64,15 @@ def main(arguments: Sequence[str]) -> None:
         if command == "lock":
             lock(upgrade="--upgrade" in arguments)
         else:
-            prepare(COMMANDS[command][0])
+            prepare((*COMMANDS[command][0], *wanted_extras(command, arguments)))
     if command not in {"lock", "install"}:
         hand_over(command, arguments)
+
+
+def wanted_extras(command: str, arguments: Sequence[str]) -> Sequence[str]:
+    """What is not needed unless it is asked for; once there, it is kept up to date."""
+    asked = command == "install" and "otel" in arguments
+    return ("otel",) if asked or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") else ()
 
 
 def hand_over(command: str, arguments: Sequence[str]) -> None:

@@ -122,6 +122,16 @@ SURFACES = (
         why_unconfirmed="A look exposes nothing, and a tool that is withdrawn gives nobody anything.",
     ),
     Surface(
+        "Connectors", "Say which tool of an MCP server lists its clients", SETS_UP,
+        reads=("connector-instance.client_source",),
+        confirmed=("connector_client_source", "connector-instance.declare_client_source"),
+    ),
+    Surface(
+        "Connectors", "Let the list of an MCP server's clients be", SETS_UP,
+        changes=("connector_client_source_forget", "connector-instance.forget_client_source"),
+        why_unconfirmed="Nothing is asked any more; what people have mapped stays.",
+    ),
+    Surface(
         "Connectors", "Declare and expose the tools of a server or a description", SETS_UP,
         confirmed=("connector_tool", "connector_tool_expose", "imported-tool.classify", "imported-tool.expose"),
     ),

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 from msplex.metrics.calls import count_request
 from tenants.bound import bound
+from tenants.tracing import span
 
 logger = logging.getLogger(__name__)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -25,8 +26,10 @@ class AccessLines:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         began = time.perf_counter()
-        with bound(request=request_id(request)):
+        known = request_id(request)
+        with bound(request=known), span("request", "SERVER", method=request.method, request=known) as traced:
             response = self.get_response(request)
+            traced.set(route=route_of(request), status=response.status_code)
             tenant = getattr(getattr(request, "principal", None), "tenant_id", None)
             with bound(**({"tenant": tenant} if tenant else {})):
                 say(route_of(request), request.method or "", response.status_code, time.perf_counter() - began)

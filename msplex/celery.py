@@ -13,6 +13,7 @@ from django.db import connection
 
 from msplex.broker import prepare
 from msplex.pulse import PULSE
+from msplex.tracing import begin_tracing
 from tenants.counting import take_row
 from tenants.process import Process
 
@@ -66,6 +67,7 @@ def _count_by_itself(**_: Any) -> None:
     from celery.concurrency.prefork import current_process  # noqa: PLC0415 - of Celery's own multiprocessing
 
     take_row(1 + current_process().index)
+    begin_tracing()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

@@ -51,6 +51,12 @@ class _Memory:
             for cell, amount in numbers:
                 self._values[self._row + cell] += amount
 
+    def add_one(self, cells: Iterable[int]) -> None:
+        values, row = self._values, self._row
+        with self._lock:
+            for cell in cells:
+                values[row + cell] += 1.0
+
     def total(self, cell: int) -> float:
         return sum(self._values[cell::CELLS])
 
@@ -95,7 +101,8 @@ class Counter(Metric):
 
     def add_each(self, several: Iterable[tuple[str, ...]]) -> None:
         """One of each, in one step."""
-        _memory.add(*((self._cell(values), 1.0) for values in several))
+        known, other = self.cells, self.cells[(OTHER,) * len(self.labels)]
+        _memory.add_one([known.get(values, other) for values in several])
 
     def samples(self) -> Iterator[Sample]:
         for values, cell in self.cells.items():

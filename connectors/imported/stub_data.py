@@ -29,6 +29,12 @@ _NOTE = {
 }
 
 
+_LISTED = {
+    "type": "object",
+    "properties": {"id": {"type": "integer"}, "name": {"type": "string"}, "website": {"type": "string"}},
+}
+
+
 def _list_of(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     rows = {"type": "array", "items": {"$ref": "#/$defs/Row"}}
     properties = {name: rows, "total": {"type": "integer"}}
@@ -74,6 +80,7 @@ def tools(mode: str, asked: int) -> list[dict[str, Any]]:
             required=["client_id", "summary"],
             annotations={"readOnlyHint": False},
         ),
+        _tool("list_clients", {"page": {"type": "integer"}}, _list_of("clients", _LISTED)),
         _tool("search", {"text": {"type": "string"}}, None, required=["text"]),
     ]
     if mode in {"changed", "restless"}:
@@ -89,6 +96,8 @@ def answer(name: str, given: Mapping[str, Any], mode: str, clients: Sequence[int
     if name == "create_ticket":
         client = OTHER if mode in {"mix", "ignore_filter"} else given["client_id"]
         return ticket(client, 99, mode, key) | {"summary": given["summary"]}
+    if name == "list_clients":
+        return {"clients": _clients(int(given.get("page", 1)), mode), "total": len(CLIENTS)}
     which = given["ticket_id"]
     if name == "get_ticket":
         wanted = 12001 if mode == "swaps_parent" else which
@@ -97,6 +106,15 @@ def answer(name: str, given: Mapping[str, Any], mode: str, clients: Sequence[int
         return {"id": which * 10 + 9, "ticket_id": which, "text": given["text"]}
     of = [which, *(client * 1000 + 1 for client in CLIENTS)] if mode in {"mix", "ignore_filter"} else [which]
     return {"notes": [note(each, mode) for each in of], "total": len(of)}
+
+
+def _clients(page: int, mode: str) -> list[dict[str, Any]]:
+    """Two on a page."""
+    rows = [
+        {"id": client, "name": f"Client {client}", "website": f"https://www.client-{client}.example/"}
+        for client in list(CLIENTS)[2 * page - 2 : 2 * page]
+    ]
+    return [row | {"id": None} for row in rows] if mode == "ownerless" else rows
 
 
 def ticket(client: int, number: int, mode: str = "honest", key: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A tenant's connections to vendors, whom they serve, and every call that was made or refused."""
 
 from connectors.models.calls import IdempotencyKey, Pause, ToolCall
+from connectors.models.client_sources import ClientSource
 from connectors.models.clients import ClientList, VendorClient
 from connectors.models.connections import ConnectorInstance, CustomerMapping, HealthCheck
 from connectors.models.credentials import AdoptedSecret, Credential, OwnCredential, SealedSecret
@@ -11,6 +12,7 @@ from connectors.models.signals import Signal, SignalPull
 __all__ = [
     "AdoptedSecret",
     "ClientList",
+    "ClientSource",
     "ConnectorInstance",
     "Credential",
     "CustomerMapping",

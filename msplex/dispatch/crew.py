@@ -20,6 +20,7 @@ from msplex.replies import Reply
 from tenants.bound import bound
 from tenants.isolation.context import acting_for
 from tenants.isolation.tasks import TaskRefused
+from tenants.tracing import span
 
 logger = logging.getLogger(__name__)
 THREADS = 16
@@ -117,7 +118,8 @@ class Crew:
         self._began[threading.get_ident()] = time.monotonic()
         try:
             call, context = place.read()
-            with acting_for(context), bound(call=call):
+            traced = span("run call", "CONSUMER", parent=place.trace, call=call, tenant=context.tenant)
+            with acting_for(context), bound(call=call), traced:
                 return execution.run(call, again=place.again)
         except TaskRefused as refused:
             logger.error("alert: %s", refused)  # noqa: TRY400 - it says all

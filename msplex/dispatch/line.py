@@ -27,6 +27,7 @@ from msplex.dispatch.whereabouts import is_known_to_be_gone
 from msplex.replies import Reply
 from tenants.isolation.context import Context, acting_tenant
 from tenants.isolation.tasks import TaskRefused, read_context, signed_context
+from tenants.tracing import traceparent
 
 NAME = "gateway.run_call"  # what the context is signed for, with the call's id
 PLACES = 8
@@ -95,6 +96,15 @@ class Place:
     message: bytes
     again: bool = False
 
+    @property
+    def trace(self) -> str:
+        """Of whoever sent it, if that is traced. It is not signed: whoever writes to the queue can mix up traces."""
+        try:
+            found = json.loads(self.message).get("trace", "")
+        except (ValueError, AttributeError):
+            return ""
+        return found if isinstance(found, str) else ""
+
     def read(self) -> tuple[UUID, Context]:
         """The call and whom it is for; TaskRefused unless this deployment sent it so."""
         try:
@@ -111,7 +121,10 @@ class Place:
 def send(call: UUID, client: "redis.Redis | None" = None) -> None:
     """Of the acting context, which comes with it. LineFull, or RedisError, when it does not stand in the line."""
     tenant = str(acting_tenant())
-    message = json.dumps({"call": str(call), "header": signed_context(NAME, [str(call)], {})}, separators=(",", ":"))
+    content = {"call": str(call), "header": signed_context(NAME, [str(call)], {})}
+    if trace := traceparent():
+        content["trace"] = trace
+    message = json.dumps(content, separators=(",", ":"))
     keys, values = [STREAM, PLACED, WAITING + tenant], [tenant, message, PLACES, MOST_WAITING]
     if _script(client or _client(), _SEND, keys, values) < 0:
         raise LineFull

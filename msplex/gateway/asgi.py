@@ -11,8 +11,10 @@ from msplex.collector import spare_what_stays  # noqa: E402 - the apps come firs
 from msplex.gateway.door import Application  # noqa: E402
 from msplex.guard import check_process  # noqa: E402
 from msplex.metrics.serving import serve_metrics  # noqa: E402
+from msplex.tracing import begin_tracing  # noqa: E402
 
 check_process()
 serve_metrics()
+begin_tracing()
 application = Application()
 spare_what_stays()

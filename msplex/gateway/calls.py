@@ -31,6 +31,7 @@ from msplex.gateway.records import ApprovalGone, Overtaken, QuotaGone, call_of, 
 from msplex.gateway.repeating import Earlier
 from msplex.metrics.calls import count_decision
 from tenants.isolation.context import acting_for
+from tenants.tracing import span
 
 logger = logging.getLogger(__name__)
 NO_DATABASE = Refusal(Code.UNAVAILABLE, "The database does not answer, so nothing was done. Try again.", True, 2)
@@ -95,7 +96,7 @@ def begin_call(caller: Caller, name: str, arguments: Mapping[str, Any], waiter: 
     own = {key: value for key, value in arguments.items() if key != CUSTOMER}
     request = Request(_storable_text(name), own, None if customer is None else _storable_text(str(customer)))
     try:
-        return _begin(caller, request, waiter, told)
+        return _traced(caller, request, waiter, told)
     except AuditUnavailable as error:
         return not_begun(caller, Refusal(Code.AUDIT_UNAVAILABLE, error.message, retryable=True))
     except DatabaseError:
@@ -103,6 +104,14 @@ def begin_call(caller: Caller, name: str, arguments: Mapping[str, Any], waiter: 
         return not_begun(caller, NO_DATABASE)
     finally:
         connection.close()
+
+
+def _traced(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begun:
+    with span("decide") as traced:
+        begun = _begin(caller, request, waiter, told)
+        refusal = begun.decision.refusal
+        traced.set(call=begun.call_id, gate=begun.decision.gate, code=refusal.code if refusal else "")
+        return begun
 
 
 def not_begun(caller: Caller, refusal: Refusal) -> Begun:

@@ -21,9 +21,10 @@ from msplex.gateway.express import Express, Message, Receive, Scope, Send, again
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.replies import Replies
 from msplex.gateway.server import SCOPE, make_server
-from msplex.gateway.watched import Watched, watched
+from msplex.gateway.watched import Watched, parent_in, watched
 from msplex.readiness import readiness
 from tenants.bound import bound
+from tenants.tracing import span
 
 MAX_BODY = 1024 * 1024
 EVENTS = b"text/event-stream"
@@ -94,8 +95,13 @@ class Application:
             await _answer(send, UNAUTHORIZED, body, header)
             return
         send.caller = caller
-        with bound(request=caller.request_id):
+        known = {"request": caller.request_id, "tenant": caller.claims.tenant_id}
+        with (
+            bound(request=caller.request_id),
+            span("mcp request", "SERVER", parent=parent_in(scope["headers"]), **known) as told,
+        ):
             await self._answer(scope, receive, send, caller)
+            told.set(status=send.status)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         unusual = await self._express.answer(scope, receive, send, caller)

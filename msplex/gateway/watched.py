@@ -1,7 +1,7 @@
 """What is noted of each request to the gateway: a line of the log when it has been answered."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from msplex import access
 from msplex.gateway.callers import Caller
@@ -32,6 +32,12 @@ async def watched(scope: Scope, send: Send, answer: Callable[[Watched], Awaitabl
     finally:
         with bound(**_whose(told.caller)):
             access.say(told.route, scope["method"], told.status, time.perf_counter() - began)
+
+
+def parent_in(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The traceparent of a caller that traces its own work, if it is one."""
+    found = [value.decode("latin-1") for name, value in headers if name == b"traceparent"]
+    return found[0] if len(found) == 1 else ""
 
 
 def _whose(caller: Caller | None) -> dict[str, object]:

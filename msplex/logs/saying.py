@@ -19,7 +19,7 @@ TRUSTED = frozenset({"_granian", "_granian.serve", "celery.beat", "celery.apps.w
 # Arguments by name that are ids and names of our code.
 NAMED = frozenset({"name", "id", "runtime", "description", "hostname"})
 # What `extra` may bring; anything else is dropped.
-FIELDS = frozenset({"route", "method", "status", "ms"})
+FIELDS = frozenset({"route", "method", "status", "ms", "status_code"})
 HIDDEN = "…"
 MOST_EXCEPTIONS, MOST_FRAMES, LONGEST = 8, 40, 2000
 _WORD = re.compile(r"[\w.:@/-]{1,100}", re.ASCII)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -47,12 +48,17 @@ class _Handler(BaseHTTPRequestHandler):
         """It is asked all the time."""
 
 
+class _Server6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
 def serve_metrics() -> ThreadingHTTPServer | None:
     """From a thread of its own, as long as the process lives; not at all without an address."""
     if not settings.METRICS_ADDRESS:
         return None
+    address = address_of(settings.METRICS_ADDRESS)
     try:
-        server = ThreadingHTTPServer(address_of(settings.METRICS_ADDRESS), _Handler)
+        server = (_Server6 if ":" in address[0] else ThreadingHTTPServer)(address, _Handler)
     except OSError:  # a process of several workers: the first of them has it
         logger.exception("the metrics are not served: the address is in use, or not of this machine")
         return None

@@ -69,6 +69,8 @@ WORDS: dict[str, str] = {
     EventKind.INSTANCE_ACTIVATED: "Connection activated",
     EventKind.INSTANCE_CHECK_REQUESTED: "Connection's check asked for",
     EventKind.INSTANCE_CONFIGURED: "Connection configured",
+    EventKind.CLIENT_SOURCE_DECLARED: "Tool that lists clients declared",
+    EventKind.CLIENT_SOURCE_FORGOTTEN: "Tool that lists clients not asked any more",
     EventKind.HOOK_CREATED: "Webhook made",
     EventKind.HOOK_REMOVED: "Webhook removed",
     EventKind.HOOK_ROTATED: "Secret of a webhook replaced",

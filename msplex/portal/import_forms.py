@@ -1,15 +1,17 @@
 """What is declared of an imported tool, chosen from what its definition leaves to choose."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django import forms
 
 from connectors.contract import EXPOSABLE, Risk, Tier
 from connectors.errors import MESSAGES
-from connectors.imported.declaration import Declaration, offered, values_of_rows
+from connectors.imported.client_sources import Source, terms_of
+from connectors.imported.declaration import Declaration, Offered, offered, values_of_rows
 from connectors.imported.openapi.describing import MOST_CHARACTERS
 from connectors.imported.reviewing import DESCRIPTION_LENGTH, TITLE_LENGTH, Classification, least_risk
-from connectors.models import ImportedTool
+from connectors.models import ClientSource, ImportedTool
 
 NARROWINGS = {
     "A": "A: an argument takes the customer, and rows name it",
@@ -125,3 +127,34 @@ def _initial(tool: ImportedTool) -> dict[str, Any]:
     if tool.tier:
         kept["tier"] = tool.tier
     return {**kept, **tool.declaration, "seen_digest": tool.seen_digest}
+
+
+class ClientSourceForm(forms.Form):
+    seen_digest = forms.CharField(widget=forms.HiddenInput)
+    rows = forms.ChoiceField(label="Where the answer has the clients", required=False)
+    client_id = forms.ChoiceField(label="The client's id")
+    name = forms.ChoiceField(label="Its name")
+    domain = forms.ChoiceField(label="Its web address or domain", required=False)
+    page = forms.ChoiceField(
+        label="Argument for the number of a page", required=False, help_text="None: the first answer has to be all."
+    )
+    first_page = forms.TypedChoiceField(label="The first page is", choices=((1, "1"), (0, "0")), coerce=int)
+
+    def __init__(self, data: Any = None, *, tool: ImportedTool, source: ClientSource | None = None) -> None:
+        kept = asdict(terms_of(source)) if source else {}
+        super().__init__(data, initial={**kept, "seen_digest": tool.seen_digest}, auto_id="id_source_%s")
+        choices = offered(tool.seen) if tool.seen_digest else Offered((), {}, frozenset())
+        values = sorted({path for rows in choices.rows for path in values_of_rows(tool.seen, rows)[0]})
+        numbers = sorted(name for name, each in choices.arguments.items() if each["type"] == "integer")
+        self._choose("rows", [(place, place or "The answer itself") for place in choices.rows])
+        for name in ("client_id", "name"):
+            self._choose(name, [(value, value) for value in values])
+        self._choose("domain", _either(values))
+        self._choose("page", _either(numbers))
+
+    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        self.fields[name].choices = choices  # type: ignore[attr-defined]
+
+    @property
+    def source(self) -> Source:
+        return Source(**{key: value for key, value in self.cleaned_data.items() if key != "seen_digest"})

@@ -13,8 +13,11 @@ from msplex.runtime.keys import Keys
 from tenants.isolation.setup import passwords_in
 from tenants.process import Process
 
-# What a process may see of whoever started it: how to speak, and which certificates to trust.
-_INHERITED = ("LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+# What a process may see of whoever started it: how to speak, which certificates to trust, and where to send traces.
+_INHERITED = (
+    *("LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"),
+)
 _MAINTENANCE_DATABASES = {"", "postgres", "template1"}
 # The mail server and its password are the business of the process that sends.
 MAIL = ("MSPLEX_EMAIL_URL", "MSPLEX_EMAIL_URL_FILE", "MSPLEX_EMAIL_FROM")

@@ -20,6 +20,7 @@ from tenants.bound import bound
 from tenants.isolation.context import Context, acting_for, current
 from tenants.metrics import TASK_SECONDS, TASK_WAIT_SECONDS, TASKS
 from tenants.process import Process, current_process
+from tenants.tracing import span
 
 LABEL = b"msplex/task/v1"
 
@@ -98,7 +99,7 @@ class PlainTask(Task):  # type: ignore[misc]
         self.check_process()
         close_old_connections()
         try:
-            with bound(task=self.name), self._counted():
+            with bound(task=self.name), self._counted(), span("task", "CONSUMER", task=self.name):
                 return super().__call__(*args, **kwargs)
         finally:
             close_old_connections()  # back to the pool, and cleaned, before the next tenant's task takes it

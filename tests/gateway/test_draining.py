@@ -16,6 +16,8 @@ import httpx2
 import pytest
 
 from connectors.models import ToolCall
+from msplex.guard import KEYS
+from tenants.process import Process
 from tests.conftest import stack_redis
 from tests.connectors.factories import connect
 from tests.gateway.door import agent
@@ -32,10 +34,12 @@ def world(vendor):
 
 
 @contextlib.contextmanager
-def door_process(**more: str):
+def door_process(interface: str = "asgi", **more: str):
     port = free_port()
-    command = [sys.executable, "-m", "msplex.door", "asgi", "--port", str(port), "--log-level", "warning"]
-    env = environment("gateway", "app", "MSPLEX_TOKEN_VERIFY_KEY") | {"REDIS_URL": stack_redis()} | more
+    command = [sys.executable, "-m", "msplex.door", interface, "--port", str(port), "--log-level", "warning"]
+    process = {"asgi": "gateway", "wsgi": "portal"}[interface]
+    keys = [f"MSPLEX_{name}" for name in sorted(KEYS[Process(process)])]
+    env = environment(process, "app", *keys) | {"REDIS_URL": stack_redis()} | more
     process = subprocess.Popen(command, cwd=ROOT, env=env)
     try:
         wait_for(f"http://127.0.0.1:{port}/readyz", process)
@@ -126,6 +130,17 @@ def listening_refused(door):
     answer = door.post("subscriptions/listen", params)
     data = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
     yield json.loads(data[-1] if data else answer.text)
+
+
+def test_the_portal_says_that_it_goes_and_serves_on_for_a_while(world):
+    with door_process("wsgi", MSPLEX_DRAIN_SECONDS="2") as (process, url):
+        assert ready(url) == 200
+        process.send_signal(signal.SIGTERM)
+
+        assert until(lambda: ready(url) == 503, 1.5)
+        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
+            assert answer.status == 200
+        assert process.wait(30) == 0
 
 
 def test_a_door_whose_workers_crash_does_not_wait(world):

@@ -12,7 +12,7 @@ from audit.models import Alert, Cosignature, Event, HandoverDomain, Pack
 from audit.saving import save_filter
 from audit.services import record
 from connectors.hooks import make_hook
-from connectors.models import CustomerMapping, ImportedTool
+from connectors.models import ClientSource, CustomerMapping, ImportedTool
 from connectors.selectors import hook_of
 from identity.models import AgentSession, Passkey, RoleBinding, ServiceAccountKey, ServiceAccountSecret, Session
 from identity.services import add_key
@@ -48,6 +48,8 @@ def imported_of(it: Furnished) -> UUID:
         found, _ = ImportedTool.objects.get_or_create(
             instance=it.instance, name="list_things", defaults={"seen": seen, "seen_digest": "0" * 64}
         )
+        said = {"tool": found, "pinned": {}, "pinned_digest": "0" * 64, "declared_at": datetime.now(UTC)}
+        ClientSource.objects.get_or_create(instance=it.instance, defaults=said)
         return found.pk
 
 

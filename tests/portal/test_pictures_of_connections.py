@@ -87,7 +87,7 @@ def test_pictures_of_a_servers_tools(page: Page, northwind: Furnished, as_person
             seen = tools[name].seen_digest
             classify_tool(tools[name], seen_digest=seen, terms=terms(name), by=SETUP)
             expose_tool(tools[name], by=SETUP)
-        tools["search"] = ImportedTool.objects.get(instance=server, name="search")
+        tools |= {name: ImportedTool.objects.get(instance=server, name=name) for name in ("search", "list_clients")}
     with as_role("broker"), northwind.world.acting():
         moved = found | {"list_tickets": stub_data.tools("changed", 0)[0]}
         note(server, Listed(moved, {"definition": 2}), by=SETUP)

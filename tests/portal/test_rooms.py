@@ -98,6 +98,8 @@ BUTTONS = {
     "agent_end": None,  # everybody's own
     "customer_archive": Role.OPERATOR,
     "connector_configure": Role.VIEWER,
+    "connector_client_source": Role.VIEWER,
+    "connector_client_source_forget": Role.VIEWER,
     "connector_hook_make": Role.VIEWER,
     "connector_hook_rotate": Role.VIEWER,
     "connector_hook_remove": Role.VIEWER,

@@ -90,6 +90,8 @@ TWINS = {
     "connector_deactivate": ("connector-instance-deactivate", "post"),
     "connector_retire": ("connector-instance-retire", "post"),
     "connector_resume": ("connector-instance-resume", "post"),
+    "connector_client_source": ("connector-instance-client-source", "post"),
+    "connector_client_source_forget": ("connector-instance-client-source", "delete"),
     "connector_hook": ("connector-instance-webhook", "get"),
     "connector_hook_make": ("connector-instance-webhook", "post"),
     "connector_hook_rotate": ("connector-instance-rotate-webhook", "post"),

@@ -46,6 +46,7 @@ from billing.models import (
 from connectors.models import (
     AdoptedSecret,
     ClientList,
+    ClientSource,
     ConnectorInstance,
     Credential,
     CustomerMapping,
@@ -152,7 +153,8 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     instance = ConnectorInstance.objects.create(connector="halopsa", slug=world.workspace, name=world.name)
     Pause.objects.create(instance=instance, call_id=uuid7(), tool="tests")
     HealthCheck.objects.create(instance=instance, milliseconds=1)
-    ImportedTool.objects.create(instance=instance, name="tests")
+    tool = ImportedTool.objects.create(instance=instance, name="tests")
+    ClientSource.objects.create(instance=instance, tool=tool, pinned={}, pinned_digest="0" * 64, declared_at=NOW)
     hook = Hook.objects.create(instance=instance, address=world.workspace, generation="0" * 32, way="signed")
     HookDelivery.objects.create(hook=hook, digest="0" * 64, received_at=NOW)
     Discovery.objects.create(instance=instance)

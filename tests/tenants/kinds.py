@@ -104,6 +104,7 @@ KINDS: dict[str, Kind] = {
     "billing_usagerollup": log("customer_id"),
     "connectors_adoptedsecret": STAFF,
     "connectors_clientlist": STAFF,
+    "connectors_clientsource": STAFF,
     "connectors_connectorinstance": SHARED,
     "connectors_credential": aimed("customer_id"),
     "connectors_customermapping": of_customer("customer_id"),

@@ -11,6 +11,7 @@ from msplex.dispatch.crew import Crew
 from msplex.guard import check_process
 from msplex.logs.ready import say_ready
 from msplex.metrics.serving import serve_metrics
+from msplex.tracing import begin_tracing
 from tenants.process import Process, current_process
 
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         check_process()
         prepare()
         serve_metrics()
+        begin_tracing()
         spare_what_stays()
         crew = Crew()
         for ending in (signal.SIGTERM, signal.SIGINT):

@@ -25,6 +25,7 @@ from msplex.portal.answers import carry_out, mend, one, page_of, said_beside
 from msplex.portal.filters import ToolFilter
 from msplex.portal.import_forms import ClassificationForm, DescriptionForm
 from msplex.portal.requests import PortalRequest
+from msplex.portal.views.client_sources import of_tool
 
 TOOL = "portal/connectors/imported_tool.html"
 TOOLS = "portal/connectors/imported_tools.html"
@@ -124,6 +125,7 @@ def _about(instance: ConnectorInstance, tool: ImportedTool, form: Classification
         "typed": form is not None and offered(tool.seen).is_typed,
         "definition": json.dumps(tool.seen, indent=2, ensure_ascii=False),
         "differences": differences(tool.pinned, tool.seen) if moved else [],
+        **of_tool(tool),
     }
 
 
