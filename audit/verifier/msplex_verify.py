@@ -1109,7 +1109,7 @@ def sentences_of(pack: Pack) -> Iterator[str]:
     if facts["approvals"]:
         yield (
             f"  {facts['approvals']} approvals were replayed: each had enough different people, in time, and ran at"
-            f" most once. {facts['votes_signed']} of {facts['votes']} votes are signed by a passkey, and those signatures fit."
+            f" most once. {facts['votes_signed']} of {facts['votes']} votes are signed by a passkey, as they should be."
         )
     if facts["approvals_elsewhere"]:
         yield (
