@@ -1113,7 +1113,7 @@ def sentences_of(pack: Pack) -> Iterator[str]:
         )
     if facts["approvals_elsewhere"]:
         yield (
-            f"  {facts['approvals_elsewhere']} approvals could not be replayed: they were asked for before this pack, or"
+            f"  {facts['approvals_elsewhere']} approvals could not be replayed: they were asked for earlier, or"
             " their details were left out."
         )
     if facts["erased"]:
