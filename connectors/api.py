@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from connectors import services
 from connectors.api_clients import InstanceClients
 from connectors.api_hooks import InstanceHooks
+from connectors.api_own import InstanceOwn
 from connectors.custody import credentials, key_state
 from connectors.filters import CallFilter, SignalFilter
 from connectors.models import ConnectorInstance, Credential, Signal, ToolCall
@@ -31,6 +32,7 @@ from connectors.serializers import (
     ResumeIn,
     SignalOut,
     ToolCallOut,
+    mappings_out,
 )
 from identity.permissions import Permission
 from identity.rest import TenantViewSet, valid_input
@@ -65,7 +67,7 @@ class CatalogueViewSet(TenantViewSet):
         return Response(OfferOut(offer).data)
 
 
-class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, InstanceHooks):
+class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, InstanceHooks, InstanceOwn):
     serializer_class = InstanceOut
     required_permissions = {
         "list": Permission.CONNECTORS_INSTANCE_READ,
@@ -82,9 +84,13 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, Insta
         "unmap": Permission.CONNECTORS_INSTANCE_MANAGE,
         **InstanceClients.permissions,
         **InstanceHooks.hook_permissions,
+        **InstanceOwn.own_permissions,
     }
     recent_mfa_actions = (
-        frozenset({"configure", "resume", "retire"}) | InstanceHooks.hooks_confirmed | InstanceClients.sources_confirmed
+        frozenset({"configure", "resume", "retire"})
+        | InstanceHooks.hooks_confirmed
+        | InstanceClients.sources_confirmed
+        | InstanceOwn.own_confirmed
     )
 
     def get_queryset(self) -> QuerySet[ConnectorInstance]:
@@ -143,7 +149,8 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, Insta
     @extend_schema(responses=MappingOut(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None)
     def mappings(self, request: Request, pk: str = "") -> Response:  # noqa: ARG002
-        return Response(MappingOut(mappings(self.get_object()), many=True).data)
+        instance = self.get_object()
+        return Response(mappings_out(instance, mappings(instance)))
 
     @extend_schema(request=MappingIn, responses={201: MappingOut})
     @mappings.mapping.post
@@ -151,7 +158,7 @@ class InstanceViewSet(ListModelMixin, RetrieveModelMixin, InstanceClients, Insta
         instance = self.get_object()
         terms = valid_input(MappingIn(data=request.data))
         mapping = services.map_customer(instance, **terms, by=self.actor)
-        return Response(MappingOut(mapping).data, status=201)
+        return Response(mappings_out(instance, [mapping])[0], status=201)
 
     @extend_schema(request=None, responses={204: None})
     @action(detail=True, methods=["delete"], url_path=rf"mappings/(?P<mapping>{UUID_PATTERN})")

@@ -11,7 +11,7 @@ from connectors.imported.client_sources import Source, declare_client_source, fo
 from connectors.mapping import client_list, clients, confirm_sure, drifted, proposals, unmapped_clients
 from connectors.models import ClientSource, VendorClient
 from connectors.selectors import client_source, imported_tools, unmapped_customers
-from connectors.serializers import MappingOut
+from connectors.serializers import MappingOut, mappings_out
 from connectors.serializers_clients import (
     ClientOut,
     ClientSourceIn,
@@ -94,7 +94,7 @@ class InstanceClients(TenantViewSet):
         """Map every sure one. `digest`: that of `mapping-state`, when the suggestions were looked at."""
         instance = self.get_object()
         made = confirm_sure(instance, **valid_input(ConfirmIn(data=request.data)), by=self.actor)
-        return Response(MappingOut(made, many=True).data, status=201)
+        return Response(mappings_out(instance, made), status=201)
 
     @extend_schema(responses=ClientSourceOut, filters=False)
     @action(detail=True, methods=["get"], url_path="client-source", pagination_class=None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from connectors.errors import MESSAGES
 from connectors.lifecycle import REFUSED_CREDENTIAL
 from connectors.models import ConnectorInstance, Credential, OwnCredential
 
@@ -58,6 +59,38 @@ class Owned:
 
     def usable(self, now: datetime) -> bool:
         return self.state(now) is OwnState.IN_ORDER
+
+
+class Way(StrEnum):
+    """With whose credential a mapped customer is reached."""
+
+    SHARED = "shared"  # the connection's
+    OWN = "own"
+    NONE = "none"  # not at all: only customers with their own are, and it has none
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Of one mapped customer, for people. `state`: of its own credential, where it has one."""
+
+    way: Way
+    owned: Owned | None = None
+    state: OwnState | None = None
+
+    @property
+    def word(self) -> str:
+        return WORDS[self.state] if self.state else ""
+
+    @property
+    def trouble(self) -> str:
+        """What the last check has said, in a sentence; empty when all was well."""
+        return MESSAGES.get(self.owned.own.health_code, "") if self.owned else ""
+
+
+def standing(owned: Owned | None, *, required: bool, now: datetime) -> Standing:
+    if owned is None:
+        return Standing(Way.NONE if required else Way.SHARED)
+    return Standing(Way.OWN, owned, owned.state(now))
 
 
 def check_wait(own: OwnCredential) -> timedelta:

@@ -29,8 +29,8 @@ from connectors.models import (
     VendorClient,
 )
 from connectors.narrowing import normalised
-from connectors.own_state import Owned
-from connectors.readiness import has_credential_for_all, is_entitled
+from connectors.own_state import Owned, Standing, standing
+from connectors.readiness import has_credential_for_all, is_entitled, needs_own
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, columns, made, one, split
 from tenants.models import Customer, Entitlement
@@ -153,6 +153,17 @@ def own_credentials(**narrowed: Any) -> dict[tuple[UUID, UUID], Owned]:
     return {
         (own.instance_id, own.customer_id): Owned(own, credentials.get((own.instance_id, own.customer_id)))
         for own in found
+    }
+
+
+def standings(instance: ConnectorInstance, found: Iterable[CustomerMapping], now: datetime) -> dict[UUID, Standing]:
+    """By mapping: with whose credential each of these customers is reached. Two queries for however many."""
+    listed = list(found)
+    owned = own_credentials(instance=instance, customer__in=[mapping.customer_id for mapping in listed])
+    required = needs_own(find(instance.connector), instance)
+    return {
+        mapping.pk: standing(owned.get((instance.pk, mapping.customer_id)), required=required, now=now)
+        for mapping in listed
     }
 
 

@@ -1,16 +1,20 @@
+from collections.abc import Iterable
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from connectors.breaker import Breaker
 from connectors.checks import history
-from connectors.contract import Connector
+from connectors.contract import Connector, OwnCredentials
 from connectors.custody import Keys, Standing, number_to_change, standing
 from connectors.lifecycle import Lifecycle, Listed, State, lifecycle
 from connectors.models import ConnectorInstance, Credential, CustomerMapping, Pause, Signal, SignalPull, ToolCall
+from connectors.own_state import OwnState, Way
+from connectors.own_state import Standing as OwnStanding
 from connectors.readiness import Readiness, readiness
-from connectors.selectors import Offer
+from connectors.selectors import Offer, standings
 from identity.api_fields import Text
 from tenants.models import Customer, key_validator
 from tenants.selectors import customers
@@ -43,6 +47,10 @@ class OfferOut(serializers.Serializer[Any]):
     vendor = serializers.CharField(source="connector.vendor")
     summary = serializers.CharField(source="connector.summary")
     entitled = serializers.BooleanField()
+    own_credentials = serializers.ChoiceField(
+        source="connector.own_credentials", choices=[each.value for each in OwnCredentials],
+        help_text="Whether a customer can have a credential that reaches its client alone.",
+    )  # fmt: skip
     settings = serializers.SerializerMethodField(help_text="Names of the settings to give when configuring.")
     secret = serializers.SerializerMethodField(help_text="Names of the secret fields to give when configuring.")
     tools = ToolOut(source="connector.tools", many=True)
@@ -82,6 +90,8 @@ class KeptCredentialOut(serializers.Serializer[Any]):
     instance = serializers.UUIDField(source="instance_id")
     name = serializers.CharField(source="instance.name")
     connector = serializers.CharField(source="instance.connector")
+    customer = serializers.UUIDField(source="customer_id", allow_null=True, help_text="Whose own it is; null: for all.")
+    customer_name = serializers.CharField(source="customer.name", default=None, allow_null=True)
     version = serializers.IntegerField()
     owner = serializers.CharField(source="created_by")
     stored_at = serializers.DateTimeField(source="created_at")
@@ -221,7 +231,7 @@ class InstanceOut(serializers.ModelSerializer[ConnectorInstance]):
         fields = (
             "id", "connector", "slug", "name", "state", "settings", "credential", "lifecycle", "readiness", "paused",
             "pauses", "held_back_seconds", "checks",
-            "configured_at", "activated_at", "retired_at", "health", "health_code",
+            "own_credentials_only", "configured_at", "activated_at", "retired_at", "health", "health_code",
             "health_detail", "health_checked_at", "check_asked_at",
         )  # fmt: skip
 
@@ -302,6 +312,35 @@ class ConfigurationIn(serializers.Serializer[Any]):
     )
 
 
+class OwnCredentialIn(serializers.Serializer[Any]):
+    secret = serializers.DictField(child=Text(max_length=4000, trim_whitespace=False), write_only=True)
+    expires_on = serializers.DateField(
+        required=False, allow_null=True, help_text="Its last day at the vendor. Left out or null: no end is known."
+    )
+
+
+class OwnCredentialsOnlyIn(serializers.Serializer[Any]):
+    only = serializers.BooleanField(help_text="Whether a customer without a credential of its own is not reached.")
+
+
+class OwnCredentialOut(serializers.Serializer[OwnStanding]):
+    """All that is ever told of a customer's own credential. Null: it has none."""
+
+    way = serializers.ChoiceField(
+        choices=[way.value for way in Way],
+        help_text="own: with its own and no other. shared: with the connection's. none: not at all.",
+    )
+    state = serializers.ChoiceField(
+        choices=[state.value for state in OwnState], allow_null=True, help_text="Only with in_order are calls made."
+    )
+    version = serializers.IntegerField(source="owned.credential.version", default=None, allow_null=True)
+    updated_at = serializers.DateTimeField(source="owned.credential.created_at", default=None, allow_null=True)
+    fingerprint = serializers.CharField(source="owned.credential.fingerprint", default="")
+    expires_on = serializers.DateField(source="owned.credential.expires_on", default=None, allow_null=True)
+    checked_at = serializers.DateTimeField(source="owned.own.health_checked_at", default=None, allow_null=True)
+    code = serializers.CharField(source="owned.own.health_code", default="", help_text="What the last check has said.")
+
+
 class MappingIn(serializers.Serializer[Any]):
     customer = _OfCustomer()
     external_id = Text(max_length=64)
@@ -311,10 +350,21 @@ class MappingIn(serializers.Serializer[Any]):
 class MappingOut(serializers.ModelSerializer[CustomerMapping]):
     customer = serializers.UUIDField(source="customer_id")
     customer_name = serializers.CharField(source="customer.name")
+    credential = serializers.SerializerMethodField(help_text="With whose credential this customer is reached.")
 
     class Meta:
         model = CustomerMapping
-        fields = ("id", "customer", "customer_name", "external_id", "external_name", "created_at")
+        fields = ("id", "customer", "customer_name", "external_id", "external_name", "created_at", "credential")
+
+    @extend_schema_field(OwnCredentialOut)
+    def get_credential(self, mapping: CustomerMapping) -> Any:
+        return OwnCredentialOut(self.context["standings"][mapping.pk]).data
+
+
+def mappings_out(instance: ConnectorInstance, found: Iterable[CustomerMapping]) -> Any:
+    """Of one connection, with as many questions for many as for one."""
+    listed = list(found)
+    return MappingOut(listed, many=True, context={"standings": standings(instance, listed, timezone.now())}).data
 
 
 class ToolCallOut(serializers.ModelSerializer[ToolCall]):

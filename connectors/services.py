@@ -271,6 +271,9 @@ def _require_secret(
 ) -> None:
     """A stored secret is not sent to an address it was not given for."""
     if entry.own_credentials is OwnCredentials.ONLY:
+        if secret:
+            message = "Every customer has a credential of its own here: enter it with the customer."
+            raise Invalid(message, field=next(iter(secret)), code="own_credentials_only")
         return
     missing = [name for name in entry.secret_fields if name not in secret]
     if not missing:

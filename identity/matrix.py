@@ -99,9 +99,9 @@ SURFACES = (
         "Connectors", "Set up, check, switch and map connections", SETS_UP,
         reads=("connector_start",),
         changes=(
-            "connector_start", "connector_field", "connector_check", "connector_activate", "connector_deactivate",
-            "connector_map", "connector_unmap", "connector-instance.create",
-            "connector-instance.check", "connector-instance.activate",
+            "connector_start", "connector_field", "connector_check", "connector_own_check", "connector_activate",
+            "connector_deactivate", "connector_map", "connector_unmap", "connector-instance.create",
+            "connector-instance.check", "connector-instance.check_own_credential", "connector-instance.activate",
             "connector-instance.deactivate", "connector-instance.map", "connector-instance.unmap",
             "connector_clients_fetch", "connector_clients_confirm", "connector-instance.fetch_clients",
             "connector-instance.confirm_suggestions",
@@ -154,6 +154,14 @@ SURFACES = (
     Surface(
         "Connectors", "Store a connection's settings and credential", SETS_UP,
         confirmed=("connector_configure", "connector-instance.configure"),
+    ),
+    Surface(
+        "Connectors", "Enter or remove a customer's own credential, and say whether only such count", SETS_UP,
+        reads=("connector_own",),
+        confirmed=(
+            "connector_own", "connector_own_remove", "connector_own_only", "connector-instance.own_credential",
+            "connector-instance.remove_own_credential", "connector-instance.own_credentials_only",
+        ),
     ),
     Surface(
         "Connectors", "See signals", ALL_BUT_BILLING,

@@ -3,6 +3,7 @@
 It is the connector's own form (Connector.settings_form), so a field says of a value what the form will say of it.
 """
 
+import copy
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -13,6 +14,7 @@ from django.urls import reverse
 
 from connectors.contract import Connector
 from connectors.models import ConnectorInstance, Hook
+from connectors.readiness import has_credential_for_all
 from connectors.selectors import current_credential
 from tenants.errors import Invalid
 
@@ -24,18 +26,35 @@ def settings_form(entry: Connector, instance: ConnectorInstance, sent: Any = Non
     """The secret's fields may stay empty only where a secret is stored."""
     form: forms.Form = entry.settings_form(sent, initial=instance.settings)
     for name in entry.secret_fields:
+        if not has_credential_for_all(entry):
+            del form.fields[name]
+            continue
         form.fields[name].required = instance.configured_at is None
         if instance.configured_at is not None:
             form.fields[name].help_text = "Stored. Leave this empty to keep it; what you enter replaces it."
-    form.fields[ENDS] = forms.DateField(
+    form.fields[ENDS] = _ends_field(_ends(instance))
+    _look_when_left(form, entry, instance)
+    return form
+
+
+def own_credential_form(entry: Connector, sent: Any = None) -> forms.Form:
+    """For one customer: the secret's fields alone, and its last day. What is given replaces what there is."""
+    form = forms.Form(sent)
+    for name in entry.secret_fields:
+        form.fields[name] = copy.deepcopy(entry.settings_form.base_fields[name])
+        form.fields[name].required = True
+    form.fields[ENDS] = _ends_field(None)
+    return form
+
+
+def _ends_field(initial: date | None) -> forms.DateField:
+    return forms.DateField(
         label="Good until",
         required=False,
-        initial=_ends(instance),
+        initial=initial,
         help_text="The credential's last day, if it has one: you are warned two weeks and a day before.",
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
-    _look_when_left(form, entry, instance)
-    return form
 
 
 def field_left(entry: Connector, instance: ConnectorInstance, name: str, sent: Any) -> BoundField:

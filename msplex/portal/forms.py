@@ -49,6 +49,10 @@ class FetchForm(forms.Form):
     believe = forms.BooleanField(required=False)
 
 
+class OwnCredentialsOnlyForm(forms.Form):
+    only = forms.BooleanField(required=False)
+
+
 class ConfirmForm(forms.Form):
     digest = forms.CharField(max_length=64)
 

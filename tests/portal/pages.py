@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from tests.oauth.flow import McpClient
 from tests.portal.factories import Furnished
-from tests.portal.ids import alert_of, approval_of, event_of, imported_of, pack_of, rule_of
+from tests.portal.ids import alert_of, approval_of, event_of, imported_of, mapping_of, pack_of, rule_of
 
 
 def every_page(it: Furnished) -> dict[str, str]:
@@ -45,6 +45,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         "connector_tools": reverse("portal:connector_tools", args=[it.instance.pk]),
         "connector_tool": reverse("portal:connector_tool", args=[it.instance.pk, imported_of(it)]),
         "connector_hook": reverse("portal:connector_hook", args=[it.instance.pk]),
+        "connector_own": reverse("portal:connector_own", args=[it.instance.pk, mapping_of(it)]),
         "connector_clients": reverse("portal:connector_clients", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
         "signals": reverse("portal:signals"),

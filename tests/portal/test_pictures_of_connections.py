@@ -9,12 +9,14 @@ from playwright.sync_api import Page
 
 from connectors.clients import Fetch, record_clients
 from connectors.contract import Client
+from connectors.health import Checkup
 from connectors.imported import stub_data
 from connectors.imported.definitions import Listed
 from connectors.imported.discovery import note
 from connectors.imported.reviewing import classify_tool, expose_tool
-from connectors.models import ConnectorInstance, CustomerMapping, ImportedTool
-from connectors.services import start_instance
+from connectors.models import ConnectorInstance, CustomerMapping, ImportedTool, OwnCredential
+from connectors.own_credentials import record_own_health, require_own_credentials, store_own_credential
+from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
 from identity.services import create_customer
 from tenants.models import Customer, Entitlement
 from tests.conftest import as_role
@@ -67,6 +69,47 @@ def test_pictures_of_fields_that_were_left(page: Page, northwind: Furnished, as_
     page.get_by_text("Fine").wait_for()
     page.locator("#id_client_id_said li").wait_for()
     _picture(page, "fields-left", look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_own_credentials(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    """One in order, one refused; the others reached with the connection's, or not at all."""
+    hudu = _hudu(northwind)
+    as_person(northwind.owner)
+    _dress(page, look)
+    mapped = reverse("portal:connector_clients", args=[hudu.pk]) + "?show=mapped"
+    for only in (False, True):
+        with northwind.world.acting():
+            require_own_credentials(hudu, only=only, by=SETUP)
+            rows = list(CustomerMapping.objects.filter(instance=hudu).order_by("external_id"))
+        page.goto(mapped)
+        _picture(page, f"own-{'only' if only else 'optional'}", look)
+    for name, row in zip(("in-order", "refused", "none"), rows, strict=False):
+        page.goto(reverse("portal:connector_own", args=[hudu.pk, row.pk]))
+        _picture(page, f"own-{name}", look)
+    page.goto(reverse("portal:connector_credentials"))
+    _picture(page, "own-among-credentials", look)
+
+
+def _hudu(northwind: Furnished) -> ConnectorInstance:
+    with northwind.world.acting():
+        if found := ConnectorInstance.objects.filter(connector="hudu").first():
+            return found
+        Entitlement.objects.get_or_create(connector="hudu", defaults={"included_calls": 10, "calls_per_minute": 10})
+        hudu = start_instance("hudu", by=SETUP)
+        settings, secret = {"base_url": "https://northwind.huducloud.com"}, {"api_key": "not-a-real-key-0000"}
+        hudu = configure_instance(hudu, settings=settings, secret=secret, by=SETUP)
+        hudu = activate_instance(record_health(hudu, Checkup("", "Fine.")), by=SETUP)
+        checks = (Checkup("", "Fine."), Checkup("vendor_unauthorized", "x", permanent=True))
+        for number, customer in enumerate(northwind.world.customers):
+            mapping = map_customer(
+                hudu, customer=customer, external_id=str(11 + number), external_name=customer.name, by=SETUP
+            )
+            if number < len(checks):
+                store_own_credential(mapping, secret={"api_key": f"not-a-real-key-{number:04}"}, by=SETUP)
+                own = OwnCredential.objects.select_related("instance").get(mapping=mapping)
+                record_own_health(own, checks[number])
+        return hudu
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -13,9 +13,11 @@ from django.views.decorators.http import require_POST
 from connectors import services
 from connectors.catalogue import connector as catalogue_entry
 from connectors.clients import CLIENTS_MISSING, message_of, request_clients
+from connectors.contract import OwnCredentials
 from connectors.mapping import client_list, confirm_sure, drifted, proposals, unmapped_clients
 from connectors.models import ConnectorInstance
-from connectors.selectors import LATE, instances, mappings, unmapped_customers
+from connectors.readiness import has_credential_for_all, needs_own
+from connectors.selectors import LATE, instances, mappings, standings, unmapped_customers
 from identity.forms import active_customers
 from identity.permissions import Permission
 from identity.web import requires
@@ -98,9 +100,15 @@ def _about(
         ("clients", "Nobody's clients", strangers.count()),
     ]
     late = listed is not None and listed.asked_at is not None and timezone.now() - listed.asked_at > LATE
+    how = standings(instance, page.object_list, timezone.now()) if show == "mapped" else {}
     return {
         "instance": instance,
         "connector": entry,
+        "fenced": entry.own_credentials is not OwnCredentials.NONE,
+        "lists_clients": has_credential_for_all(entry),
+        "own_only": needs_own(entry, instance),
+        "may_choose_own_only": may_manage and entry.own_credentials is OwnCredentials.OPTIONAL,
+        "mapped_rows": [(mapping, how[mapping.pk]) for mapping in page.object_list] if show == "mapped" else [],
         "listed": listed,
         "late": late,
         "trouble": message_of(listed.code) if listed else "",

@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,7 +61,7 @@ def sweep() -> int:
 def _swept(supervisor: Supervisor, console: _Recorder) -> dict[str, Any]:
     control = f"control-{secrets.token_hex(8)}"
     world, stand_ins = _started(supervisor, control)
-    canaries = Needles.of({each.vendor.key: each.canary for each in stand_ins})
+    canaries = Needles.of(_typed(stand_ins))
     controls = Needles.of({"control": control, "customer": DEMOS_CUSTOMER})
     with places.Overheard(world.installation.redis_url) as overheard:
         act = Act(world, stand_ins, control)
@@ -69,11 +70,18 @@ def _swept(supervisor: Supervisor, console: _Recorder) -> dict[str, Any]:
         name: Place().look(pieces, canaries, controls)
         for name, pieces in _everywhere(world, act, overheard, console).items()
     }
-    vendors = {each.vendor.key: sum(canaries.found(each.received()).values()) for each in stand_ins}
+    at_vendors: Counter[str] = sum((canaries.found(each.received()) for each in stand_ins), Counter())
+    vendors = {name: at_vendors[name] for name in _typed(stand_ins)}
     # Killed, and did not say where it was: then nothing was searched of it.
     said = console.kept.getvalue()
     silent = [name for name in told["crashes"] if f"{name:8} | Fatal Python error" not in said]
     return _report(found, vendors, silent) | {"acts": told}
+
+
+def _typed(stand_ins: list[StandIn]) -> dict[str, str]:
+    """What a person types, by what it is for."""
+    own = {f"{each.vendor.key} of one customer": each.own_canary for each in stand_ins if each.own_canary}
+    return {each.vendor.key: each.canary for each in stand_ins} | own
 
 
 def _started(supervisor: Supervisor, control: str) -> tuple[World, list[StandIn]]:
@@ -81,7 +89,9 @@ def _started(supervisor: Supervisor, control: str) -> tuple[World, list[StandIn]
     # Whoever is killed says where it was. The control is in the environment that a secret must not be in.
     more = {"PYTHONFAULTHANDLER": "1", "MSPLEX_SWEEP": control}
     installation = dataclasses.replace(prepared, overrides={**prepared.overrides, **more})
-    stand_ins = [StandIn(vendor, free_port(), canary(vendor)) for vendor in VENDORS]
+    stand_ins = [
+        StandIn(vendor, free_port(), canary(vendor), canary(vendor) if vendor.fenced else "") for vendor in VENDORS
+    ]
     vendor, *ours = installation.programs()
     others = [each.program(dict(vendor.environment)) for each in stand_ins]
     supervisor.start_programs([vendor, *others, *ours])

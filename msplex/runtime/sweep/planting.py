@@ -3,6 +3,7 @@
 import re
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from connectors.stub.world import NORTHWIND
 from msplex.runtime.smoke.agent import Agent
@@ -37,7 +38,10 @@ def plant(browser: Watched, world: World, stand_in: StandIn, auditor: Agent, *, 
         values = {"customer": customer["id"], "external_id": vendor.external_id(client)}
         browser.submit(browser.get(address), to="/customers/", **values)
     browser.submit(browser.get(address), to="/activate/")
-    told = auditor.api(f"/api/v1/connector-instances/{found.group(1) if found else ''}/")
+    api = f"/api/v1/connector-instances/{found.group(1) if found else ''}/"
+    told = auditor.api(api)
+    if vendor.fenced:
+        _enter_own(browser, address, stand_in, auditor.api(f"{api}mappings/"), customers[0]["id"])
     return Planted(stand_in, address, told["slug"])
 
 
@@ -48,8 +52,16 @@ def configure(browser: Watched, page: Page, stand_in: StandIn) -> Page:
     return browser.submit(page, to="configure/", **values)
 
 
-def _await(browser: Watched, address: str, word: str) -> None:
+def _enter_own(browser: Watched, address: str, stand_in: StandIn, mappings: Any, customer: str) -> None:
+    """A key of one company, for the customer that the calls are for."""
+    mapping = next(each["id"] for each in mappings if each["customer"] == customer)
+    page = f"{address.rstrip('/')}/customers/{mapping}/credential/"
+    browser.submit(browser.get(page), **{stand_in.vendor.secret: stand_in.own_canary})
+    _await(browser, page, "being checked", gone=True)
+
+
+def _await(browser: Watched, address: str, word: str, *, gone: bool = False) -> None:
     deadline = time.monotonic() + _HEALTHY_WITHIN
-    while word not in browser.get(address).text:
+    while (word in browser.get(address).text) is gone:
         expect(time.monotonic() < deadline, f"{address} was not healthy within {_HEALTHY_WITHIN:.0f} s")
         time.sleep(0.3)

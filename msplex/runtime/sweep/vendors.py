@@ -24,11 +24,12 @@ class Vendor:
     secret: str
     typed: dict[str, str]
     external_id: Callable[[int], str] = str
+    fenced: bool = False  # a customer can have a key of its own
 
 
 VENDORS = (
     Vendor("halopsa", "client_secret", {"client_id": ACCOUNT}),
-    Vendor("hudu", "api_key", {}),
+    Vendor("hudu", "api_key", {}, fenced=True),
     Vendor("ninjaone", "client_secret", {"client_id": ACCOUNT}),
     Vendor("pax8", "client_secret", {"client_id": ACCOUNT}, uuid_of),
     Vendor("connectwise", "private_key", {"company_id": "northwind", "public_key": ACCOUNT, "client_id": _GUID}),
@@ -41,6 +42,7 @@ class StandIn:
     vendor: Vendor
     port: int
     canary: str
+    own_canary: str = ""  # of the first customer's own
 
     @property
     def url(self) -> str:
@@ -53,6 +55,9 @@ class StandIn:
     def know(self) -> None:
         """The credential, over its remote control: not in an argument or a variable."""
         self.tell("account", {"client_id": ACCOUNT, "secret": self.canary, "clients": list(NORTHWIND)})
+        if self.vendor.fenced:
+            account = {"client_id": f"{ACCOUNT}-own", "secret": self.own_canary, "clients": list(NORTHWIND[:1])}
+            self.tell("account", account)
 
     def tell(self, command: str, body: dict[str, Any]) -> None:
         request = urllib.request.Request(  # noqa: S310 - our own address
