@@ -69,7 +69,7 @@ def _create(call: ToolCall, said: Ruling, reason: str, ticket: str, now: datetim
         return None
     body = {
         **facts(request), "need": request.need, "factors": list(request.factors), "reason": request.reason,
-        "ticket": request.ticket, "words": words_of(request.digest),
+        "ticket": request.ticket, "words": words_of(request.digest), "decide_by": _instant(request.decide_by),
     }  # fmt: skip
     record_about(EventKind.APPROVAL_REQUESTED, request, call.actor(), body, call=call)
     return request

@@ -11,7 +11,8 @@
 One file, the standard library of Python 3.8 or newer, no network, no database, nothing of MSPlex.
 Keep the public key (--pubkey) from a day when you trusted its source; a key that comes with a pack proves nothing.
 
-Exit codes: 0 it is authentic; 1 it is not; 2 it could not be checked (a file is missing, an option is wrong).
+Exit codes: 0 it is authentic; 1 it is not, or it says itself that an approval did not hold; 2 it could not be checked
+(a file is missing, an option is wrong).
 Formats: RFC 6962 (tree), RFC 8032 (Ed25519), c2sp.org signed-note, tlog-checkpoint, tlog-proof, tlog-cosignature.
 """
 
@@ -31,6 +32,7 @@ import sys
 import time
 import zlib
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NoReturn, Sequence, Tuple
 
 VERSION = "1"
@@ -56,6 +58,10 @@ class NotAuthentic(Exception):
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.code = code
+
+
+class NotSound(NotAuthentic):
+    """It is what was signed, and it says of itself that a rule was broken."""
 
 
 class Unreadable(Exception):
@@ -154,6 +160,71 @@ def ed25519_sign(seed: bytes, message: bytes) -> bytes:
     nonce = _scalar(prefix, message)
     r = point_encode(point_multiply(nonce, BASE))
     return r + ((nonce + _scalar(r, public, message) * scalar) % L).to_bytes(32, "little")
+
+
+# ECDSA over P-256 with SHA-256 (FIPS 186-5), which most passkeys sign with. Only to verify.
+
+Q = 2**256 - 2**224 + 2**192 + 2**96 - 1
+N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+G = (
+    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+)
+Affine = Tuple[int, int]
+
+
+def _p256_add(a: Affine | None, b: Affine | None) -> Affine | None:
+    """None is the point at infinity."""
+    if a is None or b is None:
+        return a or b
+    if a[0] == b[0]:
+        if (a[1] + b[1]) % Q == 0:
+            return None
+        slope = (3 * a[0] * a[0] - 3) * pow(2 * a[1], -1, Q) % Q
+    else:
+        slope = (b[1] - a[1]) * pow(b[0] - a[0], -1, Q) % Q
+    x = (slope * slope - a[0] - b[0]) % Q
+    return x, (slope * (a[0] - x) - a[1]) % Q
+
+
+def _p256_multiply(scalar: int, point: Affine) -> Affine | None:
+    result: Affine | None = None
+    step: Affine | None = point
+    while scalar:
+        if scalar & 1:
+            result = _p256_add(result, step)
+        step = _p256_add(step, step)
+        scalar >>= 1
+    return result
+
+
+def _der_pair(raw: bytes) -> Tuple[int, int] | None:
+    """The two numbers of a signature, in the only form that DER has for them."""
+    numbers, rest = [], raw[2:]
+    if len(raw) < 8 or raw[0] != 0x30 or raw[1] != len(rest):  # noqa: PLR2004 - a sequence of that length
+        return None
+    for _ in range(2):
+        if len(rest) < 3 or rest[0] != 0x02 or not 0 < rest[1] <= min(33, len(rest) - 2):  # noqa: PLR2004 - an integer
+            return None
+        number, rest = rest[2 : 2 + rest[1]], rest[2 + rest[1] :]
+        if number[0] & 0x80 or (len(number) > 1 and number[0] == 0 and not number[1] & 0x80):
+            return None
+        numbers.append(int.from_bytes(number, "big"))
+    return None if rest else (numbers[0], numbers[1])
+
+
+def p256_verify(public: Affine, signature: bytes, message: bytes) -> bool:
+    x, y = public
+    pair = _der_pair(signature)
+    if pair is None or not (x < Q and y < Q) or (y * y - (x * x * x - 3 * x + B)) % Q:
+        return False
+    r, s = pair
+    if not (0 < r < N and 0 < s < N):
+        return False
+    digest, inverse = int.from_bytes(hashlib.sha256(message).digest(), "big"), pow(s, -1, N)
+    point = _p256_add(_p256_multiply(digest * inverse % N, G), _p256_multiply(r * inverse % N, public))
+    return point is not None and point[0] % N == r
 
 
 # The tree (RFC 6962).
@@ -760,7 +831,7 @@ def check_events(raw: bytes, pack: Pack) -> Dict[str, Any]:
     counts = {"in_month": 0, "earlier": 0, "later": 0}
     kinds: Dict[str, int] = {}
     seen = set()
-    team = Team(proof["handover"])
+    team, approvals = Team(proof["handover"]), Approvals()
     for line in gunzip_lines(raw):
         event = read_event(line)
         _check_order(event, proof, indexes, len(leaves))
@@ -769,6 +840,7 @@ def check_events(raw: bytes, pack: Pack) -> Dict[str, Any]:
             raise NotAuthentic("event_twice", f"Event {event.facts['id']} is in the pack twice.")
         seen.add(event.facts["id"])
         team.check(event)
+        approvals.take(event)
         _count(event, proof["month"], counts, kinds)
         indexes.append(event.index)
         leaves.append(event.leaf)
@@ -779,7 +851,9 @@ def check_events(raw: bytes, pack: Pack) -> Dict[str, Any]:
         raise NotAuthentic(
             "event_forged", "The events are not those in the signed log: one was changed, added or left out."
         )
-    return {"events": len(leaves), **counts, "kinds": kinds, "left_out": team.left_out, "erased": team.erased}
+    approvals.close()
+    found = {"events": len(leaves), **counts, "kinds": kinds, "left_out": team.left_out, "erased": team.erased}
+    return {**found, **approvals.counts}
 
 
 def _check_order(event: Event, proof: Dict[str, Any], indexes: List[int], position: int) -> None:
@@ -843,6 +917,171 @@ class Team:
         return any(isinstance(each, str) and each in self.actors for each in ids)
 
 
+# Approvals: each is replayed from its own events.
+
+ES256_KEY = re.compile(rb"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20(.{32})\x22\x58\x20(.{32})", re.DOTALL)
+EDDSA_KEY = re.compile(rb"\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20(.{32})", re.DOTALL)
+VOTE_LABEL = b"msplex/vote/v1"
+SALT_BYTES = 16
+PASSKEY = "passkey"
+
+
+@dataclass
+class Asked:
+    """What the events of one request have said so far. `votes`: by person, in the order of the log."""
+
+    digest: str
+    decide_by: str
+    votes: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+    reached: Dict[str, Any] = field(default_factory=dict)
+    granted: bool = False
+
+
+class Approvals:
+    """That enough different people had agreed, in time and to this very action, before it was run, and ran once.
+
+    What does not stand in the pack cannot be looked at: a request that began before it, and details that were left out.
+    """
+
+    def __init__(self) -> None:
+        self.asked: Dict[str, Asked] = {}
+        self.wrong: NotSound | None = None
+        self.counts = {"approvals": 0, "approvals_elsewhere": 0, "votes": 0, "votes_signed": 0}
+
+    def take(self, event: Event) -> None:
+        kind, subject = str(event.facts.get("kind")), event.facts.get("subject")
+        steps = {
+            "approvals:request:create": self._create, "approvals:vote:approve": self._vote,
+            "approvals:request:approve": self._reach, "approvals:grant:issue": self._grant,
+        }  # fmt: skip
+        if kind not in steps or not isinstance(subject, dict):
+            return
+        told = strict_json(event.body) if event.body is not None else {}
+        try:
+            steps[kind](str(subject.get("id")), event, told if isinstance(told, dict) else {})
+        except NotSound as found:
+            self.wrong = self.wrong or found
+
+    def close(self) -> None:
+        """Once it is known that the events are those of the signed log."""
+        if self.wrong:
+            raise self.wrong
+
+    def _create(self, request: str, _: Event, told: Dict[str, Any]) -> None:
+        if told:
+            self.asked[request] = Asked(str(told.get("digest")), str(told.get("decide_by")))
+
+    def _vote(self, request: str, event: Event, told: Dict[str, Any]) -> None:
+        asked, actor = self.asked.get(request), event.facts.get("actor")
+        person = str(actor.get("id")) if isinstance(actor, dict) else ""
+        if asked is None or not told:
+            return
+        if person in asked.votes:
+            raise unsound(request, "somebody has voted twice")
+        if told.get("digest") != asked.digest:
+            raise unsound(request, "a vote is for another action")
+        if told.get("factor") == PASSKEY:
+            self.counts["votes_signed"] += check_passkey(request, asked.digest, person, told.get("proof"))
+        self.counts["votes"] += 1
+        asked.votes[person] = told
+
+    def _reach(self, request: str, _: Event, told: Dict[str, Any]) -> None:
+        asked = self.asked.get(request)
+        if asked is None or not told:
+            self.counts["approvals_elsewhere"] += 1
+            return
+        asked.reached = told
+        if told.get("digest") != asked.digest or told.get("decide_by") != asked.decide_by:
+            raise unsound(request, "it was decided about another action, or by another time")
+        check_quorum(request, asked, told)
+        self.counts["approvals"] += 1
+
+    def _grant(self, request: str, event: Event, told: Dict[str, Any]) -> None:
+        asked = self.asked.get(request)
+        if asked is None or not told:
+            return
+        if asked.granted:
+            raise unsound(request, "it was run twice")
+        if not asked.reached or told.get("digest") != asked.digest or told.get("nonce") != asked.reached.get("nonce"):
+            raise unsound(request, "what was run is not what was approved")
+        if late(str(event.facts.get("occurred_at")), str(asked.reached.get("execute_by"))):
+            raise unsound(request, "it was run when the time was over")
+        asked.granted = True
+
+
+def unsound(request: str, why: str) -> NotSound:
+    return NotSound("quorum_unsound", f"The approval of request {request} does not hold: {why}.")
+
+
+def check_quorum(request: str, asked: Asked, told: Dict[str, Any]) -> None:
+    quorum, votes = told.get("quorum"), told.get("votes")
+    if not isinstance(quorum, dict) or not isinstance(votes, list) or not all(isinstance(vote, dict) for vote in votes):
+        raise unsound(request, "it does not say who has agreed")
+    people = [str(vote.get("approver")) for vote in votes]
+    need, factors = quorum.get("need"), quorum.get("factors")
+    if not isinstance(need, int) or not _counts(need) or not isinstance(factors, list):
+        raise unsound(request, "it does not say how many were needed")
+    if len(set(people)) != len(people) or not set(people) <= set(asked.votes):
+        raise unsound(request, "it counts somebody who has not voted, or twice")
+    if {str(told.get("requester")), str(told.get("answerable"))} & set(people):
+        raise unsound(request, "who asked for it has voted")
+    if len(people) < max(need, 1) or not stand_for(factors, votes):
+        raise unsound(request, f"{len(people)} have agreed, and {need} were needed, or one with a role was missing")
+    if any(late(str(when), asked.decide_by) for when in (told.get("approved_at"), *(vote.get("at") for vote in votes))):
+        raise unsound(request, "it was approved when the time was over")
+
+
+def late(when: str, limit: str) -> bool:
+    """By more than the moment that lies between a look at the clock and the event that tells of it."""
+    return datetime.fromisoformat(instant(when)) - datetime.fromisoformat(instant(limit)) > timedelta(minutes=1)
+
+
+def stand_for(factors: Sequence[Any], votes: Sequence[Dict[str, Any]]) -> bool:
+    """Whether each role is held by another one of those who voted."""
+    if not factors:
+        return True
+    rest = list(factors[1:])
+    return any(
+        factors[0] in (vote.get("roles") or []) and stand_for(rest, [other for other in votes if other is not vote])
+        for vote in votes
+    )
+
+
+def check_passkey(request: str, digest: str, person: str, proof: Any) -> int:
+    """1 if the passkey's signature over this action and this person was checked; 0 if its kind is not known here."""
+    try:
+        client, data, key, signature = (
+            unwebbed(proof[name]) for name in ("client_data", "authenticator_data", "public_key", "signature")
+        )
+        said = json.loads(client)  # as the browser wrote it, which may say more than we know of
+        challenge = unwebbed(said["challenge"])
+        whom = bytes.fromhex(person.replace("-", ""))
+        salt = challenge[:SALT_BYTES]
+        meant = salt + hashlib.sha256(VOTE_LABEL + bytes.fromhex(digest) + whom + salt).digest()
+    except (KeyError, TypeError, ValueError):
+        raise unsound(request, "a vote by passkey has no proof that can be read") from None
+    if said.get("type") != "webauthn.get" or challenge != meant:
+        raise unsound(request, "a passkey has signed something else")
+    message = data + hashlib.sha256(client).digest()
+    es256, eddsa = ES256_KEY.fullmatch(key), EDDSA_KEY.fullmatch(key)
+    if not es256 and not eddsa:
+        return 0
+    if es256:
+        good = p256_verify((int.from_bytes(es256[1], "big"), int.from_bytes(es256[2], "big")), signature, message)
+    else:
+        good = bool(eddsa) and ed25519_verify(eddsa[1] if eddsa else b"", signature, message)
+    if not good:
+        raise unsound(request, "the signature of a passkey does not fit")
+    return 1
+
+
+def unwebbed(text: Any) -> bytes:
+    """base64url without padding (RFC 7515)."""
+    if not isinstance(text, str):
+        raise TypeError
+    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
 # What is printed.
 
 
@@ -866,6 +1105,16 @@ def sentences_of(pack: Pack) -> Iterator[str]:
         yield (
             f"  Details are shown for {proof['handover']['domain']} only; those of {facts['left_out']} events of others"
             " were left out. Their headers are all here."
+        )
+    if facts["approvals"]:
+        yield (
+            f"  {facts['approvals']} approvals were replayed: each had enough different people, in time, and ran at"
+            f" most once. {facts['votes_signed']} of {facts['votes']} votes are signed by a passkey, as they should be."
+        )
+    if facts["approvals_elsewhere"]:
+        yield (
+            f"  {facts['approvals_elsewhere']} approvals could not be replayed: they were asked for earlier, or"
+            " their details were left out."
         )
     if facts["erased"]:
         yield f"  The details of {facts['erased']} events were erased; that they happened, and when, still stands."
@@ -1290,6 +1539,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         facts, sentences = options.run(options)
         code, more = OK, {"facts": facts}
+    except NotSound as refusal:
+        advice = (
+            "  The events are those of the signed log. Ask whoever keeps it how this came to be, and keep this copy."
+        )
+        sentences = [f"NOT SOUND. {refusal}", advice]
+        code, more = NOT_AUTHENTIC, {"problem": {"code": refusal.code, "sentence": str(refusal)}}
     except NotAuthentic as refusal:
         advice = "  Do not rely on it. Ask whoever gave it to you for the original, and keep this copy."
         sentences = [f"NOT AUTHENTIC. {refusal}", advice]

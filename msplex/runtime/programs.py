@@ -138,13 +138,13 @@ class Installation:
 
     def programs(self) -> Iterator[Program]:
         """Each with an address of its own for its numbers, if they are wanted."""
-        first = self.overrides.get("MSPLEX_METRICS_PORT")
-        for place, program in enumerate(self._programs()):
-            if first and program.environment.get("MSPLEX_PROCESS"):
-                where = {"MSPLEX_METRICS_ADDRESS": str(int(first) + place)}
-                yield replace(program, environment={**program.environment, **where})
-            else:
+        port = self.overrides.get("MSPLEX_METRICS_PORT")
+        for program in self._programs():
+            if not port or "MSPLEX_PROCESS" not in program.environment:
                 yield program
+                continue
+            yield replace(program, environment={**program.environment, "MSPLEX_METRICS_ADDRESS": port})
+            port = str(int(port) + 1)
 
     def _programs(self) -> Iterator[Program]:
         if self.is_demo:

@@ -88,6 +88,21 @@ def test_of_an_exception_only_types_codes_and_places_are_said(said):
     assert any(frame.startswith("django/db/backends/utils.py:") for frame in told["exception"][1]["frames"])
 
 
+def test_the_values_of_a_statement_are_not_said_where_every_statement_is(said, monkeypatch):
+    monkeypatch.setattr(connection, "force_debug_cursor", True)
+    statements = logging.getLogger("django.db.backends")
+    statements.setLevel(logging.DEBUG)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT %s::text", [CANARY])
+    finally:
+        statements.setLevel(logging.NOTSET)
+
+    told = [each for each in said() if each["logger"] == "django.db.backends"]
+    assert any("args=…" in each["message"] for each in told)
+    assert CANARY not in json.dumps(said())
+
+
 def test_every_exception_of_a_group_and_the_code_of_ours(said):
     class Known(DomainError):
         pass
@@ -152,7 +167,8 @@ def test_a_request_is_one_line_that_names_its_route_and_nothing_of_its_address(s
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"), [("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", True), (CANARY, False), ("beef", False), ("", False)]
+    ("given", "kept"),
+    [("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", True), (f"{CANARY}-and-more-of-it", False), ("beef", False), ("", False)],
 )
 def test_a_request_id_of_a_proxy_is_believed_where_it_is_hex_digits(given, kept):
     request = RequestFactory().get("/", headers={"x-request-id": given} if given else {})

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from msplex.guard import KEYS, ROLES
@@ -57,3 +59,24 @@ def test_ports_follow_the_first_one() -> None:
 def test_port_that_is_no_number_is_named() -> None:
     with pytest.raises(Unusable, match="MSPLEX_PORT"):
         Ports.chosen({"MSPLEX_PORT": "eighty"})
+
+
+def test_each_process_tells_its_numbers_at_a_port_of_its_own_if_they_are_wanted(installation: Installation) -> None:
+    wanted = dataclasses.replace(installation, overrides={"MSPLEX_METRICS_PORT": "9400"})
+
+    told = {each.name: each.environment.get("MSPLEX_METRICS_ADDRESS") for each in wanted.programs()}
+
+    names = ["sealer", "broker", "worker", "calls", "beat", "portal", "gateway"]
+    assert told == {"vendor": None, **{name: str(9400 + place) for place, name in enumerate(names)}}
+    assert not any("MSPLEX_METRICS_ADDRESS" in each.environment for each in installation.programs())
+
+
+def test_doors_log_in_lines_of_json_in_production_and_where_it_is_wanted(installation: Installation) -> None:
+    def says(**changes: object) -> set[bool]:
+        found = dataclasses.replace(installation, **changes).programs()  # type: ignore[arg-type]
+        return {"--json-lines" in each.command for each in found if "msplex.door" in each.command}
+
+    assert says() == {False}
+    assert says(mode="production") == {True}
+    assert says(overrides={"MSPLEX_LOG_FORMAT": "json"}) == {True}
+    assert says(mode="production", overrides={"MSPLEX_LOG_FORMAT": "text"}) == {False}
