@@ -41,6 +41,10 @@ _REMOVED = (_REMOVE_SEALED, _REMOVE_OLDER)
 _HOLD = (
     "SELECT true FROM connectors_connectorinstance WHERE tenant_id = %s AND id = %s AND state <> 'retired' FOR SHARE"
 )
+# Of a customer's own the same: who removes it, or ends the mapping, takes this row away.
+_HOLD_OWN = (
+    "SELECT true FROM connectors_owncredential WHERE tenant_id = %s AND instance_id = %s AND customer_id = %s FOR SHARE"
+)
 
 
 def adopt(instance: ConnectorInstance, customer: UUID | None = None) -> str:
@@ -82,6 +86,8 @@ def _take_over(stored: SealedSecret, instance: ConnectorInstance, context: Conte
         held, key = db.ask(_HOLD, acting_tenant(), instance.id), storage_key(ask_storage_key(db))
         if not one(held):
             return "retired"
+        if whose.customer and not one(db.ask(_HOLD_OWN, acting_tenant(), instance.id, whose.customer)):
+            return "removed"
         row = _adopted(stored, whose, WrappingKey(key.suite, ring().key(key.id, Purpose.STORAGE).wrapping.raw))
         if isinstance(row, str):
             return row

@@ -22,6 +22,7 @@ from connectors.contract import Connection, Connector
 from connectors.errors import ExecutionError, OutputBlocked
 from connectors.models import ConnectorInstance, Signal, SignalPull
 from connectors.reaching import reached
+from connectors.readiness import has_credential_for_all
 from connectors.scrub import scrubbed
 from connectors.selectors import connectors_with_signals, due_for_pull
 from connectors.selectors import owners as owners_of
@@ -51,7 +52,7 @@ def pull_signals(instance_id: UUID, now: datetime | None = None) -> None:
     with transaction.atomic():
         instance = due_for_pull(now or timezone.now(), EVERY).filter(id=instance_id).first()
     entry = find(instance.connector) if instance else None
-    if instance is not None and entry is not None and entry.signals is not None:
+    if instance is not None and entry is not None and entry.signals is not None and has_credential_for_all(entry):
         keep(instance, _looked(instance, entry), now or timezone.now())
 
 

@@ -64,7 +64,7 @@ app.conf.beat_schedule = {
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def _count_by_itself(**_: Any) -> None:
     """A child's place among its siblings; whoever follows it when it ends has the same."""
-    from celery.concurrency.prefork import current_process  # noqa: PLC0415 - of Celery's own multiprocessing
+    from billiard import current_process  # noqa: PLC0415 - Celery's own multiprocessing
 
     take_row(1 + current_process().index)
     begin_tracing()

@@ -40,7 +40,7 @@ def main() -> None:
     given = _arguments()
     settings: dict[str, Any] = {"log_dictconfig": json.loads(Path(GRANIAN).read_text())} if given.json_lines else {}
     door = Door(
-        TARGETS[given.interface],
+        given.target or TARGETS[given.interface],
         address=given.host,
         port=given.port,
         interface=Interfaces(given.interface),
@@ -57,6 +57,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m msplex.door")
     parser.add_argument("interface", choices=sorted(TARGETS))
+    parser.add_argument("--target", help="another application than ours, such as that of the conformance suite")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from audit.models import Alert, Event
-from connectors.models import ConnectorInstance, Credential
+from connectors.models import ConnectorInstance, Credential, CustomerMapping, OwnCredential
 from connectors.noticing import notice
 from connectors.selectors import lifecycle_of
 from tenants.models import Entitlement
@@ -137,3 +137,74 @@ def test_of_a_credential_of_what_was_retired_nobody_is_told(acme):
     change(acme, state="retired")
 
     assert told(acme, NOW, ENDS) == []
+
+
+# A customer's own credential --------------------------------------------------------------------------------------
+
+OWN = ("connectors:own_credential:withdraw", "connectors:own_credential:recover")
+
+
+@pytest.fixture
+def owned(acme: TenantWorld) -> TenantWorld:
+    """The first customer has one, which was checked lately."""
+    with acme.acting():
+        of = {"instance": ConnectorInstance.objects.get(), "customer": acme.customers[0]}
+        mapping = CustomerMapping.objects.create(external_id="11", **of)
+        Credential.objects.create(version=1, digest="", created_by="t", **of)
+        seen = {"health": "healthy", "health_ok_at": NOW, "health_checked_at": NOW}
+        OwnCredential.objects.create(mapping=mapping, stored_at=NOW, **of, **seen)
+    return acme
+
+
+def test_that_one_customers_tools_are_off_is_told_once_of_that_customer_and_so_is_its_recovery(owned):
+    assert told(owned, NOW, TOOLS + OWN) == []
+    change(owned, OwnCredential, health="failing", health_code="vendor_unauthorized")
+
+    assert told(owned, NOW, TOOLS + OWN) == [("withdraw", "refused")]
+    assert told(owned, NOW, TOOLS + OWN) == []
+    with owned.acting():
+        [alert] = Alert.objects.all()
+        instance = ConnectorInstance.objects.get()
+        assert (alert.kind, alert.severity, alert.customer_id, alert.instance_id) == (
+            "own_credential_withdrawn", "high", owned.customers[0].pk, instance.pk,
+        )  # fmt: skip
+        assert lifecycle_of(instance, NOW).listed == "all"  # for everybody else
+    change(owned, OwnCredential, health="healthy", health_code="")
+    assert told(owned, NOW, TOOLS + OWN) == [("recover", "")]
+
+
+@pytest.mark.parametrize(
+    ("values", "later", "state"),
+    [({"health_ok_at": NOW - timedelta(hours=2)}, timedelta(), "stale"), ({}, timedelta(minutes=59), "")],
+)
+def test_a_check_that_was_not_made_is_told_of_when_it_says_nothing_any_more(owned, values, later, state):
+    change(owned, health_ok_at=NOW + later)
+    if values:
+        change(owned, OwnCredential, **values)
+
+    assert told(owned, NOW + later, OWN) == ([("withdraw", state)] if state else [])
+
+
+def test_while_it_is_checked_and_while_its_connection_is_off_nothing_is_told(owned):
+    change(owned, OwnCredential, health="unknown", health_ok_at=None, health_checked_at=None, check_asked_at=NOW)
+    assert told(owned, NOW, OWN) == []
+    change(owned, OwnCredential, health="failing", health_checked_at=NOW)
+    change(owned, health="failing")
+    assert told(owned, NOW, OWN) == []  # the connection's alert says it
+
+
+def test_the_end_of_a_customers_own_is_told_of_that_customer(owned):
+    with owned.acting():
+        Credential.objects.update(expires_on=(NOW + timedelta(days=14)).date())
+
+    assert [kind for kind, _ in told(owned, NOW, ENDS)] == ["warn"]
+    with owned.acting():
+        assert Event.objects.get(kind=ENDS[0]).customer_id == owned.customers[0].pk
+
+
+def test_of_one_that_was_removed_nobody_is_told(owned):
+    with owned.acting():
+        Credential.objects.update(expires_on=(NOW + timedelta(days=1)).date())
+        OwnCredential.objects.all().delete()
+
+    assert told(owned, NOW, ENDS + OWN) == []

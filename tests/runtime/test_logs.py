@@ -167,7 +167,8 @@ def test_a_request_is_one_line_that_names_its_route_and_nothing_of_its_address(s
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"), [("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", True), (CANARY, False), ("beef", False), ("", False)]
+    ("given", "kept"),
+    [("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", True), (f"{CANARY}-and-more-of-it", False), ("beef", False), ("", False)],
 )
 def test_a_request_id_of_a_proxy_is_believed_where_it_is_hex_digits(given, kept):
     request = RequestFactory().get("/", headers={"x-request-id": given} if given else {})

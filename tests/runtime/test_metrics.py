@@ -5,11 +5,15 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from connectors.exchanges import Exchange
@@ -22,7 +26,7 @@ from tenants.counting import CELLS, METRICS, ROWS, _memory, take_row
 from tenants.metrics import tell_number, told_numbers
 from tests.connectors.factories import connect
 from tests.gateway.door import agent
-from tests.processes import free_port, gateway, stack_redis
+from tests.processes import environment, free_port, gateway, stack_redis
 
 ROOT = Path(__file__).resolve().parents[2]
 _SERIES = re.compile(r'([a-z_]+)(\{[a-z]+="[^"{}\\]*"(?:,[a-z]+="[^"{}\\]*")*\})? (\S+)')
@@ -223,6 +227,48 @@ def test_an_address_is_a_port_or_has_one():
     assert address_of("[::1]:9400") == ("::1", 9400)
     with pytest.raises(ImproperlyConfigured, match="MSPLEX_METRICS_ADDRESS"):
         address_of("everywhere")
+
+
+@contextmanager
+def worker_process(queue, port, path):
+    """Of Celery, with children, that logs as in production."""
+    command = [sys.executable, "-m", "celery", "-A", "msplex.celery:app", "--quiet", "worker", "-Q", queue]
+    env = environment("worker", "worker", "MSPLEX_PDF_CERTIFICATES")
+    env |= {"REDIS_URL": settings.REDIS_URL, "MSPLEX_METRICS_ADDRESS": str(port), "MSPLEX_LOG_FORMAT": "json"}
+    with path.open("ab") as output:
+        process = subprocess.Popen(
+            [*command, "--concurrency", "2", "-n", f"{queue}@test"], cwd=ROOT, env=env, stdout=output, stderr=output
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.mark.slow
+def test_children_of_a_real_worker_count_where_their_parent_tells_it(tmp_path, monkeypatch):
+    from msplex.tasks import watch_lag  # noqa: PLC0415
+
+    queue, port, path = f"numbers-{uuid4().hex}", free_port(), tmp_path / "said"
+    with worker_process(queue, port, path) as process:
+        for _ in range(6):
+            watch_lag.apply_async(queue=queue)
+        deadline, found = time.monotonic() + 90, {}
+        while found.get('msplex_tasks_total{queue="worker",outcome="ok"}', 0) < 6:
+            assert process.poll() is None
+            assert time.monotonic() < deadline, path.read_text()
+            time.sleep(0.2)
+            with suppress(OSError):
+                found = scraped(port)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            assert answer.status == 200
+    said = [json.loads(each) for each in path.read_text().splitlines() if each.startswith("{")]
+
+    assert found['msplex_task_wait_seconds_count{queue="worker"}'] == 6
+    assert [each for each in said if each["level"] == "ERROR"] == []
+    rows = [each["message"] for each in said if each["logger"] == "celery.worker.strategy"]
+    assert len(rows) == 6
 
 
 @pytest.mark.slow

@@ -361,6 +361,23 @@ def test_after_its_removal_the_connections_is_used_and_a_new_one_counts_on(
     assert (opened(connected), of(connected, BIRCH).version) == (newer, 2)
 
 
+def test_one_that_is_removed_while_it_is_taken_over_leaves_nothing_behind(
+    connected: ConnectedWorld, own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker has read it and looked at the record; then a person removes it."""
+
+    def removed_meanwhile(_events: object) -> None:
+        with as_role("app"), connected.tenant.acting():
+            _remove(connected)
+
+    monkeypatch.setattr("connectors.adoption.await_seal", removed_meanwhile)
+
+    with acting_for(Context(connected.tenant.id)):
+        assert adopt(connected.instance, connected.tenant.customers[BIRCH].pk) == "removed"
+
+    assert kept_of(connected) == []
+
+
 def test_a_removed_one_is_not_put_back(connected: ConnectedWorld, own: str) -> None:
     opened(connected)
     old = administrator("SELECT * FROM connectors_adoptedsecret WHERE credential_id = %s", of(connected, BIRCH).pk)[0]

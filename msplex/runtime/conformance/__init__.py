@@ -41,7 +41,7 @@ def _with_fixtures(place: World) -> int:
     """The gateway once more, with what the suite expects beside its own tools, on a port of its own."""
     port = free_ports().gateway
     door = next(program for program in place.installation.programs() if program.name == "gateway")
-    command = [*door.command[:-1], FIXTURES]
+    command = [*door.command, "--target", FIXTURES]
     command[command.index("--port") + 1] = str(port)
     ready = f"http://127.0.0.1:{port}/readyz"
     fixtures: Program = replace(door, name="fixtures", command=command, stage=DOORS, ready_address=ready)

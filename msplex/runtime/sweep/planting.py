@@ -36,7 +36,7 @@ def plant(browser: Watched, world: World, stand_in: StandIn, auditor: Agent, *, 
     customers = world.demo["tenants"][0]["customers"]
     for customer, client in zip(customers, NORTHWIND, strict=True):
         values = {"customer": customer["id"], "external_id": vendor.external_id(client)}
-        browser.submit(browser.get(address), to="/customers/", **values)
+        browser.submit(browser.get(f"{address.rstrip('/')}/clients/"), to="/customers/", **values)
     browser.submit(browser.get(address), to="/activate/")
     api = f"/api/v1/connector-instances/{found.group(1) if found else ''}/"
     told = auditor.api(api)
