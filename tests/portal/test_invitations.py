@@ -194,7 +194,7 @@ def test_a_token_that_is_still_good_is_in_no_log(
     alice: Person, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = io.StringIO()  # the configured handler keeps the stderr of when it was made, which need not be capfd's
-    (handler,) = (each for each in logging.getLogger().handlers if each.name == "stderr")
+    (handler,) = (each for each in logging.getLogger().handlers if each.name == "said")
     monkeypatch.setattr(handler, "stream", lines)
     send(alice)
     path = path_in_mailbox(alice)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from celery.app.trace import trace_task
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from django.test import Client, RequestFactory
 
 from msplex import access
@@ -89,7 +89,8 @@ def test_of_an_exception_only_types_codes_and_places_are_said(said):
 
 
 def test_the_values_of_a_statement_are_not_said_where_every_statement_is(said, monkeypatch):
-    monkeypatch.setattr(connection, "force_debug_cursor", True)
+    # The connection itself: undone through the proxy, the attribute would be gone.
+    monkeypatch.setattr(connections["default"], "force_debug_cursor", True)
     statements = logging.getLogger("django.db.backends")
     statements.setLevel(logging.DEBUG)
     try:
