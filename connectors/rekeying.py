@@ -22,7 +22,7 @@ from connectors.keyring import Purpose, ring
 from connectors.models import AdoptedSecret, Credential
 from connectors.registry import KeyRow, Mode, ask_storage_key, storage_key
 from connectors.sealing import SealBroken, reencrypted, rewrapped
-from connectors.suites import WrappingKey
+from connectors.suites import UnwrappingKey, WrappingKey
 from tenants.isolation.context import Context, acting_tenant
 from tenants.isolation.statements import Signed, columns, signed_transaction, split
 
@@ -42,7 +42,7 @@ _TAKE = (
 _MOVE = (
     "UPDATE connectors_adoptedsecret a SET suite = %s, kek_id = %s, payload = n.payload, wrapped_key = n.wrapped_key,"
     " rev = n.rev + 1, signature = n.signature, rekeyed_at = %s, data_key_at = n.data_key_at"
-    " FROM unnest(%s::uuid[], %s::int[], %s::bytea[], %s::bytea[], %s::bytea[], %s::timestamptz[])"
+    " FROM unnest(%b::uuid[], %b::int[], %b::bytea[], %b::bytea[], %b::bytea[], %b::timestamptz[])"
     " AS n (id, rev, payload, wrapped_key, signature, data_key_at)"
     " WHERE a.tenant_id = %s AND a.id = n.id AND a.rev = n.rev RETURNING a.id"
 )
@@ -96,9 +96,9 @@ def _move(db: Signed, pairs: Sequence[tuple[AdoptedSecret, Credential]], key: Ke
     to = WrappingKey(key.suite, ring().key(key.id, Purpose.STORAGE).wrapping.raw)
     change = reencrypted if key.mode == Mode.REENCRYPT.value else rewrapped
     good: list[AdoptedSecret] = []
-    asides = 0
+    asides, from_ = 0, _UnwrappingKeys()
     for row, credential in pairs:
-        trouble = _change(row, Whose.of(credential), to, change)
+        trouble = _change(row, Whose.of(credential), change, from_, to)
         if trouble:
             asides += 1
             _set_aside(db, row, credential, trouble)
@@ -110,12 +110,24 @@ def _move(db: Signed, pairs: Sequence[tuple[AdoptedSecret, Credential]], key: Ke
     return asides
 
 
-def _change(row: AdoptedSecret, whose: Whose, to: WrappingKey, change: Callable[..., Any]) -> str:
+class _UnwrappingKeys(dict[tuple[str, str], UnwrappingKey]):
+    """Of one batch: each is looked up in the ring once."""
+
+    def of(self, row: AdoptedSecret) -> UnwrappingKey:
+        name = row.kek_id, row.suite
+        if name not in self:
+            self[name] = unwrapping_key(row)
+        return self[name]
+
+
+def _change(
+    row: AdoptedSecret, whose: Whose, change: Callable[..., Any], from_: _UnwrappingKeys, to: WrappingKey
+) -> str:
     """The row under the key, in memory; or why it cannot be moved. What the broker has not signed is not laundered."""
     if trouble := trouble_with(row, whose):
         return trouble
     try:
-        sealed = change(sealed_of(row), key=unwrapping_key(row), to=to, place=whose.place)
+        sealed = change(sealed_of(row), key=from_.of(row), to=to, place=whose.place)
     except UNREADABLE as error:
         return "seal_broken" if isinstance(error, SealBroken) else "unknown_key"
     row.payload, row.wrapped_key, row.suite, row.kek_id = sealed.payload, sealed.wrapped_key, to.suite, to.id

@@ -29,7 +29,7 @@ def is_signed(signature: bytes, label: str, *parts: bytes) -> bool:
 
 def _believed() -> tuple[Ed25519PublicKey, ...]:
     if settings.BROKER_SIGNING_KEY:
-        return tuple(key.public_key() for key in _private(settings.BROKER_SIGNING_KEY))
+        return _public_halves(settings.BROKER_SIGNING_KEY)
     return _public(settings.BROKER_VERIFY_KEY)
 
 
@@ -45,6 +45,11 @@ def _verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
 def _private(text: str) -> tuple[Ed25519PrivateKey, ...]:
     found = [load_pem_private_key(pem.encode(), None) for pem in split_keys(text)]
     return tuple(key for key in found if isinstance(key, Ed25519PrivateKey)) or _none()
+
+
+@lru_cache(maxsize=4)
+def _public_halves(text: str) -> tuple[Ed25519PublicKey, ...]:
+    return tuple(key.public_key() for key in _private(text))
 
 
 @lru_cache(maxsize=4)

@@ -168,7 +168,7 @@ class ClientSourceForm(forms.Form):
         numbers = sorted(name for name, each in choices.arguments.items() if each["type"] == "integer")
         self._choose("rows", [(place, place or "The answer itself") for place in choices.rows])
         for name in ("client_id", "name"):
-            self._choose(name, [(value, value) for value in values])
+            self._choose(name, [("", "Choose one"), *((value, value) for value in values)])
         self._choose("domain", _either(values))
         self._choose("page", _either(numbers))
 

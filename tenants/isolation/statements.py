@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
@@ -139,11 +140,22 @@ def columns(model: type[Model], alias: str) -> str:
 
 def made(model: type[M], values: Sequence[Any]) -> M:
     """The model's instance out of the values of its columns, as the ORM would make it."""
-    converted = [
-        json.loads(value) if isinstance(field, JSONField) and isinstance(value, str) else value
-        for field, value in zip(model._meta.concrete_fields, values, strict=True)
-    ]
-    return model.from_db("default", [field.attname for field in model._meta.concrete_fields], converted)
+    names, of_json = _columns_of(model)
+    if len(values) != len(names):
+        raise ValueError(f"{model.__name__} has {len(names)} columns, not {len(values)}.")
+    converted = list(values)
+    for place in of_json:
+        if isinstance(converted[place], str):
+            converted[place] = json.loads(converted[place])
+    return model.from_db("default", names, converted)
+
+
+@lru_cache(maxsize=64)
+def _columns_of(model: type[Model]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Names of attributes in their order, and where the JSON is: read once, for rows are many."""
+    fields = model._meta.concrete_fields
+    places = tuple(place for place, field in enumerate(fields) if isinstance(field, JSONField))
+    return tuple(field.attname for field in fields), places
 
 
 def split(values: Sequence[Any], first: type[M], second: type[N]) -> tuple[M, N]:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
 from audit.models import Alert, Event
 from connectors.keeping import Whose, opened
@@ -34,6 +34,7 @@ from connectors.upkeep import (
     start_rekey,
 )
 from msplex.management.commands.rekey import _moment
+from msplex.runtime.bench.rekeying import _FILL
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role, role_url
 from tests.connectors.factories import ConnectedWorld, events_of, now, open_as_broker
@@ -447,3 +448,12 @@ def test_what_was_sealed_and_never_used_is_adopted_before_its_key_goes(
     with as_role("broker"), connected.tenant.acting():
         assert not SealedSecret.objects.exists()
     assert len(rows_of(connected.tenant)) == 1
+
+
+def test_the_bench_can_make_its_connections(acme: TenantWorld) -> None:
+    """It writes them without the ORM: a column that must have a value has one."""
+    with as_administrator(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # as there: triggers ask for a tenant's context
+        cursor.execute(_FILL, {"tenant": acme.id, "rows": 3})
+    with as_role("broker"), acme.acting():
+        assert Credential.objects.filter(created_by="bench").count() == 3

@@ -57,6 +57,18 @@ def test_values_come_back_as_they_went(pipeline):
         assert answer.fetchone() == (value, True), kind
 
 
+def test_lists_go_in_binary_where_the_statement_says_so(pipeline):
+    sent = {
+        "uuid": [uuid4(), uuid4()], "int": [1, 70_000], "bytea": [b"\x00\xff\\", bytes(range(256))],
+        "timestamptz": [datetime.now(UTC)],
+    }  # fmt: skip
+    pipeline.send("BEGIN")
+    back = {kind: pipeline.send(f"SELECT %b::{kind}[], 5 %% %s::int", [value, 3]) for kind, value in sent.items()}
+    pipeline.end("COMMIT")
+
+    assert {kind: answer.fetchone() for kind, answer in back.items()} == {k: (v, 2) for k, v in sent.items()}
+
+
 def test_json_goes_as_a_text_or_as_itself(pipeline):
     pipeline.send("BEGIN")
     answer = pipeline.send("SELECT %s::jsonb = %s", [json.dumps({"a": [1]}), Jsonb({"a": [1]})])

@@ -28,9 +28,9 @@ _CHUNK = 2_000
 _FILL = """
 WITH made AS (
     INSERT INTO content.connectors_connectorinstance (tenant_id, id, connector, slug, name, settings, state, created_at,
-        activated_by, health, health_failures, health_detail)
-    SELECT %(tenant)s, gen_random_uuid(), 'halopsa', 'bench-' || i, 'Bench ' || i, '{}', 'draft', now(), '', 'unknown',
-        0, '' FROM generate_series(1, %(rows)s) i RETURNING id)
+        own_credentials_only, activated_by, health, health_failures, health_detail, health_code, noticed, retired_by)
+    SELECT %(tenant)s, gen_random_uuid(), 'halopsa', 'bench-' || i, 'Bench ' || i, '{}', 'draft', now(),
+        false, '', 'unknown', 0, '', '', '', '' FROM generate_series(1, %(rows)s) i RETURNING id)
 INSERT INTO content.connectors_credential (tenant_id, id, instance_id, version, digest, created_at, created_by)
 SELECT %(tenant)s, gen_random_uuid(), id, 1, md5(id::text), now(), 'bench' FROM made
 """
