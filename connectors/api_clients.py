@@ -23,7 +23,7 @@ from connectors.serializers_clients import (
 )
 from identity.permissions import Permission
 from identity.rest import TenantViewSet, valid_input
-from tenants.errors import NotFound
+from tenants.errors import Invalid, NotFound
 
 SHOW = OpenApiParameter("unmapped", bool, description="Only clients that are there and that nobody is mapped to.")
 
@@ -109,7 +109,7 @@ class InstanceClients(TenantViewSet):
         said = valid_input(ClientSourceIn(data=request.data))
         tool = imported_tools().filter(instance=instance, pk=said.pop("tool")).first()
         if tool is None:
-            raise NotFound
+            raise Invalid("This connection has no tool with that id.", field="tool")
         seen_digest = said.pop("seen_digest")
         source = declare_client_source(tool, seen_digest=seen_digest, terms=Source(**said), by=self.actor)
         return Response(ClientSourceOut(source).data, status=201)

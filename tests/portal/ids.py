@@ -89,7 +89,8 @@ def passkey_of(it: Furnished) -> UUID:
 
 
 def instance_of(it: Furnished) -> UUID:
-    """With a webhook: some rooms are about that."""
+    """With a webhook, and a tool that lists its clients: some rooms are about those."""
+    imported_of(it)
     with it.world.acting():
         if hook_of(it.instance) is None:
             make_hook(it.instance, way="signed", by=SETUP)

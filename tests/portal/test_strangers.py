@@ -24,7 +24,7 @@ from msplex.portal.filters import CallFilter
 from tests.conftest import as_role
 from tests.identity.factories import PASSWORD, make_machine, make_person
 from tests.portal.factories import Furnished, furnish
-from tests.portal.ids import Find, customer_of, instance_of, of, owner_of, with_ids
+from tests.portal.ids import Find, customer_of, imported_of, instance_of, of, owner_of, with_ids
 from tests.routes import Route, routes
 from tests.strangers import seen
 
@@ -179,6 +179,7 @@ VALUES: dict[str, Find] = {
     "customers": customer_of,
     "owner": owner_of,
     "principal": owner_of,
+    "tool": imported_of,
 }
 
 
@@ -214,6 +215,7 @@ def test_another_tenants_id_in_a_form_is_like_an_unknown_one(
 BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("api:audit-cosignature-list", "customer"): {"note": "a note", "witness": "a key"},
     ("api:audit-pack-list", "customer"): {"month": "2026-04"},
+    ("api:connector-instance-client-source", "tool"): {"seen_digest": "0" * 64, "client_id": "id", "name": "name"},
     ("api:connector-instance-mappings", "customer"): {"external_id": "77"},
     ("api:connector-instance-resume", "through"): {"reason": "Looked"},
     ("api:imported-tool-describe", "instance"): {"description": "{}"},
