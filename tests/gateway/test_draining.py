@@ -85,7 +85,7 @@ def test_calls_in_flight_are_answered_once_and_the_door_says_that_it_goes(world,
     vendor.behave("slow", delay=0.3)
     vendor.reset()
     answers: list = []
-    with door_process(MSPLEX_DRAIN_SECONDS="2", MSPLEX_STOP_SECONDS="40") as (process, url):
+    with door_process(MSPLEX_DRAIN_SECONDS="8", MSPLEX_STOP_SECONDS="40") as (process, url):
         door = agent(f"{url}/mcp", world, world.tenant.customers[0])
         threads = [threading.Thread(target=called, args=(door, answers)) for _ in range(CALLS)]
         for thread in threads:
@@ -93,7 +93,7 @@ def test_calls_in_flight_are_answered_once_and_the_door_says_that_it_goes(world,
         assert until(lambda: vendor.seen()["api"] >= 1)
         process.send_signal(signal.SIGTERM)
 
-        assert until(lambda: ready(url) == 503, 1.9)
+        assert until(lambda: ready(url) == 503, 7)
         late = door.call(LIST, limit=1)  # whoever was sent here all the same
         for thread in threads:
             thread.join(60)
@@ -110,13 +110,13 @@ def test_calls_in_flight_are_answered_once_and_the_door_says_that_it_goes(world,
 
 
 def test_a_stream_ends_properly_and_is_not_opened_again_there(world, broker_process):
-    with door_process(MSPLEX_DRAIN_SECONDS="2") as (process, url):
+    with door_process(MSPLEX_DRAIN_SECONDS="8") as (process, url):
         door = agent(f"{url}/mcp", world, world.tenant.customers[0])
         with listening(door) as heard:
             next(heard)
             process.send_signal(signal.SIGTERM)
             last = list(heard)
-        assert until(lambda: ready(url) == 503, 1.5)
+        assert until(lambda: ready(url) == 503, 7)
         with listening_refused(door) as answer:
             assert answer["error"]["message"].startswith("This process of the gateway ends")
         assert process.wait(30) == 0
@@ -133,11 +133,11 @@ def listening_refused(door):
 
 
 def test_the_portal_says_that_it_goes_and_serves_on_for_a_while(world):
-    with door_process("wsgi", MSPLEX_DRAIN_SECONDS="2") as (process, url):
+    with door_process("wsgi", MSPLEX_DRAIN_SECONDS="8") as (process, url):
         assert ready(url) == 200
         process.send_signal(signal.SIGTERM)
 
-        assert until(lambda: ready(url) == 503, 1.5)
+        assert until(lambda: ready(url) == 503, 7)
         with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
             assert answer.status == 200
         assert process.wait(30) == 0
@@ -153,6 +153,7 @@ def test_a_door_whose_workers_crash_does_not_wait(world):
                 os.kill(pid, signal.SIGKILL)
         assert until(lambda: _answers(url))  # a new one is there
         process.kill()
+        assert until(lambda: not _answers(url))  # and does not outlive its parent
 
 
 def _answers(url: str) -> bool:
