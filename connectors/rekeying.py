@@ -36,7 +36,8 @@ _TAKE = (
     # LIMIT 1: each is looked up by its key, whatever the statistics make the planner think of the table.
     " CROSS JOIN LATERAL (SELECT * FROM connectors_credential t"
     "  WHERE t.tenant_id = a.tenant_id AND t.id = a.credential_id LIMIT 1) c"
-    " WHERE a.tenant_id = %s AND a.id > %s AND a.kek_id <> %s AND a.unreadable = ''"
+    # Of a column that has one value in every row the plan would expect no other, and read and sort all rows each time.
+    " WHERE a.tenant_id = %s AND a.id > %s AND a.kek_id || '' <> %s AND a.unreadable = ''"
     " ORDER BY a.id LIMIT {size:d} FOR UPDATE OF a SKIP LOCKED"
 )
 _MOVE = (

@@ -22,7 +22,7 @@ from connectors.keeping import Whose, opened
 from connectors.keyring import KeyMissing, Purpose, ring
 from connectors.models import AdoptedSecret, ConnectorInstance, Credential, SealedSecret
 from connectors.registry import KeyRow, Mode, Order, State, intake_key, keys
-from connectors.rekeying import Moved, move_batch, move_rows
+from connectors.rekeying import _TAKE, Moved, move_batch, move_rows
 from connectors.sealing import seal
 from connectors.upkeep import (
     _adopt_what_is_left,
@@ -457,3 +457,22 @@ def test_the_bench_can_make_its_connections(acme: TenantWorld) -> None:
         cursor.execute(_FILL, {"tenant": acme.id, "rows": 3})
     with as_role("broker"), acme.acting():
         assert Credential.objects.filter(created_by="bench").count() == 3
+
+
+def test_a_batch_reads_its_own_rows_and_not_all_when_every_row_is_under_one_key(acme: TenantWorld) -> None:
+    """The plan for any values, with the statistics of a table as it is before its first re-keying."""
+    stored(acme, 2000)
+    statement = _TAKE.format(size=10)
+    for number in (1, 2, 3):
+        statement = statement.replace("%s", f"${number}", 1)
+    with as_administrator(), connection.cursor() as cursor:
+        cursor.execute("ANALYZE content.connectors_adoptedsecret")
+        cursor.execute("SET plan_cache_mode = force_generic_plan")
+        cursor.execute(f"PREPARE taken (uuid, uuid, text) AS {statement}")
+        cursor.execute(f"EXPLAIN EXECUTE taken ('{acme.id}', '{UUID(int=0)}', 'x')")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("DEALLOCATE taken")
+        cursor.execute("RESET plan_cache_mode")
+
+    assert "Index Scan using connectors_adoptedsecret_pkey" in plan
+    assert "Sort" not in plan
