@@ -13,6 +13,7 @@ from django.urls import reverse
 from audit.kinds import EventKind
 from connectors.catalogue import connector
 from connectors.contract import Risk
+from connectors.imported.declaration import _OWNER, _called
 from connectors.imported.discovery import request_discovery
 from connectors.imported.openapi.describing import describe
 from connectors.imported.openapi.stub_description import description
@@ -204,6 +205,16 @@ def test_a_declaration_that_does_not_hold_an_operation_is_refused(
         classified(world, name, risk, **changes)
 
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("place", "moves"),
+    [("note", False), (["details", "note"], False), (["customer", "reference"], True), (["a", "company_id"], True)],
+)
+def test_an_owner_above_a_field_of_the_body_names_it_too(place: Any, moves: bool) -> None:  # noqa: FBT001
+    definition = {"method": "POST", "places": {"given": {"in": "body", "name": place}}}
+
+    assert any(_OWNER.match(each) for each in _called("given", definition)) is moves
 
 
 def test_an_operation_without_a_typed_answer_is_never_exposed(world: ConnectedWorld) -> None:

@@ -259,6 +259,16 @@ def test_between_the_request_and_the_run_nothing_may_have_changed(
         asked(world, "list_tickets")
 
 
+def test_what_was_declared_anew_is_not_run_as_it_was_asked_for(world: ConnectedWorld, api: StubVendor) -> None:
+    openapi.classified(world, "list_tickets")
+    run = asked(world, "list_tickets")
+    openapi.classified(world, "list_tickets", picked=("id",))
+    api.reset()
+
+    assert done(world, run).code == "dry_run_overtaken"
+    assert api.seen()["total"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "customer", "field"),
     [({"client_id": 12}, 0, "arguments"), ({"limit": "x"}, 0, "arguments"), ({}, 1, "customer")],
