@@ -26,6 +26,7 @@ from connectors.services import activate_instance, deactivate_instance, map_cust
 from connectors.signals import EVERY
 from identity.oauth import pace
 from tenants.errors import Conflict, Invalid
+from tenants.models import Entitlement
 from tests.connectors.factories import CLIENTS, FINE, configured
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP
@@ -236,6 +237,15 @@ def test_nothing_is_taken_for_a_connection_that_is_not_active(acme: Connected) -
     hook, secret = made(acme)
     with acme.world.acting():
         deactivate_instance(acme.instance, by=SETUP)
+
+    assert not told(hook, secret, EVENT)
+    assert rows(acme) == []
+
+
+def test_nothing_is_taken_for_a_connector_that_is_not_in_the_plan_any_more(acme: Connected) -> None:
+    hook, secret = made(acme)
+    with acme.world.acting():
+        Entitlement.objects.update(valid_until=timezone.now() - timedelta(days=1))
 
     assert not told(hook, secret, EVENT)
     assert rows(acme) == []

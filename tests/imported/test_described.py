@@ -211,7 +211,7 @@ def test_a_declaration_that_does_not_hold_an_operation_is_refused(
     ("place", "moves"),
     [("note", False), (["details", "note"], False), (["customer", "reference"], True), (["a", "company_id"], True)],
 )
-def test_an_owner_above_a_field_of_the_body_names_it_too(place: Any, moves: bool) -> None:  # noqa: FBT001
+def test_an_owner_above_a_field_of_the_body_names_it_too(place: Any, moves: bool) -> None:
     definition = {"method": "POST", "places": {"given": {"in": "body", "name": place}}}
 
     assert any(_OWNER.match(each) for each in _called("given", definition)) is moves

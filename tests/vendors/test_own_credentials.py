@@ -348,12 +348,16 @@ def test_what_a_statement_alone_does_destroys_it_too(connected: ConnectedWorld, 
     assert trouble(connected) in {"not_adopted", "unknown", "rolled_back"}
 
 
-def test_another_client_for_the_mapping_by_a_statement_alone_destroys_it_too(connected: ConnectedWorld, own: str) -> None:
+def test_another_client_for_the_mapping_by_a_statement_alone_destroys_it_too(
+    connected: ConnectedWorld, own: str
+) -> None:
     with as_role("app"), connected.tenant.acting():
         CustomerMapping.objects.filter(pk=connected.mappings[BIRCH].pk).update(external_id="99")
 
     assert kept_of(connected) == []
-    assert not [each for each in rows(connected, OwnCredential) if each.customer_id == connected.tenant.customers[BIRCH].id]
+    assert not [
+        each for each in rows(connected, OwnCredential) if each.customer_id == connected.tenant.customers[BIRCH].id
+    ]
 
 
 def test_after_its_removal_the_connections_is_used_and_a_new_one_counts_on(
