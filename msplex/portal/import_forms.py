@@ -65,7 +65,9 @@ class DescriptionForm(forms.Form):
 
 
 class DryRunForm(forms.Form):
-    customer = forms.ModelChoiceField(queryset=Customer.objects.none(), label="For the customer")
+    customer = forms.ModelChoiceField(
+        queryset=Customer.objects.none(), label="For the customer", empty_label="Choose one"
+    )
     arguments = ArgumentsField(rows=3, help_text="A JSON object, as a caller would give them.")
 
     def __init__(self, data: Any = None, *, customers: QuerySet[Customer]) -> None:

@@ -18,7 +18,7 @@ from connectors.imported.dry_runs import terms_digest
 from connectors.imported.openapi.describing import describe
 from connectors.imported.openapi.stub_description import description
 from connectors.imported.reviewing import classify_tool, expose_tool
-from connectors.models import ConnectorInstance, CustomerMapping, DryRun, ImportedTool, OwnCredential
+from connectors.models import ConnectorInstance, CustomerMapping, DryRun, Hook, ImportedTool, OwnCredential
 from connectors.own_credentials import record_own_health, require_own_credentials, store_own_credential
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
 from identity.services import create_customer
@@ -115,6 +115,23 @@ def _hudu(northwind: Furnished) -> ConnectorInstance:
                 own = OwnCredential.objects.select_related("instance").get(mapping=mapping)
                 record_own_health(own, checks[number])
         return hudu
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_a_webhook(page: Page, northwind: Furnished, as_person, look: str) -> None:
+    """Not there yet, its secret, and as it is afterwards."""
+    with northwind.world.acting():
+        Hook.objects.filter(instance=northwind.instance).delete()
+    as_person(northwind.owner)
+    _dress(page, look)
+    address = reverse("portal:connector_hook", args=[northwind.instance.pk])
+    page.goto(address)
+    _picture(page, "webhook-none", look)
+    page.get_by_role("main").get_by_role("button", name="Make").click()
+    page.wait_for_selector("output")
+    _picture(page, "webhook-secret", look)
+    page.goto(address)
+    _picture(page, "webhook-there", look)
 
 
 @pytest.mark.parametrize("look", LOOKS)
