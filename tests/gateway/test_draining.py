@@ -14,8 +14,10 @@ from collections import Counter
 
 import httpx2
 import pytest
+from django.test import Client
 
 from connectors.models import ToolCall
+from msplex.draining import begin_draining
 from msplex.guard import KEYS
 from tenants.process import Process
 from tests.conftest import stack_redis
@@ -132,15 +134,37 @@ def listening_refused(door):
     yield json.loads(data[-1] if data else answer.text)
 
 
-def test_the_portal_says_that_it_goes_and_serves_on_for_a_while(world):
-    with door_process("wsgi", MSPLEX_DRAIN_SECONDS="8") as (process, url):
-        assert ready(url) == 200
-        process.send_signal(signal.SIGTERM)
+HEEDING = """
+import ctypes, os, signal, threading, time
+from msplex import draining
 
-        assert until(lambda: ready(url) == 503, 7)
-        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
-            assert answer.status == 200
-        assert process.wait(30) == 0
+def look():
+    signal.pthread_kill(threading.get_ident(), draining.SIGNAL)
+    time.sleep(0.5)
+    print(draining.is_draining(), flush=True)
+    os._exit(0)
+
+draining.heed_signal()
+threading.Thread(target=look).start()
+ctypes.CDLL(None).sleep(20)  # the main thread is where it runs no handler
+"""
+
+
+def test_a_signal_that_another_thread_gets_is_heeded_too():
+    done = subprocess.run([sys.executable, "-c", HEEDING], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "True\n"
+
+
+def test_the_portal_that_is_about_to_end_says_so_and_serves_on(monkeypatch):
+    begun = threading.Event()
+    monkeypatch.setattr("msplex.draining._begun", begun)
+    before = Client().get("/readyz").json()["serving"]
+    begin_draining()
+
+    answer = Client().get("/readyz")
+    assert (before, answer.json()["serving"], answer.status_code) == (True, False, 503)
+    assert Client().get("/healthz").status_code == 200
 
 
 def test_a_door_whose_workers_crash_does_not_wait(world):
