@@ -139,6 +139,7 @@ import ctypes, os, signal, threading, time
 from msplex import draining
 
 def look():
+    time.sleep(0.5)
     signal.pthread_kill(threading.get_ident(), draining.SIGNAL)
     time.sleep(0.5)
     print(draining.is_draining(), flush=True)
