@@ -14,8 +14,10 @@ from collections import Counter
 
 import httpx2
 import pytest
+from django.test import Client
 
 from connectors.models import ToolCall
+from msplex.draining import begin_draining
 from msplex.guard import KEYS
 from tenants.process import Process
 from tests.conftest import stack_redis
@@ -153,6 +155,17 @@ def test_a_signal_that_another_thread_gets_is_heeded_too():
     done = subprocess.run([sys.executable, "-c", HEEDING], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout == "True\n"
+
+
+def test_the_portal_that_is_about_to_end_says_so_and_serves_on(monkeypatch):
+    begun = threading.Event()
+    monkeypatch.setattr("msplex.draining._begun", begun)
+    before = Client().get("/readyz").json()["serving"]
+    begin_draining()
+
+    answer = Client().get("/readyz")
+    assert (before, answer.json()["serving"], answer.status_code) == (True, False, 503)
+    assert Client().get("/healthz").status_code == 200
 
 
 def test_a_door_whose_workers_crash_does_not_wait(world):
