@@ -12,6 +12,10 @@ class Pulse:
     def feel(self) -> None:
         self._felt = time.monotonic()
 
+    def rest(self) -> None:
+        """The loop has ended by itself, and is not missed."""
+        self._felt = None
+
     def is_regular(self) -> bool:
         """True also of a process that has no such loop."""
         return self._felt is None or time.monotonic() - self._felt < LONGEST_SECONDS

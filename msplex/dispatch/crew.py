@@ -58,6 +58,7 @@ class Crew:
             self._look()
             PULSE.feel()
             self._pause()
+        PULSE.rest()
         self.stand.leave()
         self.stand.hang_up()
 

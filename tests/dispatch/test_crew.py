@@ -18,6 +18,7 @@ from msplex.dispatch import line
 from msplex.dispatch.crew import Crew
 from msplex.dispatch.line import Stand
 from msplex.dispatch.whereabouts import is_known_to_be_gone, name_of_this_process
+from msplex.pulse import PULSE
 from msplex.replies import Reply
 from tenants.isolation.context import Context, acting_for, current
 
@@ -146,6 +147,20 @@ def test_what_a_dead_process_had_is_run_as_come_again(client, calls):
     watch.join(30)
 
     assert calls.seen == [(call, True)]
+
+
+def test_a_crew_that_has_ended_is_not_taken_for_one_that_hangs(client, calls, monkeypatch):
+    monkeypatch.setattr("msplex.pulse.LONGEST_SECONDS", 0.0)
+    crew = Crew(Stand("crew"))
+    crew.start()
+    watch = threading.Thread(target=crew.watch)
+    watch.start()
+    wait_until(lambda: not PULSE.is_regular())  # it was felt, and so late counts here
+
+    crew.ending.set()
+    watch.join(30)
+
+    assert PULSE.is_regular()
 
 
 def test_a_process_is_seen_to_be_gone_by_its_name():

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from msplex import draining, readiness
-from msplex.pulse import LONGEST_SECONDS, Pulse
+from msplex.pulse import LONGEST_SECONDS, PULSE, Pulse
 from msplex.readiness import forget, migrations
 from tests.conftest import as_role
 from tests.processes import free_port
@@ -20,7 +20,9 @@ ALL = {"serving", "working", "redis", "database", "migrations", "clock", "contex
 
 @pytest.fixture(autouse=True)
 def _anew():
+    """Without what a loop of another test, or of one of these, has left behind in this process."""
     forget()
+    PULSE.rest()
     yield
     forget()
 
