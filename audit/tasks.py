@@ -1,16 +1,15 @@
 """Packs and alerts. Everything here is safe to run again at any time."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from celery import Task, shared_task
-from django.db import transaction
 
-from tenants.directory import active_tenants
 from tenants.isolation.context import Context, acting_for, acting_tenant
 from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
+from tenants.sweeping import for_each_tenant
 
 logger = logging.getLogger(__name__)
 BUILD_SECONDS = 900
@@ -33,14 +32,12 @@ def cut_packs() -> None:
     from audit.packs.cutting import cut_due  # noqa: PLC0415
     from audit.packs.work import unfinished  # noqa: PLC0415
 
-    now = datetime.now(UTC)
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            cut_due(now)
-            for pack in unfinished(now):
-                build_pack.delay(pack_id=str(pack))
+    def work(now: datetime) -> None:
+        cut_due(now)
+        for pack in unfinished(now):
+            build_pack.delay(pack_id=str(pack))
+
+    for_each_tenant(work)
 
 
 @shared_task(name="audit.sweep_alerts", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -48,8 +45,4 @@ def sweep_alerts() -> None:
     """Started by beat: what happened again is counted in its alert; what fell between two writers is raised."""
     from audit.sweeping import sweep_alerts as sweep  # noqa: PLC0415 - a leaf, as everywhere
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            sweep(datetime.now(UTC))
+    for_each_tenant(sweep)

@@ -1,16 +1,13 @@
 """What happens by itself. Everything here is safe to run again at any time."""
 
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from celery import shared_task
-from django.db import transaction
 
-from tenants.directory import active_tenants
-from tenants.isolation.context import Context, acting_for
 from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
+from tenants.sweeping import for_each_tenant
 
 logger = logging.getLogger(__name__)
 ROLLUP_SECONDS = 3600
@@ -30,7 +27,7 @@ def roll_up() -> None:
         close_months(now)
         report_outward(now)
 
-    _for_every_tenant(work)
+    for_each_tenant(work)
 
 
 @shared_task(name="billing.warn_of_quota", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -38,16 +35,4 @@ def warn_of_quota() -> None:
     """Started by beat, every minute."""
     from billing.quota import warn_of_quota as warn  # noqa: PLC0415
 
-    _for_every_tenant(warn)
-
-
-def _for_every_tenant(work: Callable[[datetime], object]) -> None:
-    """What goes wrong with one tenant is no reason to leave the others."""
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        try:
-            with acting_for(Context(tenant)):
-                work(datetime.now(UTC))
-        except Exception:
-            logger.exception("alert: the usage of tenant %s could not be worked on; the next run tries again", tenant)
+    for_each_tenant(warn)

@@ -1,14 +1,11 @@
-from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
 from celery import shared_task
-from django.db import transaction
 
-from tenants.directory import active_tenants
-from tenants.isolation.context import Context, acting_for
 from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
+from tenants.sweeping import for_each_tenant
 
 
 @shared_task(name="connectors.check_instance", process=Process.BROKER)  # type: ignore[untyped-decorator]
@@ -45,8 +42,8 @@ def sweep_discoveries() -> None:
     from connectors.imported.discovery import enqueue_discoveries  # noqa: PLC0415
     from connectors.imported.dry_runs import forget_old_runs  # noqa: PLC0415
 
-    _for_each_tenant(enqueue_discoveries)
-    _for_each_tenant(forget_old_runs)
+    for_each_tenant(enqueue_discoveries)
+    for_each_tenant(forget_old_runs)
 
 
 @shared_task(name="connectors.sweep_health", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -55,8 +52,8 @@ def sweep_health() -> None:
     from connectors.own_credentials import enqueue_due_own_checks  # noqa: PLC0415
     from connectors.services import enqueue_due_checks  # noqa: PLC0415
 
-    _for_each_tenant(enqueue_due_checks)
-    _for_each_tenant(enqueue_due_own_checks)
+    for_each_tenant(enqueue_due_checks)
+    for_each_tenant(enqueue_due_own_checks)
 
 
 @shared_task(name="connectors.fetch_clients", process=Process.BROKER)  # type: ignore[untyped-decorator]
@@ -71,7 +68,7 @@ def sweep_clients() -> None:
     """Started by beat: lists of clients that are a day old or were asked for, of every tenant."""
     from connectors.clients import enqueue_due_fetches  # noqa: PLC0415
 
-    _for_each_tenant(enqueue_due_fetches)
+    for_each_tenant(enqueue_due_fetches)
 
 
 @shared_task(name="connectors.watch", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -79,7 +76,7 @@ def watch() -> None:
     """Started by beat: what nobody does, such as a check that was not made, is told all the same."""
     from connectors.noticing import notice  # noqa: PLC0415
 
-    _for_each_tenant(notice)
+    for_each_tenant(notice)
 
 
 @shared_task(name="connectors.pull_signals", process=Process.BROKER)  # type: ignore[untyped-decorator]
@@ -94,8 +91,8 @@ def sweep_signals() -> None:
     """Started by beat: whoever has not been asked lately is, and what has been over for long is forgotten."""
     from connectors.signals import enqueue_due_pulls, forget_old_signals  # noqa: PLC0415
 
-    _for_each_tenant(enqueue_due_pulls)
-    _for_each_tenant(forget_old_signals)
+    for_each_tenant(enqueue_due_pulls)
+    for_each_tenant(forget_old_signals)
 
 
 @shared_task(name="connectors.keep_keys", base=PlainTask, process=Process.BROKER)  # type: ignore[untyped-decorator]
@@ -104,12 +101,3 @@ def keep_keys() -> None:
     from connectors import upkeep  # noqa: PLC0415 - with the key ring
 
     upkeep.keep_keys(datetime.now(UTC))
-
-
-def _for_each_tenant(do: Callable[[datetime], object]) -> None:
-    """In the worker, which alone may ask who there is. Each tenant in a context of its own, outside a transaction."""
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            do(datetime.now(UTC))

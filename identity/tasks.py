@@ -1,13 +1,12 @@
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from celery import shared_task
-from django.db import transaction
 
-from tenants.directory import active_tenants
 from tenants.isolation.context import Context, acting_for, acting_tenant
 from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
+from tenants.sweeping import for_each_tenant
 
 
 @shared_task(name="identity.deliver_mail", process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -32,11 +31,7 @@ def sweep_ended_roles() -> None:
     """Started by beat: roles that ended by themselves lose the rows that django-guardian reads."""
     from identity.services import forget_ended_roles  # noqa: PLC0415 - a leaf: services enqueue tasks
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            forget_ended_roles()
+    for_each_tenant(lambda _now: forget_ended_roles())
 
 
 @shared_task(name="identity.sweep_sessions", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -44,12 +39,11 @@ def sweep_sessions() -> None:
     """Started by beat: sessions that ended by themselves say how; challenges that are too old to be answered go."""
     from identity.services import expire_sessions, forget_challenges  # noqa: PLC0415 - a leaf: services enqueue tasks
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            expire_sessions()
-            forget_challenges()
+    def work(_now: datetime) -> None:
+        expire_sessions()
+        forget_challenges()
+
+    for_each_tenant(work)
 
 
 @shared_task(name="identity.sweep_mail", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -57,12 +51,11 @@ def sweep_mail() -> None:
     """Started by beat: what is due for another try, or whose message to the queue was lost."""
     from identity.services import enqueue_due_mail, tell_of_open_alerts  # noqa: PLC0415
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            tell_of_open_alerts()
-            enqueue_due_mail()
+    def work(_now: datetime) -> None:
+        tell_of_open_alerts()
+        enqueue_due_mail()
+
+    for_each_tenant(work)
 
 
 @shared_task(name="identity.sweep_oauth", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -70,12 +63,11 @@ def sweep_oauth() -> None:
     """Started by beat: codes, refresh tokens and assertions that nobody could use twice any more go."""
     from identity.services import forget_agent_sessions, forget_assertions  # noqa: PLC0415
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            forget_agent_sessions()
-            forget_assertions()
+    def work(_now: datetime) -> None:
+        forget_agent_sessions()
+        forget_assertions()
+
+    for_each_tenant(work)
 
 
 @shared_task(name="identity.sweep_leftovers", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -83,11 +75,7 @@ def sweep_leftovers() -> None:
     """Started by beat: links that are over, messages long gone, tries that are forgotten."""
     from identity.services import forget_leftovers  # noqa: PLC0415 - a leaf: services enqueue tasks
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            forget_leftovers()
+    for_each_tenant(lambda _now: forget_leftovers())
 
 
 @shared_task(name="identity.check_handover_domain", process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -103,9 +91,8 @@ def sweep_handover_domains() -> None:
     """Started by beat: whether the domains of handovers are still the tenants' own."""
     from identity.services import domains_to_check  # noqa: PLC0415
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            for domain in domains_to_check(datetime.now(UTC)):
-                check_handover_domain.delay(domain_id=str(domain))
+    def work(now: datetime) -> None:
+        for domain in domains_to_check(now):
+            check_handover_domain.delay(domain_id=str(domain))
+
+    for_each_tenant(work)

@@ -1,14 +1,13 @@
 """Tasks of the composition root: the gateway's, and the nightly check of the log."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from celery import shared_task
 from django.db import transaction
 
-from tenants.directory import active_tenants
-from tenants.isolation.context import Context, acting_for
 from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
+from tenants.sweeping import for_each_tenant
 
 CHECK_SECONDS = 6 * 3600
 
@@ -18,11 +17,7 @@ def sweep_lost_calls() -> None:
     """Started by beat: calls whose broker died are said to have an unknown outcome, never left running."""
     from msplex.execution import give_up_lost_calls  # noqa: PLC0415
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            give_up_lost_calls(datetime.now(UTC))
+    for_each_tenant(give_up_lost_calls)
 
 
 @shared_task(name="gateway.sweep_names", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -30,11 +25,7 @@ def sweep_names() -> None:
     """Started by beat: what calls were named by, and what was kept of their results, ends."""
     from msplex.gateway.repeating import forget  # noqa: PLC0415 - a leaf, as everywhere
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)):
-            forget(datetime.now(UTC))
+    for_each_tenant(forget)
 
 
 @shared_task(  # type: ignore[untyped-decorator]
@@ -62,9 +53,9 @@ def sample_gauges() -> None:
     from billing.meters import Meter  # noqa: PLC0415
     from connectors.models import ConnectorInstance  # noqa: PLC0415
 
-    with transaction.atomic():
-        tenants = active_tenants()
-    for tenant in tenants:
-        with acting_for(Context(tenant)), transaction.atomic():
-            instances = ConnectorInstance.objects.exclude(state=ConnectorInstance.State.DRAFT).count()
-            sample(datetime.now(UTC), of_others={Meter.CONNECTOR_INSTANCES: instances})
+    @transaction.atomic
+    def work(now: datetime) -> None:
+        instances = ConnectorInstance.objects.exclude(state=ConnectorInstance.State.DRAFT).count()
+        sample(now, of_others={Meter.CONNECTOR_INSTANCES: instances})
+
+    for_each_tenant(work)
