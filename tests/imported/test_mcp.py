@@ -1,20 +1,18 @@
 """Tools of somebody's MCP server, in a process of its own and in every mood: as of a vendor's tools."""
 
-import json
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from connectors.errors import ExecutionError
-from connectors.execution import ExecutionResult, execute
-from connectors.stub.world import CLIENTS as EVERY_CLIENT
-from connectors.stub.world import marker
+from connectors.execution import execute
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld
 from tests.connectors.vendor import StubVendor
 from tests.imported.factories import DECLARATIONS, exposed, look, offered
+from tests.imported.running import Runs, foreign_marks
 
 pytestmark = pytest.mark.usefixtures("broker")
 CALLS: dict[str, dict[str, Any]] = {
@@ -34,29 +32,12 @@ def world(imported: ConnectedWorld) -> ConnectedWorld:
     return imported
 
 
-def run(
-    world: ConnectedWorld, name: str, arguments: dict[str, Any] | None = None, customer: int = 0
-) -> ExecutionResult:
-    """As the broker does it: with the tool that the snapshot has, in the context of the one customer."""
-    with as_role("app"):
-        call = world.call(name, CALLS[name] if arguments is None else arguments, customer=customer)
-    tool = offered(world)[name]
-    with acting_for(Context(world.tenant.id, (world.tenant.customers[customer].id,))):
-        return execute(call, world.instance, world.mappings[customer], tool)
-
-
-def refused(world: ConnectedWorld, name: str, arguments: dict[str, Any] | None = None) -> ExecutionError:
-    with pytest.raises(ExecutionError) as caught:
-        run(world, name, arguments)
-    return caught.value
+run = Runs(CALLS)
+refused = run.refused
 
 
 def called(server: StubVendor) -> list[str]:
     return [call["tool"] for call in server.seen()["calls"]]
-
-
-def foreign_marks(value: Any) -> list[str]:
-    return [mark for other in EVERY_CLIENT if other != 11 and (mark := marker(other)) in json.dumps(value)]
 
 
 @pytest.mark.parametrize("name", CALLS)

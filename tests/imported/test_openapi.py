@@ -1,25 +1,18 @@
 """Operations of somebody's API, in a process of its own and in every mood: as of a vendor's tools."""
 
-import json
-from typing import Any
-
 import pytest
 from jsonschema import Draft202012Validator
 
-from connectors.errors import ExecutionError
-from connectors.execution import ExecutionResult, execute
 from connectors.imported.openapi.operations import operations
 from connectors.imported.openapi.sending import request
 from connectors.imported.openapi.stub_description import description
 from connectors.secret import SecretBundle
-from connectors.stub.world import CLIENTS as EVERY_CLIENT
-from connectors.stub.world import marker
-from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld
 from tests.connectors.vendor import StubVendor
 from tests.imported.factories import look, offered
 from tests.imported.openapi import CALLS, DECLARED, connect, exposed
+from tests.imported.running import Runs, foreign_marks
 
 pytestmark = pytest.mark.usefixtures("broker")
 READS = ["list_tickets", "get_ticket", "list_notes", "search"]
@@ -33,24 +26,8 @@ def world(described: ConnectedWorld) -> ConnectedWorld:
     return described
 
 
-def run(
-    world: ConnectedWorld, name: str, arguments: dict[str, Any] | None = None, customer: int = 0
-) -> ExecutionResult:
-    with as_role("app"):
-        call = world.call(name, CALLS[name] if arguments is None else arguments, customer=customer)
-    tool = offered(world)[name]
-    with acting_for(Context(world.tenant.id, (world.tenant.customers[customer].id,))):
-        return execute(call, world.instance, world.mappings[customer], tool)
-
-
-def refused(world: ConnectedWorld, name: str, arguments: dict[str, Any] | None = None) -> ExecutionError:
-    with pytest.raises(ExecutionError) as caught:
-        run(world, name, arguments)
-    return caught.value
-
-
-def foreign_marks(value: Any) -> list[str]:
-    return [mark for other in EVERY_CLIENT if other != 11 and (mark := marker(other)) in json.dumps(value)]
+run = Runs(CALLS)
+refused = run.refused
 
 
 @pytest.mark.parametrize("name", CALLS)
