@@ -67,6 +67,7 @@ class EventKind(StrEnum):
     HANDOVER_DOMAIN_REMOVED = "audit:domain:remove"
     HANDOVER_DOMAIN_VERIFIED = "audit:domain:verify"
     HOOK_CREATED = "connectors:hook:create"
+    HOOK_DELIVERED = "connectors:hook:deliver"
     HOOK_REMOVED = "connectors:hook:remove"
     HOOK_ROTATED = "connectors:hook:rotate"
     INSTANCE_ACTIVATED = "connectors:instance:activate"

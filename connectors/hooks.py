@@ -4,7 +4,7 @@ An unknown address, a wrong proof, one from another time, and a connection that 
 """
 
 import secrets
-from dataclasses import astuple
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from audit.actors import Actor, CallRef
+from audit.actors import Actor, CallRef, system
 from audit.kinds import EventKind
 from audit.services import record
 from connectors.catalogue import connector as catalogue_entry
@@ -32,6 +32,7 @@ Way = Hook.Way
 # A signature is good for a window before its time and one after. Who repeats a secret has it, and gains a look at most.
 REMEMBERED = {Way.SIGNED.value: 3 * WINDOW, Way.SECRET.value: NUDGED_EVERY}
 NOBODY = UUID(int=0)
+CALLER = system("caller of a webhook")
 _NOTHING: dict[str, Any] = {"delivered_at": None, "refused": 0, "refused_at": None}
 
 
@@ -119,14 +120,16 @@ def _taken(hook: Hook, proof: Proven, delivery: Delivery, now: datetime) -> bool
 
 def _done(hook: Hook, proof: Proven, delivery: Delivery, now: datetime) -> None:
     """Signed events are kept; of anything else is believed only that it is time to look."""
-    hook.delivered_at = now
+    hook.delivered_at, counts = now, dict[str, int]()
     if hook.way == Way.SIGNED:
-        kept = keep_told(hook.instance, *events_in(delivery.body), proof.sent_at)
-        hook.kept, hook.unmapped, hook.unreadable = astuple(kept)
+        counts = asdict(keep_told(hook.instance, *events_in(delivery.body), proof.sent_at))
+        hook.kept, hook.unmapped, hook.unreadable = counts.values()
     else:
         hook.nudged_at = now
         pull_signals.delay_on_commit(str(hook.instance_id))
     hook.save(update_fields=["delivered_at", "nudged_at", "kept", "unmapped", "unreadable"])
+    body = {"way": hook.way, "delivery": proof.digest, **counts}
+    record(EventKind.HOOK_DELIVERED, actor=CALLER, **_about(hook), body=body)
 
 
 def _stranger(tenant: UUID) -> Hook:

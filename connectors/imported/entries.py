@@ -9,7 +9,7 @@ BOUND = ("address", "sign_in", "header", "user")  # what the key was given for
 
 
 def _nobody(_connection: Connection) -> list[Client]:
-    """Who is a client there is not said in any way that we know: mappings are entered."""
+    """Who is a client there nobody can know before people have said which tool lists them (client_sources)."""
     return []
 
 

@@ -72,6 +72,7 @@ WORDS: dict[str, str] = {
     EventKind.CLIENT_SOURCE_DECLARED: "Tool that lists clients declared",
     EventKind.CLIENT_SOURCE_FORGOTTEN: "Tool that lists clients not asked any more",
     EventKind.HOOK_CREATED: "Webhook made",
+    EventKind.HOOK_DELIVERED: "Webhook called",
     EventKind.HOOK_REMOVED: "Webhook removed",
     EventKind.HOOK_ROTATED: "Secret of a webhook replaced",
     EventKind.INSTANCE_CREATED: "Connection begun",

@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audit.kinds import EventKind
 from connectors import hooks, views
 from connectors.catalogue import all_connectors
 from connectors.hook_proof import SECRET_MARK, SIGNED_MARK, Delivery
@@ -27,7 +28,7 @@ from connectors.signals import EVERY
 from identity.oauth import pace
 from tenants.errors import Conflict, Invalid
 from tenants.models import Entitlement
-from tests.connectors.factories import CLIENTS, FINE, configured
+from tests.connectors.factories import CLIENTS, FINE, bodies, configured
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP
 from tests.tenants.furnishing import as_administrator
@@ -106,6 +107,8 @@ def test_a_signed_event_is_kept_for_the_customer_whose_client_it_names(acme: Con
         hook.refresh_from_db()
     assert (kept.customer_id, kept.external_id, kept.severity) == (acme.world.customers[0].pk, "a-1", "high")
     assert (hook.kept, hook.unmapped, hook.unreadable, hook.refused) == (1, 1, 2, 0)
+    [body] = bodies(acme.world, EventKind.HOOK_DELIVERED)
+    assert (body["way"], body["kept"], body["unmapped"], body["unreadable"]) == ("signed", 1, 1, 2)
 
 
 def test_the_same_source_id_is_one_row_that_is_changed_and_closed(acme: Connected) -> None:
@@ -142,6 +145,7 @@ def test_a_replay_is_answered_and_does_nothing(acme: Connected) -> None:
     assert rows(acme) == [("a-1", "Disk full", "resolved")]
     with acme.world.acting():
         assert HookDelivery.objects.count() == 2
+    assert len(bodies(acme.world, EventKind.HOOK_DELIVERED)) == 2
 
 
 def forgeries(secret: str, other: str) -> list[Delivery]:
