@@ -79,9 +79,13 @@ def carry_out(run_id: UUID) -> None:
 
 
 def terms_digest(tool: ImportedTool) -> str:
-    """Of all that a dry run tries. Another declaration is another tool."""
-    terms = {"declaration": tool.declaration, "definition": tool.pinned_digest, "risk": tool.risk}
-    return hashlib.sha256(canonical(terms)).hexdigest()
+    """Of all that a dry run tries, with what the tool hangs on. Another declaration is another tool."""
+    parent = ImportedTool.objects.filter(instance=tool.instance_id, name=tool.declaration.get("parent") or "").first()
+    return hashlib.sha256(canonical({"tried": [_terms(each) for each in (tool, parent) if each]})).hexdigest()
+
+
+def _terms(tool: ImportedTool) -> dict[str, Any]:
+    return {"declaration": tool.declaration, "definition": tool.pinned_digest, "risk": tool.risk}
 
 
 def worked(tool: ImportedTool) -> bool:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.kinds import EventKind
-from connectors.imported.dry_runs import KEPT, carry_out, forget_old_runs, request_dry_run
+from connectors.imported.dry_runs import KEPT, carry_out, forget_old_runs, request_dry_run, worked
 from connectors.imported.reviewing import expose_tool
 from connectors.models import CustomerMapping, DryRun
 from connectors.tasks import run_dry
@@ -257,6 +257,19 @@ def test_between_the_request_and_the_run_nothing_may_have_changed(
     assert api.seen()["total"] == 0
     with pytest.raises(DomainError):
         asked(world, "list_tickets")
+
+
+def test_another_declaration_of_what_it_hangs_on_is_another_tool(world: ConnectedWorld) -> None:
+    openapi.exposed(world, "get_ticket")
+    openapi.classified(world, "change_ticket")
+    assert tried(world, "change_ticket").state == State.SUCCEEDED
+    tool = row(world, "change_ticket")
+    with as_role("app"), world.tenant.acting():
+        assert worked(tool)
+    openapi.classified(world, "get_ticket", picked=("id",))
+
+    with as_role("app"), world.tenant.acting():
+        assert not worked(tool)
 
 
 def test_what_was_declared_anew_is_not_run_as_it_was_asked_for(world: ConnectedWorld, api: StubVendor) -> None:
