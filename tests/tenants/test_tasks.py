@@ -256,9 +256,11 @@ def test_what_is_sent_on_commit_is_traced_under_what_asked_for_it(worlds, monkey
     acme, _ = worlds
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(PlainTask, "apply_async", lambda _self, *_args, **options: sent.append(options["headers"]))
-    with acting_for(Context(acme.id)), transaction.atomic(), span("later than this"):
+    with acting_for(Context(acme.id)), transaction.atomic(), span("around"):
         with span("asks"):
             look.delay_on_commit("a")
+        with span("afterwards"):
+            pass
 
     asks = next(each for each in spans() if each.name == "asks")
     assert sent[0]["traceparent"].split("-")[2] == f"{asks.context.span_id:016x}"
