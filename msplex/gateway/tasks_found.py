@@ -205,7 +205,8 @@ def task_of(found: Found) -> Task:
     row = request or call
     if row is None:
         raise LookupError("no task without a row")
-    base = Task(str(row.pk), Status.WORKING, row.created_at, row.created_at, KEPT, POLL)
+    began = uuid7_time(row.pk)
+    base = Task(str(row.pk), Status.WORKING, began, began, KEPT, POLL)
     if request is not None and (call is None or request.state not in {OPEN.EXECUTING, OPEN.EXECUTED, OPEN.UNKNOWN}):
         return _of_request(base, request, found)
     if call is None:
