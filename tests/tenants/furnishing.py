@@ -33,6 +33,7 @@ from audit.models import (
 from audit.services import record
 from billing.models import (
     ClosedMonth,
+    CustomerCounter,
     GaugeSample,
     PlanVersion,
     PriceList,
@@ -194,6 +195,7 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
     principal = {"principal_id": user.id, "connector": "halopsa", "tool": "list_tickets"}
     who = {"principal_kind": "user", "principal_label": "tests"}
     UsageEvent.objects.create(customer=customer, occurred_at=NOW, **principal)
+    CustomerCounter.objects.create(customer=customer, month=NOW.date().replace(day=1))
     _counted(customer)
     call = ToolCall.objects.create(customer=customer, state="queued", **principal, **who)
     IdempotencyKey.objects.create(principal_id=user.id, customer=customer, digest="0" * 64, call_id=call.id)

@@ -93,6 +93,7 @@ KINDS: dict[str, Kind] = {
     "audit_savedfilter": own("owner_id"),
     "audit_tile": SHARED,
     "billing_closedmonth": SHARED,
+    "billing_customercounter": of_customer("customer_id"),
     "billing_gaugesample": log("customer_id"),
     "billing_planversion": STAFF,
     "billing_pricelist": STAFF,
