@@ -34,6 +34,7 @@ from msplex import kept, rechecking, replies
 from msplex.decision.verdicts import Code, Gate, Verdict
 from msplex.metrics.calls import count_outcome
 from msplex.replies import Reply
+from msplex.telling import telling
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, columns, made, one, signed_transaction
 
@@ -201,7 +202,8 @@ def _execute(job: CallToRun, tool: Tool | None) -> Outcome:
 
 
 def _succeeded(job: CallToRun, tool: Tool | None) -> Outcome:
-    result = execute(job.call, job.instance, job.mapping, tool)
+    with telling(job.call):
+        result = execute(job.call, job.instance, job.mapping, tool)
     return Outcome(
         ToolCall.State.SUCCEEDED,
         structured=result.structured,

@@ -21,9 +21,10 @@ from msplex.gateway import answers, handles
 from msplex.gateway.approving import UNTOLD, Told
 from msplex.gateway.callers import Caller
 from msplex.gateway.calls import Begun, DoorClosed, begin_call, list_tools
+from msplex.gateway.progress import IN_LINE, Progress, agreed
 from msplex.gateway.replies import TIMEOUT_SECONDS, NoReply, Replies
 from msplex.gateway.streams import Names, Streams
-from msplex.gateway.tasks_found import CallTasks, running, waiting
+from msplex.gateway.tasks_found import CallTasks, closing, look_at, running, waiting
 from msplex.gateway.tasks_wire import Source, created
 from msplex.metrics.calls import waiting as counted_waiting
 
@@ -64,16 +65,26 @@ class Handlers:
         return tuple(tool.name for tool in await self._in_thread(list_tools, caller))
 
     async def call(
-        self, caller: Caller, name: str, arguments: Mapping[str, Any], told: Told = UNTOLD
+        self,
+        caller: Caller,
+        name: str,
+        arguments: Mapping[str, Any],
+        told: Told = UNTOLD,
+        progress: Progress | None = None,
     ) -> dict[str, Any]:
         """The result of tools/call; for a client that takes one, a task where people have to agree or it takes long."""
-        begun = await self._in_thread(begin_call, caller, name, arguments, self._replies.waiter, told)
+        waiter = self._replies.listener if progress else self._replies.waiter
+        begin = partial(self._in_thread, begin_call, caller, name, arguments, waiter, told)
+        begun = await begin()
+        if progress and not told.takes_tasks and (task := waiting(begun)):
+            look = partial(self._in_thread, closing, look_at, caller, task.id)
+            begun = await begin() if await agreed(look, progress) else begun
         if begun.earlier and begun.earlier.structured is not None:
             return answers.repeated(begun.earlier)
         if begun.call_id is None or not begun.decision.allowed:
             task = waiting(begun) if told.takes_tasks else None
             return created(task) if task else answers.refused(begun)
-        return await self._result(begun, begun.call_id, told)
+        return await self._result(begun, begun.call_id, told, progress)
 
     async def _in_thread(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Database work; whatever goes wrong is said in words of ours."""
@@ -119,11 +130,15 @@ class Handlers:
         if not task.cancelled() and task.exception():  # then it goes on, and its record says what became of it
             logger.warning("a call whose client has left could not be withdrawn")
 
-    async def _result(self, begun: Begun, call_id: UUID, told: Told) -> dict[str, Any]:
+    async def _result(
+        self, begun: Begun, call_id: UUID, told: Told, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        if progress:
+            progress.tell(IN_LINE)
         try:
             with counted_waiting():
                 seconds = LONG_SECONDS if told.takes_tasks else TIMEOUT_SECONDS
-                reply = await self._replies.wait(begun.tenant_id, call_id, seconds)
+                reply = await self._replies.wait(begun.tenant_id, call_id, seconds, progress.tell if progress else None)
         except asyncio.CancelledError:  # the client has left
             if begun.withdraw:
                 self._withdraw(begun.withdraw)

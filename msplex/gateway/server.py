@@ -1,6 +1,7 @@
 """The MCP server: the official SDK's low-level server, with our decision behind list and call."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from msplex.gateway import answers, handles
 from msplex.gateway.approving import told_in
 from msplex.gateway.callers import Caller
 from msplex.gateway.handlers import Handlers
+from msplex.gateway.progress import Progress, wants_progress
 from msplex.gateway.tasks_wire import add_tasks, takes_tasks
 
 SCOPE = "msplex.caller"  # where the door puts the authenticated caller
@@ -57,7 +59,12 @@ def make_server(handlers: Handlers) -> Server[Any]:
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> Any:
         told = replace(told_in(params.meta), takes_tasks=takes_tasks(context))
-        result = await handlers.call(caller_of(context), params.name, params.arguments or {}, told)
+        call = partial(handlers.call, caller_of(context), params.name, params.arguments or {}, told)
+        if wants_progress(params.meta):
+            async with Progress(context.session.report_progress) as progress:
+                result = await call(progress)
+        else:
+            result = await call()
         return result if result.get("resultType") == "task" else CallToolResult.model_validate(result)
 
     async def listen(context: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:

@@ -59,19 +59,19 @@ class CallTasks:
         self._in_thread = in_thread
 
     async def find(self, caller: Caller, task: str) -> Task | None:
-        found: Task | None = await self._in_thread(_closing, find, caller, task)
+        found: Task | None = await self._in_thread(closing, find, caller, task)
         return found
 
     async def answer(self, caller: Caller, task: str, _given: Mapping[str, Any], /) -> bool:
         """Nothing of ours asks once it is a task: what the caller can say by itself is asked before."""
-        return await self._in_thread(_closing, _look, caller, task) is not None
+        return await self._in_thread(closing, look_at, caller, task) is not None
 
     async def cancel(self, caller: Caller, task: str) -> bool:
-        done: bool = await self._in_thread(_closing, cancel, caller, task)
+        done: bool = await self._in_thread(closing, cancel, caller, task)
         return done
 
 
-def _closing(work: Callable[..., Any], caller: Caller, task: str) -> Any:
+def closing(work: Callable[..., Any], caller: Caller, task: str) -> Any:
     try:
         return work(caller, task)
     except DatabaseError:
@@ -82,19 +82,19 @@ def _closing(work: Callable[..., Any], caller: Caller, task: str) -> Any:
 
 def find(caller: Caller, task: str) -> Task | None:
     """As it is now; what is approved is run first."""
-    found = _look(caller, task)
+    found = look_at(caller, task)
     if found is None:
         return None
     if found.request is not None and found.request.state == OPEN.APPROVED:
         trouble = _run(caller, found.seen, found.request)
-        found = _look(caller, task) or found
+        found = look_at(caller, task) or found
         found = dataclasses.replace(found, trouble=trouble)
     return task_of(found)
 
 
 def cancel(caller: Caller, task: str) -> bool:
     """What was not sent is not sent any more. What was goes on, and the task says what became of it."""
-    found = _look(caller, task)
+    found = look_at(caller, task)
     if found is None:
         return False
     if found.call is not None and found.call.state == OVER.QUEUED:
@@ -104,7 +104,7 @@ def cancel(caller: Caller, task: str) -> bool:
     return True
 
 
-def _look(caller: Caller, task: str) -> Found | None:
+def look_at(caller: Caller, task: str) -> Found | None:
     try:
         id_ = UUID(task)
     except ValueError:
