@@ -120,6 +120,7 @@ KINDS: dict[str, Kind] = {
     "connectors_hookdelivery": STAFF,
     "connectors_idempotencykey": of_customer("customer_id"),
     "connectors_importedtool": SHARED,
+    "connectors_keptanswer": of_customer("customer_id"),
     "connectors_owncredential": of_customer("customer_id"),
     "connectors_pause": NOTED,
     "connectors_sealedsecret": STAFF,
