@@ -155,6 +155,7 @@ class VendorHttp:
         self._limits = limits or Limits()
         self._deadline = time.monotonic() + self._limits.total_seconds
         self.requests = 0
+        self.bytes = 0  # of the bodies of all requests and answers
         self.may_have_changed = False
         self.withheld: Request | None = None
         self._withholds = withholds
@@ -219,6 +220,7 @@ class VendorHttp:
         headers = _headers(request)
         content = request.content.reveal() if request.content else None
         extensions = {"timeout": self._timeouts()}
+        self.bytes += len(content or b"")
         with pool.stream(
             request.method, request.url, headers=headers, content=content, extensions=extensions
         ) as response:
@@ -240,6 +242,7 @@ class VendorHttp:
         body = bytearray()
         for chunk in chunks:
             body += chunk
+            self.bytes += len(chunk)
             if len(body) > self._limits.response_bytes:
                 raise VendorError("vendor_oversize")
             self._left()

@@ -49,14 +49,14 @@ class Replies:
         finally:
             ended.set()
 
-    async def wait(self, tenant: UUID, call: UUID) -> dict[str, Any]:
-        """The reply to one call; NoReply after TIMEOUT_SECONDS."""
+    async def wait(self, tenant: UUID, call: UUID, seconds: float = TIMEOUT_SECONDS) -> dict[str, Any]:
+        """The reply to one call; NoReply after so many seconds."""
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[call] = tenant, future
         if early := self._early.pop(call, None):
             self._deliver(early)
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await future
         except TimeoutError:
             raise NoReply from None
