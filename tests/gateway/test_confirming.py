@@ -4,11 +4,14 @@ import json
 import time
 
 import pytest
-from django.core.cache import cache  # noqa: F401 - Django is set up
+import redis
 
 from approvals.models import ToolRule
 from connectors.models import ToolCall
+from msplex.dispatch import line
 from msplex.gateway import handles
+from tenants.ids import uuid7
+from tenants.isolation.context import Context, acting_for
 from tests.conftest import stack_redis
 from tests.connectors.factories import connect
 from tests.gateway.door import Door, agent, refusal
@@ -64,7 +67,7 @@ def test_the_client_is_asked_and_the_same_call_with_the_answer_runs_once(door, w
 
     assert done["isError"] is False, done
     assert notes(vendor) == 1
-    assert refusal(again)["code"] == "already_done"
+    assert again["_meta"]["io.msplex/repeated"] is True
     with world.tenant.acting():
         codes = list(ToolCall.objects.order_by("id").values_list("state", "code"))
         ran = ToolCall.objects.get(state="succeeded")
@@ -176,22 +179,30 @@ def test_who_cannot_be_asked_waits_for_another_person(gateway_url, door, world, 
     assert notes(vendor) == 0
 
 
-def test_the_broker_runs_nothing_that_its_caller_has_not_confirmed(door, world, vendor):
-    """As somebody who can write rows would have it: queued, and let through by every gate but for the person's yes."""
+@pytest.mark.parametrize(("detail", "sent"), [("", 0), ("confirmed by the caller", 1)])
+def test_the_broker_asks_whether_the_caller_has_confirmed_it(door, world, vendor, detail, sent):
+    """The row as the gateway, or whoever can write rows, leaves it."""
+    asked = call(door)
+    assert call(door, inputResponses=YES, requestState=asked["requestState"])["isError"] is False
+    vendor.reset()
     with world.tenant.acting():
-        ToolRule.objects.update(effect="allow")
-    assert call(door)["isError"] is False
-    with world.tenant.acting():
-        ToolRule.objects.update(effect="confirm")
-        ran = ToolCall.objects.get(state="succeeded")
-        assert not any(each["detail"] for each in ran.verdicts if each["gate"] == "check_approval")
-        ran.id, ran.state, ran.verdicts = None, "queued", [each for each in ran.verdicts if each["gate"] != "execute"]
-    from msplex.decision.gates import Attempt  # noqa: PLC0415
-    from msplex.decision.snapshot import snapshot  # noqa: PLC0415
-    from msplex.rechecking import _confirmed  # noqa: PLC0415
+        row = ToolCall.objects.get(state="succeeded")
+        passed = {"gate": "check_approval", "ok": True, "code": "", "detail": detail}
+        row.id, row.state, row.verdicts = uuid7(), ToolCall.State.QUEUED, [passed]
+        row.started_at = row.finished_at = None
+        row.save(force_insert=True)
+    with acting_for(Context(world.tenant.id, (row.customer_id,))):
+        line.send(row.id, redis.Redis.from_url(stack_redis()))
+    door.call("halopsa_list_tickets", limit=1)
 
-    assert not _confirmed(ran)
-    ran.verdicts = [{"gate": "check_approval", "ok": True, "code": "", "detail": "confirmed by the caller"}]
-    assert _confirmed(ran)
-    assert Attempt
-    assert snapshot
+    deadline = time.monotonic() + 30
+    while (state := state_of(world, row.id)) in {"queued", "running"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert state == ("succeeded" if sent else "failed")
+    assert notes(vendor) == sent
+
+
+def state_of(world, call_id) -> str:
+    with world.tenant.acting():
+        return ToolCall.objects.values_list("state", flat=True).get(id=call_id)
