@@ -44,7 +44,7 @@ def test_pictures_of_a_month_of_usage(page: Page, northwind: Furnished, as_perso
         roll_up(now)
     as_person(northwind.owner)
     _dress(page, look)
-    for name in ("usage", "billing_overview", "billing_plan", "billing_exports", "billing_prices"):
+    for name in ("usage", "billing_overview", "billing_plan", "billing_exports", "billing_prices", "billing_limits"):
         page.goto(reverse(f"portal:{name}"))
         _picture(page, f"full-{name}", look)
 
