@@ -2,9 +2,28 @@
 
 from django.db import models
 
+from approvals.notifications.models import (
+    Notification,
+    NotificationCursor,
+    NotificationEvent,
+    Recipient,
+)  # fmt: skip
 from connectors.models import ConnectorInstance
 from tenants.isolation.models import TenantKey, TenantModel
 from tenants.models import Customer
+
+__all__ = [
+    "OPEN_STATES",
+    "ApprovalRequest",
+    "Comment",
+    "ExecutionGrant",
+    "Notification",
+    "NotificationCursor",
+    "NotificationEvent",
+    "Recipient",
+    "ToolRule",
+    "Vote",
+]  # fmt: skip
 
 
 class ToolRule(TenantModel):

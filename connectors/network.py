@@ -23,6 +23,7 @@ from connectors.errors import VendorError
 from connectors.exchanges import MOST, Exchange, template
 from connectors.pace import LONGEST_HOLD, Pace
 from connectors.secret import Secret
+from connectors.telling import tell_request
 from tenants.network import AddressRefused, GuardedBackend, Network
 from tenants.tracing import span
 
@@ -216,6 +217,7 @@ class VendorHttp:
         if not self._reach.admits(request.url):
             raise AddressRefused
         self.requests += 1
+        tell_request(self.requests)
         pool = self._pool_for(request.url)
         headers = _headers(request)
         content = request.content.reveal() if request.content else None

@@ -30,10 +30,11 @@ from connectors.imported.discovery import look_again
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.pauses import is_risky, pause_for, suspend_if_foreign
 from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
-from msplex import rechecking, replies
+from msplex import kept, rechecking, replies
 from msplex.decision.verdicts import Code, Gate, Verdict
 from msplex.metrics.calls import count_outcome
 from msplex.replies import Reply
+from msplex.telling import telling
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, columns, made, one, signed_transaction
 
@@ -201,7 +202,8 @@ def _execute(job: CallToRun, tool: Tool | None) -> Outcome:
 
 
 def _succeeded(job: CallToRun, tool: Tool | None) -> Outcome:
-    result = execute(job.call, job.instance, job.mapping, tool)
+    with telling(job.call):
+        result = execute(job.call, job.instance, job.mapping, tool)
     return Outcome(
         ToolCall.State.SUCCEEDED,
         structured=result.structured,
@@ -232,9 +234,12 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
             counted = meter_call(db, _usage(call, outcome, event.at)) if outcome.answered else None
             released = None if outcome.answered else release_call(db, call.connector, call.customer_id, call.created_at)
             paused = pause_for(db, call) if outcome.state == ToolCall.State.UNKNOWN and call.instance_id else None
+            keeping = _kept(db, call, outcome, now)
             ended = _ENDS.get(outcome.state, ApprovalRequest.State.FAILED)
             approval = granting.end(db, call, ended, outcome.code, outcome.message) if call.approval_id else []
             _check(changed, event, counted, released, paused)
+            if keeping is not None and one(keeping) is None:
+                raise DatabaseError("What the call has answered was not kept.")
             for answer in approval:
                 one(answer)
             if outcome.rows_foreign and (suspended := suspend_if_foreign(db, call, now)):
@@ -243,6 +248,13 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
         return False
     count_outcome(call, outcome.state, outcome.code, _verdicts(call, outcome))
     return True
+
+
+def _kept(db: Signed, call: ToolCall, outcome: Outcome, now: datetime) -> Any:
+    """For who comes back for the answer; of most calls nobody does."""
+    if outcome.structured is None or not kept.is_kept(call, now):
+        return None
+    return kept.keep(db, call, outcome.structured, now)
 
 
 _ENDS = {

@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from approvals.filters import RequestFilter
+from approvals.notifications.filters import NotificationFilter
 from connectors import filters as calls
 from connectors.models import ImportedTool
 from identity.models import Invitation, RoleBinding, ServiceAccount, User
@@ -67,6 +68,14 @@ class ApprovalFilter(Narrowing, RequestFilter):
     """That of the API, for people to choose from."""
 
     customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
+
+
+class NotificationsFilter(Narrowing, NotificationFilter):
+    """That of the API, for people to choose from."""
+
+    customer = filters.ModelChoiceFilter(
+        field_name="notification__customer", queryset=customers_to_choose, label="Customer", empty_label="Any"
+    )
 
 
 class SignalFilter(Narrowing, calls.SignalFilter):

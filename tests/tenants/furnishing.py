@@ -12,7 +12,17 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.db import connection
 
-from approvals.models import ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
+from approvals.models import (
+    ApprovalRequest,
+    Comment,
+    ExecutionGrant,
+    Notification,
+    NotificationCursor,
+    NotificationEvent,
+    Recipient,
+    ToolRule,
+    Vote,
+)
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.models import (
@@ -58,6 +68,7 @@ from connectors.models import (
     HookDelivery,
     IdempotencyKey,
     ImportedTool,
+    KeptAnswer,
     OwnCredential,
     Pause,
     SealedSecret,
@@ -147,6 +158,8 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     Checkpoint.objects.create(epoch=0, size=0, root=bytes(32), leaves=b"", sealed_at=NOW)
     CheckpointSignature.objects.create(epoch=0, size=0, key=bytes(32), value=bytes(64))
     SecurityPolicy.objects.create()
+    NotificationCursor.objects.create()
+    NotificationEvent.objects.create(id=uuid7())
     HandoverDomain.objects.create(name=f"{world.workspace}.example", token="t", added_by="tests")
     SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
@@ -198,8 +211,10 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
     _counted(customer)
     call = ToolCall.objects.create(customer=customer, state="queued", **principal, **who)
     IdempotencyKey.objects.create(principal_id=user.id, customer=customer, digest="0" * 64, call_id=call.id)
+    KeptAnswer(principal_id=user.id, customer=customer, call_id=call.id, sealed=b"x", kept_at=NOW).save()
     ToolRule.objects.create(position=ToolRule.objects.count() + 1, name="tests", effect="allow", customer=customer)
     _asked(customer, user)
+    _told(customer, user.id)
     event = record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)
     index = Leaf.objects.count()
     Leaf.objects.create(id=event, epoch=0, index=index, customer_id=customer.id, k=0)
@@ -235,6 +250,14 @@ def _asked(customer: Customer, user: User) -> None:
         call_id=uuid7(), nonce=request.nonce, digest=request.digest, payload="{}", signature=bytes(64), issued_at=NOW,
         **of,
     )  # fmt: skip
+
+
+def _told(customer: Customer, user: UUID) -> None:
+    notification = Notification.objects.create(
+        kind="tests", severity="info", key=customer.key, shared=False, title="tests", text="tests", customer=customer,
+        place="approval", event_id=uuid7(), first_at=NOW, last_at=NOW,
+    )  # fmt: skip
+    Recipient.objects.create(notification=notification, person_id=user)
 
 
 def _packed(customer: Customer) -> None:
