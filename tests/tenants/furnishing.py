@@ -12,7 +12,7 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.db import connection
 
-from approvals.models import ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
+from approvals.models import ApprovalRequest, Comment, ExecutionGrant, GrantUse, HeldGrant, HostAgent, ToolRule, Vote
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.models import (
@@ -233,6 +233,23 @@ def _asked(customer: Customer, user: User) -> None:
         call_id=uuid7(), nonce=request.nonce, digest=request.digest, payload="{}", signature=bytes(64), issued_at=NOW,
         **of,
     )  # fmt: skip
+    _held(request, customer)
+
+
+def _held(request: ApprovalRequest, customer: Customer) -> None:
+    asset = Asset.objects.create(customer=customer, name="holds grants")
+    agent = HostAgent.objects.create(
+        customer=customer, asset=asset, client_id=f"mspx_h_{secrets.token_hex(16)}", code_expires_at=LATER,
+        created_by="tests",
+    )  # fmt: skip
+    grant = HeldGrant.objects.create(
+        request=request, customer=customer, agent=agent, asset=asset, instance=request.instance, connector="halopsa",
+        tool="list_tickets", nonce=request.nonce, digest=request.digest, token="", not_before=NOW, not_after=LATER,
+        critical_alert=True, uses=1, issued_at=NOW,
+    )  # fmt: skip
+    GrantUse.objects.create(
+        customer=customer, agent=agent, grant=grant, grant_ref=grant.pk, number=1, evidence="", received_at=NOW
+    )
 
 
 def _packed(customer: Customer) -> None:
