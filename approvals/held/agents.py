@@ -39,7 +39,8 @@ def add_agent(customer: Customer, *, name: str, by: Actor) -> tuple[HostAgent, s
     if customer.status != Customer.Status.ACTIVE:
         raise Invalid("Choose an active customer.", field="customer")
     agent = HostAgent(customer=customer, asset=_asset(customer, name), created_by=by.label[:200])
-    agent.client_id, code = f"{MARK}{agent.pk.hex}", _new_code(agent)
+    agent.client_id = f"{MARK}{agent.pk.hex}"
+    code = _new_code(agent)
     with conflict_if_taken(TAKEN, code="agent_exists"):
         agent.save(force_insert=True)
     register_client(agent.client_id)
