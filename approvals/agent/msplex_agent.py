@@ -334,7 +334,8 @@ class Channel:
 
     def __init__(self, portal: str, timeout: float = 10.0) -> None:
         parts = urlsplit(portal)
-        if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+        local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        if not local and (parts.scheme != "https" or not parts.hostname):
             raise Refused("config", "The portal's address has to begin with https://.")
         self.portal, self.timeout = portal.rstrip("/"), timeout
         self._open = urllib.request.build_opener(_NoRedirect).open

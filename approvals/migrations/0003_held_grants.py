@@ -17,6 +17,7 @@ ENROLLED = "code_digest, code_expires_at, key, kid, counter, enrolled_at, seen_a
 class Migration(migrations.Migration):
     dependencies = [
         ("approvals", "0002_requests"),
+        ("billing", "0001_initial"),
         ("connectors", "0013_client_sources"),
         ("tenants", "0004_unapplied"),
     ]
@@ -309,9 +310,9 @@ class Migration(migrations.Migration):
         tenant_fk("approvals_grantuse", "customer_id", "tenants_customer"),
         tenant_fk("approvals_grantuse", "agent_id", "approvals_hostagent", via=["customer_id"]),
         tenant_fk("approvals_grantuse", "grant_id", "approvals_heldgrant", via=["customer_id"]),
-        # What a host agent has done was called by nobody's gateway: the broker writes the call itself.
+        # What a host agent has done was called by nobody's gateway: the broker writes the call itself, and counts it.
         migrations.RunSQL(
-            "GRANT INSERT ON connectors_toolcall TO msplex_broker",
-            "REVOKE INSERT ON connectors_toolcall FROM msplex_broker",
+            "GRANT INSERT ON connectors_toolcall, billing_quotacounter TO msplex_broker",
+            "REVOKE INSERT ON connectors_toolcall, billing_quotacounter FROM msplex_broker",
         ),
     ]

@@ -5,7 +5,7 @@ from functools import lru_cache
 import redis
 from django.conf import settings
 
-A_MINUTE = {"register": 20, "document": 30, "hook": 120, "hook_from": 1200, "held": 60, "held_from": 600, "enrol": 10}
+A_MINUTE = {"register": 20, "document": 30, "hook": 120, "hook_from": 1200, "held": 60, "held_from": 600, "enrol": 60}
 TIMEOUT = 0.5
 WITHOUT_REDIS = 5  # seconds to come back after: what cannot be counted is not done
 

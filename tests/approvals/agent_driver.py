@@ -12,7 +12,8 @@ from pathlib import Path
 
 FILE = Path(__file__).parents[2] / "approvals" / "agent" / "msplex_agent.py"
 spec = importlib.util.spec_from_file_location("msplex_agent", FILE)
-assert spec and spec.loader
+assert spec
+assert spec.loader
 agent = importlib.util.module_from_spec(spec)
 sys.modules["msplex_agent"] = agent
 spec.loader.exec_module(agent)
@@ -39,7 +40,7 @@ def killed(*_: object, **__: object) -> None:
 
 def kill_at(place: str) -> None:
     """`before persist`, `after persist`, `after fire`, `before report`."""
-    claim, finish, report = agent.Memory.claim, agent.Agent._finish, agent.Agent._report
+    claim, finish = agent.Memory.claim, agent.Agent._finish
     if place == "before persist":
         agent.Memory.claim = killed
     if place == "after persist":
@@ -48,7 +49,6 @@ def kill_at(place: str) -> None:
         agent.Agent._finish = killed
     if place == "before report":
         agent.Agent._finish = lambda *given: (finish(*given), killed())
-    del report
 
 
 agent.Clock = Moved

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,8 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from django.db import connection
 
 from approvals.agent import msplex_agent
 from approvals.held.agents import add_agent
@@ -36,7 +35,7 @@ from tests.processes import ROOT, environment, free_port, wait_for
 
 NOTE = {"ticket_id": 11003, "note": "Restarted the print spooler"}
 TOOL = "halopsa_add_note"
-MINUTES = 5
+MINUTES, WAIT = 5, 120
 DRIVER = Path(__file__).with_name("agent_driver.py")
 
 
@@ -125,7 +124,7 @@ class Host:
         """`program`: what the action does, as Python."""
         argv = [sys.executable, "-c", program, "--ticket={ticket_id}", "--note={note}"]
         told = {
-            "portal": self.portal, "state": str(self.folder / "state"), "every": 0.05, "timeout": 5,
+            "portal": self.portal, "state": str(self.folder / "state"), "every": 0.1, "timeout": 5,
             "actions": {TOOL: {"argv": argv, "seconds": 20}}, "critical_alert": {"file": str(self.alert)},
         }  # fmt: skip
         self.config.write_text(json.dumps(told | more))
@@ -133,16 +132,12 @@ class Host:
     def fired(self) -> int:
         return len(self.effect.read_text().splitlines()) if self.effect.exists() else 0
 
-    def start(self, command: str = "run", **env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, str(DRIVER), "--config", str(self.config), command], text=True,
-            env={"PATH": os.environ["PATH"], "MOVED": str(self.moved)} | env, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+    def start(self, command: str = "run", said: str = "", **env: str) -> "Running":
+        """`said`: what it is told on its standard input."""
+        return Running(self, command, said, {"PATH": os.environ["PATH"], "MOVED": str(self.moved)} | env)
 
     def enrol(self, code: str) -> str:
-        said, _ = self.start("enrol").communicate(f"{code}\n", 60)
-        return said
+        return self.start("enrol", f"{code}\n").ended()[1]
 
     def move(self, *, wall: float, steady: float | None = None) -> None:
         """Both clocks, while it runs."""
@@ -171,15 +166,42 @@ class Hands(msplex_agent.Clock):
         self.away += seconds
 
 
-def said_until(process: subprocess.Popen[str], word: str) -> str:
-    """Reads what it says, up to a line with the word."""
-    lines = []
-    assert process.stdout
-    for line in process.stdout:
-        lines.append(line)
-        if word in line:
-            return "".join(lines)
-    raise AssertionError(f"{word} was not said: {''.join(lines)}")
+class Running:
+    """The agent as a process; what it says goes into a file."""
+
+    def __init__(self, host: Host, command: str, told: str, env: dict[str, str]) -> None:
+        number = len(list(host.folder.glob("*.log")))
+        self.log, given = host.folder / f"{number}.log", host.folder / f"{number}.in"
+        given.write_text(told)
+        with self.log.open("wb") as output, given.open("rb") as source:
+            self.process = subprocess.Popen(
+                [sys.executable, str(DRIVER), "--config", str(host.config), command], env=env, stdin=source,
+                stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    def ended(self) -> tuple[int, str]:
+        """By itself: its exit code, and what it has said."""
+        return self.process.wait(WAIT), self.log.read_text()
+
+    def says(self, *words: str) -> None:
+        deadline = time.monotonic() + WAIT
+        while not all(word in self.log.read_text() for word in words):
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, f"{words} were not said: {self.log.read_text()}"
+            time.sleep(0.05)
+
+    def looks(self, times: int = 3) -> None:
+        """Until it has looked again so often: each look is remembered."""
+        memory = self.log.parent / "state" / "memory.json"
+        for _ in range(times):
+            before, deadline = memory.stat().st_mtime_ns, time.monotonic() + WAIT
+            while memory.stat().st_mtime_ns == before:
+                assert time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.02)
+
+    def stop(self, number: int = signal.SIGKILL) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(WAIT)
 
 
 @contextmanager
@@ -205,7 +227,3 @@ def portal_process() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
 def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     header, payload, _ = token.split(".")
     return tuple(json.loads(base64.urlsafe_b64decode(each + "==")) for each in (header, payload))  # type: ignore[return-value]
-
-
-def close() -> None:
-    connection.close()
