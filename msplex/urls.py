@@ -25,6 +25,7 @@ for _module in (
     "msplex.portal.api_audit",
     "msplex.portal.api_billing",
     "msplex.portal.api_explain",
+    "msplex.portal.api_grants",
     "msplex.portal.api_log",
     "msplex.portal.api_packs",
 ):

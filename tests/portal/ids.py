@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from approvals.models import ApprovalRequest, ToolRule
+from approvals.models import ApprovalRequest, HeldGrant, ToolRule
 from approvals.rules import add_rule
 from audit.actors import system
 from audit.kinds import EventKind
@@ -19,6 +19,7 @@ from identity.services import add_key
 from tests.identity.factories import SETUP
 from tests.identity.signing import public_key
 from tests.portal.factories import Furnished, make_request
+from tests.portal.hosts import make_grant, make_host_agent
 from tests.routes import Route, routes
 
 Find = Callable[[Furnished], UUID]
@@ -139,6 +140,16 @@ def approval_of(it: Furnished) -> UUID:
     return (found or make_request(it.world, reason="The printer is stuck", ticket="T-17")).pk
 
 
+def agent_at_host(it: Furnished) -> UUID:
+    return make_host_agent(it.world).pk
+
+
+def grant_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        found = HeldGrant.objects.order_by("-id").first()
+    return (found or make_grant(it.world)).pk
+
+
 READY = {"requested_by": "tests", "state": "ready", "k_from": 0, "k_to": 0}
 
 
@@ -165,6 +176,8 @@ def cosignature_of(it: Furnished) -> UUID:
 IDS: dict[tuple[str, str], Find] = {
     ("agent", "pk"): agent_of,
     ("approval", "pk"): approval_of,
+    ("grant", "pk"): grant_of,
+    ("host_agent", "pk"): agent_at_host,
     ("alert", "pk"): alert_of,
     ("audit_event", "pk"): event_of,
     ("pack", "pk"): pack_of,
@@ -194,6 +207,7 @@ IDS: dict[tuple[str, str], Find] = {
 }
 NOUNS = {
     "approval_request": "approval",
+    "held_grant": "grant",
     "tool_call": "call",
     "tool_rule": "policy_rule",
     "audit_pack": "pack",

@@ -21,6 +21,7 @@ from msplex.portal import paging
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Person, make_machine, make_person
 from tests.portal.factories import make_call, make_refusal, make_request
+from tests.portal.hosts import make_grant, make_host_agent
 from tests.tenants.furnishing import as_administrator
 
 
@@ -69,6 +70,8 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "dashboard": lambda world, _, number: make_call(world) if number % 2 else make_refusal(world),
     "calls": lambda world, _, number: make_call(world, principal_label=f"agent {number}"),
     "approvals": lambda world, _, number: make_request(world, arguments={"number": number}),
+    "grants": lambda world, _, number: make_grant(world, f"SRV-{number}"),
+    "host_agents": lambda world, _, number: make_host_agent(world, f"SRV-{number}"),
     "customers": _customer,
     "signals": _signal,
     "connectors": _instance,
@@ -92,6 +95,8 @@ QUERIES = {
     "account_sessions": 10,
     "sign_in_methods": 12,
     "approvals": 10,
+    "grants": 10,
+    "host_agents": 10,
 }
 
 
