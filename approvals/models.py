@@ -3,12 +3,29 @@
 from django.db import models
 
 from approvals.held.models import GrantUse, HeldGrant, HostAgent
+from approvals.notifications.models import (
+    Notification,
+    NotificationCursor,
+    NotificationEvent,
+    Recipient,
+)  # fmt: skip
 from connectors.models import ConnectorInstance
 from tenants.isolation.models import TenantKey, TenantModel
 from tenants.models import Customer
 
 __all__ = [
-    "OPEN_STATES", "ApprovalRequest", "Comment", "ExecutionGrant", "GrantUse", "HeldGrant", "HostAgent", "ToolRule",
+    "OPEN_STATES",
+    "ApprovalRequest",
+    "Comment",
+    "ExecutionGrant",
+    "GrantUse",
+    "HeldGrant",
+    "HostAgent",
+    "Notification",
+    "NotificationCursor",
+    "NotificationEvent",
+    "Recipient",
+    "ToolRule",
     "Vote",
 ]  # fmt: skip
 

@@ -12,9 +12,10 @@ from django.db.models import Q
 from approvals.binding import digest_of, fingerprint_of, imported_of, tool_digest_of, words_of
 from approvals.errors import NotOpen, NotYours, ReasonNeeded
 from approvals.models import OPEN_STATES, ApprovalRequest, Comment
+from approvals.notifications.declared import KINDS
 from approvals.policy import Ruling
 from approvals.quorum import Voter
-from approvals.tasks import issue_grant
+from approvals.tasks import issue_grant, tell_soon
 from audit.actors import Actor, ActorKind, system
 from audit.kinds import EventKind
 from audit.services import record
@@ -253,7 +254,9 @@ def record_about(
     call: ToolCall | None = None,
 ) -> None:  # fmt: skip
     subject = ("approval_request", request.pk, request.tool)
-    record(
+    event = record(
         kind, actor=by, subject=subject, customer_id=request.customer_id, result=result, body=body,
         call=call.ref if call else None,
     )  # fmt: skip
+    if kind in KINDS:
+        tell_soon.delay_on_commit(event_id=str(event))

@@ -1,14 +1,20 @@
-"""The clocks of requests, and what the broker does about grants that are held in advance."""
+"""The clocks of requests, what people are told of them, and what the broker does about grants held in advance."""
 
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
 from celery import shared_task
 
+from audit.errors import AuditUnavailable
+from audit.waiting import await_seal
+from tenants.isolation.context import Context, acting_for, acting_tenant
 from tenants.isolation.tasks import PlainTask
 from tenants.metrics import tell_number
 from tenants.process import Process
 from tenants.sweeping import for_each_tenant
+
+SEAL_SECONDS = 3.0
 
 
 @shared_task(name="approvals.expire_requests", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -41,3 +47,22 @@ def settle_use(use_id: str) -> None:
     from approvals.held.settling import settle  # noqa: PLC0415 - a leaf
 
     settle(UUID(use_id))
+
+
+@shared_task(name="approvals.follow_log", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def follow_logs() -> None:
+    """Started by beat: what has happened becomes notifications, whatever was not asked for meanwhile."""
+    from approvals.notifications.outbox import follow_log  # noqa: PLC0415
+
+    for_each_tenant(lambda _now: follow_log())
+
+
+@shared_task(name="approvals.tell", process=Process.WORKER)  # type: ignore[untyped-decorator]
+def tell_soon(event_id: str) -> None:
+    """Asked for where somebody waits for people: as soon as the event is sealed. The sweep does what this does not."""
+    from approvals.notifications.outbox import follow_log  # noqa: PLC0415
+
+    with acting_for(Context(acting_tenant())):  # whoever asked may see less than the worker
+        with suppress(AuditUnavailable):
+            await_seal([UUID(event_id)], SEAL_SECONDS)
+        follow_log()

@@ -102,6 +102,8 @@ class EventKind(StrEnum):
     MFA_REFUSED = "identity:mfa:refuse"
     MFA_REPLACED = "identity:mfa:replace"
     MFA_RESET = "identity:mfa:reset"
+    NOTIFICATION_ACKNOWLEDGED = "approvals:notification:acknowledge"
+    NOTIFICATION_SNOOZED = "approvals:notification:snooze"
     PACK_CUT = "audit:pack:cut"
     PACK_DOWNLOADED = "audit:pack:download"
     PACK_FAILED = "audit:pack:fail"

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connections
 from audit.bell import ear
 from audit.errors import AuditUnavailable
 from tenants.isolation.context import current
-from tenants.isolation.statements import one, parameters_of, signed_transaction
+from tenants.isolation.statements import one, parameters_of, signed_reading
 
 LOOK_SECONDS = 0.01  # without bells
 TRUST_SECONDS = 0.1  # with them: one could be missed
@@ -42,7 +42,8 @@ def await_seal(events: Sequence[UUID], timeout: float | None = None) -> None:
 
 def _sealed(events: Sequence[UUID]) -> bool:
     try:
-        with signed_transaction() as db:
-            return one(db.ask(_SEALED, list(events))) == (True,)
+        with signed_reading() as db:
+            sealed = db.ask(_SEALED, list(events))
+        return one(sealed) == (True,)
     except DatabaseError as error:
         raise AuditUnavailable from error

@@ -8,9 +8,11 @@ from audit.kinds import EventKind
 
 class Meter(StrEnum):
     ACTIVE_ASSETS = "active_assets"
+    AI_CALLS = "ai_calls"
     APPROVALS = "approvals"
     CONNECTOR_INSTANCES = "connector_instances"
     CUSTOMERS = "customers"
+    EGRESS_BYTES = "egress_bytes"
     PACKS = "packs"
     SEATS = "seats"
     TOOL_CALLS = "tool_calls"
@@ -36,6 +38,8 @@ class Definition:
 METERS: dict[Meter, Definition] = {
     Meter.TOOL_CALLS: Definition("Tool calls", Kind.COUNTER, "calls", column="quantity"),
     Meter.VENDOR_REQUESTS: Definition("Requests to vendors", Kind.COUNTER, "requests", column="vendor_requests"),
+    Meter.EGRESS_BYTES: Definition("Bytes to and from vendors", Kind.COUNTER, "bytes", column="egress_bytes"),
+    Meter.AI_CALLS: Definition("Calls of AI agents", Kind.COUNTER, "calls", column="ai_calls"),
     Meter.APPROVALS: Definition("Approval requests", Kind.COUNTER, "requests", event=EventKind.APPROVAL_REQUESTED),
     Meter.PACKS: Definition("Audit packs made", Kind.COUNTER, "packs", event=EventKind.PACK_FINISHED),
     Meter.ACTIVE_ASSETS: Definition("Active assets", Kind.GAUGE, "assets"),

@@ -30,6 +30,23 @@ class QuotaCounter(TenantModel):
         return f"{self.connector} {self.month:%Y-%m}: {self.used}"
 
 
+class CustomerCounter(TenantModel):
+    """Calls reserved for one customer in one calendar month (UTC), of all connectors, whether it has a limit or not."""
+
+    customer = TenantKey(Customer, models.DO_NOTHING, related_name="+")
+    month = models.DateField()
+    used = models.PositiveIntegerField(default=0)
+    warned = models.PositiveSmallIntegerField(default=0)  # as of a QuotaCounter, of the customer's limit
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "customer", "month"], name="billing_customercounter_month")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}: {self.used}"
+
+
 class UsageEvent(TenantModel):
     """One metered call. Its id is the call's, so a call is billed once; written in the transaction of its outcome."""
 
@@ -40,6 +57,8 @@ class UsageEvent(TenantModel):
     principal_id = models.UUIDField()
     quantity = models.PositiveIntegerField(default=1)
     vendor_requests = models.PositiveIntegerField(default=0)
+    egress_bytes = models.PositiveBigIntegerField(default=0)  # of the bodies that went to the vendor and came back
+    ai_calls = models.PositiveSmallIntegerField(default=0)  # 1: an AI agent called, which a person had connected
     recorded_at = models.DateTimeField(default=timezone.now)  # what a rollup goes by to find what is new
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from django.db.models import Max, QuerySet, Sum
 from billing.meters import METERS, Kind, Meter
 from billing.models import (
     ClosedMonth,
+    CustomerCounter,
     PlanVersion,
     PriceList,
     QuotaCounter,
@@ -30,6 +31,12 @@ def ask_calls_used(db: Signed) -> Any:
 def calls_used(connector: str) -> int:
     """Calls of the connector that were reserved this month."""
     found = QuotaCounter.objects.filter(connector=connector, month=this_month()).values_list("used", flat=True)
+    return found.first() or 0
+
+
+def calls_of_customer(customer_id: UUID) -> int:
+    """Calls for the customer that were reserved this month, of all connectors."""
+    found = CustomerCounter.objects.filter(customer_id=customer_id, month=this_month()).values_list("used", flat=True)
     return found.first() or 0
 
 

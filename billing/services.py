@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -14,35 +15,50 @@ from tenants.errors import Conflict, Invalid
 from tenants.ids import uuid7
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, insertion, values_of
-from tenants.models import Entitlement
+from tenants.models import Customer, Entitlement
 
+# The plan's counter, then the customer's: whoever waits for one of them waits in this order, so nobody waits in a ring.
 _RESERVE = (
-    "INSERT INTO billing_quotacounter AS counter (tenant_id, id, connector, month, used, warned)"
+    "WITH plan AS (INSERT INTO billing_quotacounter AS counter (tenant_id, id, connector, month, used, warned)"
     " SELECT %s, %s, %s, %s, 1, 0 WHERE %s::int IS DISTINCT FROM 0"
     " ON CONFLICT (tenant_id, connector, month)"
     " DO UPDATE SET used = counter.used + 1 WHERE %s::int IS NULL OR counter.used < %s::int RETURNING used"
+    "), share AS (INSERT INTO billing_customercounter AS counter (tenant_id, id, customer_id, month, used, warned)"
+    " SELECT %s, %s, %s, %s, 1, 0 FROM plan WHERE %s::int IS DISTINCT FROM 0"
+    " ON CONFLICT (tenant_id, customer_id, month)"
+    " DO UPDATE SET used = counter.used + 1 WHERE %s::int IS NULL OR counter.used < %s::int RETURNING used"
+    ") SELECT plan.used, share.used FROM plan LEFT JOIN share ON true"
 )
 _RELEASE = (
-    "UPDATE billing_quotacounter SET used = used - 1"
+    "WITH plan AS (UPDATE billing_quotacounter SET used = used - 1"
     " WHERE tenant_id = %s AND connector = %s AND month = %s AND used > 0 RETURNING used"
+    "), share AS (UPDATE billing_customercounter SET used = billing_customercounter.used - 1 FROM plan"
+    " WHERE tenant_id = %s AND customer_id = %s AND month = %s AND billing_customercounter.used > 0"
+    ") SELECT used FROM plan"
 )
 _METER = insertion(UsageEvent)
-_PAYLOAD = ("customer_id", "occurred_at", "connector", "tool", "principal_id", "quantity", "vendor_requests")
+_PAYLOAD = (
+    "customer_id", "occurred_at", "connector", "tool", "principal_id", "quantity", "vendor_requests", "egress_bytes",
+    "ai_calls",
+)  # fmt: skip
 
 
-def reserve_call(db: Signed, entitlement: Entitlement) -> Any:
-    """Count one call of this month. Its row has the number; there is none when the included calls are used up.
+def reserve_call(db: Signed, entitlement: Entitlement, customer: Customer) -> Any:
+    """Count one call of this month, for the plan and for the customer; its row has both numbers.
 
-    One statement, so that concurrent calls cannot both take the last one.
+    There is no row when the included calls are used up, and None for the customer's number when those of its limit are:
+    then the transaction has to be rolled back. One statement, so that concurrent calls cannot both take the last one.
     """
-    limit = None if entitlement.overage_allowed else entitlement.included_calls
-    values = [acting_tenant(), uuid7(), entitlement.connector, this_month(), limit, limit, limit]
-    return db.ask(_RESERVE, *values)
+    tenant, month = acting_tenant(), this_month()
+    most, share = None if entitlement.overage_allowed else entitlement.included_calls, customer.monthly_calls
+    plan = [tenant, uuid7(), entitlement.connector, month, most, most, most]
+    return db.ask(_RESERVE, *plan, tenant, uuid7(), customer.id, month, share, share, share)
 
 
-def release_call(db: Signed, connector: str, reserved_at: datetime) -> Any:
+def release_call(db: Signed, connector: str, customer_id: UUID | None, reserved_at: datetime) -> Any:
     """Give back the reservation of a call that the vendor did not do, in the month it was made for."""
-    return db.ask(_RELEASE, acting_tenant(), connector, month_of(reserved_at))
+    tenant, month = acting_tenant(), month_of(reserved_at)
+    return db.ask(_RELEASE, tenant, connector, month, tenant, customer_id, month)
 
 
 def meter_call(db: Signed, usage: UsageEvent) -> Any:

@@ -48,6 +48,7 @@ class ExecutionError(Exception):
         self.vendor_requests = 0
         # Something that changes was sent, and the vendor did not say that it refused: it may have been done.
         self.uncertain = False
+        self.vendor_bytes = 0
         self.exchanges: tuple[Exchange, ...] = ()
 
     def without_frames(self) -> Self:

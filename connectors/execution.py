@@ -42,6 +42,7 @@ class ExecutionResult:
     rows_dropped: int
     rows_foreign: int
     vendor_requests: int
+    vendor_bytes: int
     exchanges: tuple[Exchange, ...] = ()
 
     @property
@@ -68,6 +69,7 @@ def execute(
             return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")
         except ExecutionError as error:
             error.vendor_requests, error.exchanges = http.requests, tuple(http.exchanges)
+            error.vendor_bytes = http.bytes
             error.uncertain = http.may_have_changed
             raise
 
@@ -105,7 +107,7 @@ def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Conne
         raise OutputBlocked
     http = connection.http
     exchanges = tuple(http.exchanges)
-    return ExecutionResult(said.structured, said.rows, said.dropped, said.foreign, http.requests, exchanges)
+    return ExecutionResult(said.structured, said.rows, said.dropped, said.foreign, http.requests, http.bytes, exchanges)
 
 
 def parents_of(guard: Parent, arguments: Mapping[str, Any], connection: Connection, customer: Owner) -> Parents:

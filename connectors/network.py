@@ -23,6 +23,7 @@ from connectors.errors import VendorError
 from connectors.exchanges import MOST, Exchange, template
 from connectors.pace import LONGEST_HOLD, Pace
 from connectors.secret import Secret
+from connectors.telling import tell_request
 from tenants.network import AddressRefused, GuardedBackend, Network
 from tenants.tracing import span
 
@@ -155,6 +156,7 @@ class VendorHttp:
         self._limits = limits or Limits()
         self._deadline = time.monotonic() + self._limits.total_seconds
         self.requests = 0
+        self.bytes = 0  # of the bodies of all requests and answers
         self.may_have_changed = False
         self.withheld: Request | None = None
         self._withholds = withholds
@@ -215,10 +217,12 @@ class VendorHttp:
         if not self._reach.admits(request.url):
             raise AddressRefused
         self.requests += 1
+        tell_request(self.requests)
         pool = self._pool_for(request.url)
         headers = _headers(request)
         content = request.content.reveal() if request.content else None
         extensions = {"timeout": self._timeouts()}
+        self.bytes += len(content or b"")
         with pool.stream(
             request.method, request.url, headers=headers, content=content, extensions=extensions
         ) as response:
@@ -240,6 +244,7 @@ class VendorHttp:
         body = bytearray()
         for chunk in chunks:
             body += chunk
+            self.bytes += len(chunk)
             if len(body) > self._limits.response_bytes:
                 raise VendorError("vendor_oversize")
             self._left()

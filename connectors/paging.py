@@ -8,6 +8,7 @@ from connectors.contract import Client, Fetched
 from connectors.errors import VendorError
 from connectors.narrowing import Owning, narrow, normalised
 from connectors.shapes import Shape, at, text
+from connectors.telling import tell_page
 from connectors.websites import domain_in
 
 # Pages read when the vendor does not keep to the customer and the rows have to be picked out of everybody's.
@@ -49,6 +50,7 @@ def picked_out(
     walked = _Walked()
     for number in range(1, WALK_PAGES + 1):
         rows = fetch(number, WALK_SIZE)
+        tell_page(number, WALK_PAGES)
         walked.take(rows, owner, shape)
         if len(rows) < WALK_SIZE:
             break
@@ -63,6 +65,7 @@ def gathered(
     """For vendors that page by a cursor: from the first page on, until this one is full, and never more than `most`."""
     walked = _Walked()
     for number, rows in enumerate(pages, 1):
+        tell_page(number, most)
         walked.take(rows, owner, shape)
         if len(walked.kept) > page * limit:
             break

@@ -16,6 +16,7 @@ from django.db import DatabaseError, transaction
 from approvals import granting
 from approvals.granting import UNASKED, Approval
 from approvals.models import ApprovalRequest
+from audit.actors import ActorKind
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.services import Queued, queue_record
@@ -29,10 +30,11 @@ from connectors.imported.discovery import look_again
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.pauses import is_risky, pause_for, suspend_if_foreign
 from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
-from msplex import rechecking, replies
+from msplex import kept, rechecking, replies
 from msplex.decision.verdicts import Code, Gate, Verdict
 from msplex.metrics.calls import count_outcome
 from msplex.replies import Reply
+from msplex.telling import telling
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, columns, made, one, signed_transaction
 
@@ -62,6 +64,7 @@ class Outcome:
     rows_dropped: int | None = None
     rows_foreign: int = 0
     vendor_requests: int = 0
+    vendor_bytes: int = 0
     exchanges: tuple[Exchange, ...] = ()
     answered: bool = False
 
@@ -187,6 +190,7 @@ def _execute(job: CallToRun, tool: Tool | None) -> Outcome:
             retry_after=error.retry_after,
             rows_dropped=error.rows_dropped,
             vendor_requests=error.vendor_requests,
+            vendor_bytes=error.vendor_bytes,
             exchanges=error.exchanges,
             answered=error.code == "not_found",
         )
@@ -198,7 +202,8 @@ def _execute(job: CallToRun, tool: Tool | None) -> Outcome:
 
 
 def _succeeded(job: CallToRun, tool: Tool | None) -> Outcome:
-    result = execute(job.call, job.instance, job.mapping, tool)
+    with telling(job.call):
+        result = execute(job.call, job.instance, job.mapping, tool)
     return Outcome(
         ToolCall.State.SUCCEEDED,
         structured=result.structured,
@@ -206,6 +211,7 @@ def _succeeded(job: CallToRun, tool: Tool | None) -> Outcome:
         rows_dropped=result.rows_dropped,
         rows_foreign=result.rows_foreign,
         vendor_requests=result.vendor_requests,
+        vendor_bytes=result.vendor_bytes,
         exchanges=result.exchanges,
         answered=True,
     )
@@ -226,11 +232,14 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
             changed = db.ask(_FINISH, *values)
             event = _record(db, call, outcome)
             counted = meter_call(db, _usage(call, outcome, event.at)) if outcome.answered else None
-            released = None if outcome.answered else release_call(db, call.connector, call.created_at)
+            released = None if outcome.answered else release_call(db, call.connector, call.customer_id, call.created_at)
             paused = pause_for(db, call) if outcome.state == ToolCall.State.UNKNOWN and call.instance_id else None
+            keeping = _kept(db, call, outcome, now)
             ended = _ENDS.get(outcome.state, ApprovalRequest.State.FAILED)
             approval = granting.end(db, call, ended, outcome.code, outcome.message) if call.approval_id else []
             _check(changed, event, counted, released, paused)
+            if keeping is not None and one(keeping) is None:
+                raise DatabaseError("What the call has answered was not kept.")
             for answer in approval:
                 one(answer)
             if outcome.rows_foreign and (suspended := suspend_if_foreign(db, call, now)):
@@ -239,6 +248,13 @@ def _finish(call: ToolCall, outcome: Outcome) -> bool:
         return False
     count_outcome(call, outcome.state, outcome.code, _verdicts(call, outcome))
     return True
+
+
+def _kept(db: Signed, call: ToolCall, outcome: Outcome, now: datetime) -> Any:
+    """For who comes back for the answer; of most calls nobody does."""
+    if outcome.structured is None or not kept.is_kept(call, now):
+        return None
+    return kept.keep(db, call, outcome.structured, now)
 
 
 _ENDS = {
@@ -289,6 +305,7 @@ def _record(db: Signed, call: ToolCall, outcome: Outcome) -> Queued:
             "requests": as_facts(outcome.exchanges),
             "rows_returned": outcome.rows_returned,
             "state": outcome.state.value,
+            "vendor_bytes": outcome.vendor_bytes,
             "vendor_requests": outcome.vendor_requests,
         },
         call=call.ref,
@@ -307,6 +324,8 @@ def _usage(call: ToolCall, outcome: Outcome, now: datetime) -> UsageEvent:
         tool=call.tool,
         principal_id=call.principal_id,
         vendor_requests=outcome.vendor_requests,
+        egress_bytes=outcome.vendor_bytes,
+        ai_calls=int(call.principal_kind == ActorKind.AGENT.value),
         recorded_at=now,
     )
 

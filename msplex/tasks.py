@@ -23,9 +23,11 @@ def sweep_lost_calls() -> None:
 @shared_task(name="gateway.sweep_names", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_names() -> None:
     """Started by beat: what calls were named by, and what was kept of their results, ends."""
-    from msplex.gateway.repeating import forget  # noqa: PLC0415 - a leaf, as everywhere
+    from msplex.gateway.repeating import forget  # noqa: PLC0415 - leaves, as everywhere
+    from msplex.kept import forget_answers  # noqa: PLC0415
 
     for_each_tenant(forget)
+    for_each_tenant(forget_answers)
 
 
 @shared_task(  # type: ignore[untyped-decorator]

@@ -27,6 +27,7 @@ for _module in (
     "msplex.portal.api_explain",
     "msplex.portal.api_grants",
     "msplex.portal.api_log",
+    "msplex.portal.api_notifications",
     "msplex.portal.api_packs",
 ):
     for _prefix, _viewset, _basename in import_module(_module).routes:

@@ -58,6 +58,9 @@ class Customer(TenantModel):
     created_at = models.DateTimeField(auto_now_add=True)
     # Of its web site and e-mail addresses, as the MSP says: what clients of vendors' systems are compared with.
     domains = models.JSONField(default=list)
+    monthly_calls = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Calls of all connectors in a calendar month; none: as many as the plan has."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant_id", "key"], name="tenants_customer_key")]

@@ -29,7 +29,7 @@ from connectors.signing import believed
 from identity.services.authority import whole_tenant
 from tenants.isolation.context import Context, acting_tenant
 from tenants.isolation.statements import Signed, insertion, one, signed_transaction, values_of
-from tenants.models import Entitlement
+from tenants.models import Customer, Entitlement
 
 OUTCOMES = {
     "succeeded": ToolCall.State.SUCCEEDED, "failed": ToolCall.State.FAILED, "unknown": ToolCall.State.UNKNOWN,
@@ -135,8 +135,10 @@ def _write_call(db: Signed, use: GrantUse, grant: HeldGrant, call: ToolCall) -> 
     finished = _record(db, *_ending(call, use))
     answers = [added, counted]
     if call.state == ToolCall.State.SUCCEEDED:
+        # It was done already: no limit of the plan or of the customer refuses it now.
+        anyone = Customer(id=grant.customer_id, monthly_calls=None)
         taken = Entitlement(connector=call.connector, included_calls=0, overage_allowed=True)
-        answers += [meter_call(db, _usage(call, finished.at)), reserve_call(db, taken)]
+        answers += [meter_call(db, _usage(call, finished.at)), reserve_call(db, taken, anyone)]
     for answer in answers:
         if one(answer) is None:
             raise DatabaseError("The use of a grant could not be written.")
@@ -185,7 +187,7 @@ def _ending(call: ToolCall, use: GrantUse) -> tuple[EventKind, ToolCall, str, di
     ok = call.state == ToolCall.State.SUCCEEDED
     body = {
         "alert": lost, "billed": ok, "code": call.code, "connector": call.connector, "requests": [],
-        "rows_returned": None, "state": ToolCall.State(call.state).value, "vendor_requests": 0,
+        "rows_returned": None, "state": ToolCall.State(call.state).value, "vendor_bytes": 0, "vendor_requests": 0,
         "evidence": use.evidence,
     }  # fmt: skip
     return (EventKind.CALL_UNKNOWN if lost else EventKind.CALL_FINISHED), call, "ok" if ok else "failed", body

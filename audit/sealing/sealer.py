@@ -25,7 +25,7 @@ from audit.services import record
 from tenants.isolation.context import Context, acting_for
 
 logger = logging.getLogger(__name__)
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.05  # who waits rings
 SPACING_SECONDS = 0.006  # between two passes: what comes meanwhile shares the next one
 RETRY_SECONDS = 1.0
 STUCK_SECONDS = 10.0  # between two looks at a log that must not be signed

@@ -48,16 +48,18 @@ CREATE FUNCTION border.credential_record(instance uuid, customer uuid)
 RETURNS TABLE (id uuid, header bytea, body bytea, writer text, boot uuid, n bigint, mac bytea)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF $2 IS NULL THEN  -- two queries, so that either is a look into the index
-        RETURN QUERY SELECT e.id, e.header, e.body, e.writer::text, e.boot, e.n, e.mac FROM content.audit_event e
+    -- Two queries, so that either is a look into the index. All of them are fetched, and they are few, before the newest
+    -- is chosen: told that one is enough, the planner reads the tenant's whole log backwards until it meets it.
+    IF $2 IS NULL THEN
+        RETURN QUERY WITH found AS MATERIALIZED (SELECT e.* FROM content.audit_event e
          WHERE e.tenant_id = msplex.tenant() AND e.instance_id = $1 AND e.customer_id IS NULL
-           AND e.kind IN ('connectors:credential:store', 'connectors:credential:remove')
-         ORDER BY e.id DESC LIMIT 1;
+           AND e.kind IN ('connectors:credential:store', 'connectors:credential:remove'))
+        SELECT f.id, f.header, f.body, f.writer::text, f.boot, f.n, f.mac FROM found f ORDER BY f.id DESC LIMIT 1;
     ELSE
-        RETURN QUERY SELECT e.id, e.header, e.body, e.writer::text, e.boot, e.n, e.mac FROM content.audit_event e
+        RETURN QUERY WITH found AS MATERIALIZED (SELECT e.* FROM content.audit_event e
          WHERE e.tenant_id = msplex.tenant() AND e.instance_id = $1 AND e.customer_id = $2
-           AND e.kind IN ('connectors:credential:store', 'connectors:credential:remove')
-         ORDER BY e.id DESC LIMIT 1;
+           AND e.kind IN ('connectors:credential:store', 'connectors:credential:remove'))
+        SELECT f.id, f.header, f.body, f.writer::text, f.boot, f.n, f.mac FROM found f ORDER BY f.id DESC LIMIT 1;
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION border.credential_record(uuid, uuid) FROM PUBLIC;

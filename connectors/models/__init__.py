@@ -7,6 +7,7 @@ from connectors.models.connections import ConnectorInstance, CustomerMapping, He
 from connectors.models.credentials import AdoptedSecret, Credential, OwnCredential, SealedSecret
 from connectors.models.hooks import Hook, HookDelivery
 from connectors.models.imported import Discovery, DryRun, ImportedTool
+from connectors.models.kept import KeptAnswer
 from connectors.models.signals import Signal, SignalPull
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "HookDelivery",
     "IdempotencyKey",
     "ImportedTool",
+    "KeptAnswer",
     "OwnCredential",
     "Pause",
     "SealedSecret",

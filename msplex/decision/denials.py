@@ -123,6 +123,12 @@ OF_GATES: Mapping[Code, Denial] = {
         "Wait for the next month, or have the plan changed.",
         Helper.ADMINISTRATOR,
     ),
+    Code.CUSTOMER_LIMIT_REACHED: Denial(
+        (Gate.CHECK_QUOTA,),
+        "The customer's own limit of calls in a month is used up, whatever the plan still has.",
+        "Wait for the next month, or have the limit raised in the portal, under Limits.",
+        Helper.ADMINISTRATOR,
+    ),
     Code.RATE_LIMITED: Denial(
         (Gate.CHECK_QUOTA,), "More calls in a short time than the plan allows.", "Wait `retry_after`.", Helper.NOBODY
     ),

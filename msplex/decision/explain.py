@@ -279,6 +279,17 @@ def _more_calls(_: Question, __: Decision) -> Mended:
     return said, lambda question: dataclasses.replace(question, usage=Usage())
 
 
+def _larger_share(question: Question, decision: Decision) -> Mended:
+    customer = decision.resolved.customer
+    if customer is None:
+        raise LookupError("gates out of order")
+    unlimited = copy.copy(customer)
+    unlimited.monthly_calls = None
+    customers = {**question.snapshot.customers, customer.id: unlimited}
+    said = f"Wait for the next month, or raise the limit of {customer.name} under Limits."
+    return said, lambda question: _snapshot(question, customers=customers)
+
+
 def _slower(question: Question, _: Decision) -> Mended:
     said = f"Wait {question.usage.retry_after} s."
     usage = dataclasses.replace(question.usage, retry_after=None)
@@ -358,5 +369,6 @@ _MENDED: dict[str, Callable[[Question, Decision], Mended]] = {
         None,
     ),
     Code.QUOTA_EXHAUSTED: _more_calls,
+    Code.CUSTOMER_LIMIT_REACHED: _larger_share,
     Code.RATE_LIMITED: _slower,
 }

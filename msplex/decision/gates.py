@@ -278,6 +278,9 @@ def check_quota(attempt: Attempt) -> Refusal | None:
         )
     if not entitlement.overage_allowed and attempt.usage.used >= entitlement.included_calls:
         return quota_exhausted(entitlement.included_calls)
+    customer = attempt.resolved.customer
+    if customer and customer.monthly_calls is not None and attempt.usage.of_customer >= customer.monthly_calls:
+        return customer_limit_reached(customer)
     return None
 
 
@@ -285,6 +288,14 @@ def quota_exhausted(included: int) -> Refusal:
     return Refusal(
         Code.QUOTA_EXHAUSTED,
         f"The {included} calls of this month are used up. A tenant owner can allow overage or change the plan.",
+    )
+
+
+def customer_limit_reached(customer: Customer) -> Refusal:
+    return Refusal(
+        Code.CUSTOMER_LIMIT_REACHED,
+        f"The limit of {customer.key}, calls of a month: {customer.monthly_calls}, is used up. Someone who manages"
+        " prices can raise it in the portal, under Limits.",
     )
 
 

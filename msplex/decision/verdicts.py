@@ -42,6 +42,7 @@ class Code(StrEnum):
     BUSY = "busy"
     CANCELLED = "cancelled"
     CONNECTOR_NOT_ENTITLED = "connector_not_entitled"
+    CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
     CUSTOMER_NOT_IN_SCOPE = "customer_not_in_scope"
     CUSTOMER_REQUIRED = "customer_required"
     ENTITLEMENTS_UNAVAILABLE = "entitlements_unavailable"
@@ -107,9 +108,13 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Usage:
-    """What the quota gate weighs: calls reserved this month, and seconds to wait when the rate is exceeded."""
+    """What the quota gate weighs: calls reserved this month, and seconds to wait when the rate is exceeded.
+
+    `of_customer`: of the customer, of all connectors; where nobody has looked, the reservation tells.
+    """
 
     used: int = 0
+    of_customer: int = 0
     retry_after: int | None = None
 
 

@@ -37,6 +37,7 @@ class Told:
     reason: str = ""
     ticket: str = ""
     key: str | None = None
+    takes_tasks: bool = False  # its client has declared the extension
 
 
 UNTOLD = Told()

@@ -13,7 +13,7 @@ from identity.tokens import Claims, limited
 from msplex.decision.snapshot import Snapshot, snapshot_at
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.pipeline import Row
-from tenants.isolation.statements import Signed, signed_transaction
+from tenants.isolation.statements import Signed, signed_reading
 from tenants.selectors import ask_revision, revision_of
 
 
@@ -47,12 +47,13 @@ class Seen:
 
 def see(caller: Caller) -> Seen:
     narrowest = narrowest_of(caller)
-    with acting_for(narrowest), signed_transaction(narrowest) as db:
+    with acting_for(narrowest), signed_reading(narrowest) as db:
         holder, revision, used = ask_principal(db, caller.claims.principal_id), ask_revision(db), ask_calls_used(db)
         agent, lag = _ask_agent(db, caller.claims), ask_lag(db)
     principal = _principal(caller, holder.fetchall(), agent.fetchone() if agent else None)
     context = dataclasses.replace(narrowest, customers=principal.scope()) if principal else narrowest
-    return Seen(context, principal, snapshot_at(context, revision_of(revision)), calls_used_of(used), lag_of(lag))
+    behind = lag_of(lag, context.tenant)
+    return Seen(context, principal, snapshot_at(context, revision_of(revision)), calls_used_of(used), behind)
 
 
 def narrowest_of(caller: Caller) -> Context:

@@ -20,14 +20,14 @@ from connectors.models import ToolCall
 from msplex import rates
 from msplex.decision.decide import decide, listed, may_know, why_nothing
 from msplex.decision.explain import Explanation, Question, explain
-from msplex.decision.gates import quota_exhausted
+from msplex.decision.gates import customer_limit_reached, quota_exhausted
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import Code, Decision, Gate, Refusal, Request, Resolved, Usage
 from msplex.dispatch import line
 from msplex.gateway import pace, repeating
 from msplex.gateway.approving import UNTOLD, Told, approval, dispatchable, taken
 from msplex.gateway.callers import Caller, Seen, Waiter, narrowest_of, see
-from msplex.gateway.records import ApprovalGone, Overtaken, QuotaGone, call_of, write_call, write_refusal
+from msplex.gateway.records import ApprovalGone, Overtaken, QuotaGone, ShareGone, call_of, write_call, write_refusal
 from msplex.gateway.repeating import Earlier
 from msplex.metrics.calls import count_decision
 from tenants.isolation.context import acting_for
@@ -44,7 +44,7 @@ NAME_LENGTH = 128
 EXPLAINED = frozenset({
     Code.CUSTOMER_REQUIRED, Code.CUSTOMER_NOT_IN_SCOPE, Code.CONNECTOR_NOT_ENTITLED, Code.INSTANCE_NOT_READY,
     Code.OWN_CREDENTIAL_NOT_READY, Code.OWN_CREDENTIAL_REQUIRED, Code.POLICY_DENIED, Code.QUOTA_EXHAUSTED,
-    Code.RISKY_TOOLS_PAUSED, Code.TOOL_SUSPENDED,
+    Code.CUSTOMER_LIMIT_REACHED, Code.RISKY_TOOLS_PAUSED, Code.TOOL_SUSPENDED,
 })  # fmt: skip
 CUSTOMER = "customer"  # the argument that names one; the tools themselves have no such argument
 
@@ -150,7 +150,9 @@ def _explained(seen: Seen, request: Request, decision: Decision) -> Explanation 
     """
     if decision.refusal is None or decision.refusal.code not in EXPLAINED or not _known(seen, request):
         return None
-    return explain(Question(seen.snapshot, seen.principal, request, datetime.now(UTC), Usage(_used(seen, request))))
+    limited = decision.resolved.customer if decision.refusal.code == Code.CUSTOMER_LIMIT_REACHED else None
+    usage = Usage(_used(seen, request), of_customer=limited.monthly_calls or 0 if limited else 0)
+    return explain(Question(seen.snapshot, seen.principal, request, datetime.now(UTC), usage))
 
 
 def _known(seen: Seen, request: Request) -> bool:
@@ -165,7 +167,7 @@ def _used(seen: Seen, request: Request) -> int:
 
 
 def _decide(seen: Seen, request: Request, wait: int | None) -> Decision:
-    usage = Usage(_used(seen, request), wait)
+    usage = Usage(_used(seen, request), retry_after=wait)
     decision = dispatchable(decide(seen.snapshot, seen.principal, request, usage=usage), seen.lag)
     if decision.refusal is None:
         pace.remember(seen.context.tenant, request.tool, decision.resolved.entitlement)
@@ -191,6 +193,9 @@ def _written(asked: _Asked, decision: Decision, earlier: Earlier | None) -> tupl
         entitlement = decision.resolved.entitlement
         included = entitlement.included_calls if entitlement else 0
         decision = decision.refused_at(Gate.CHECK_QUOTA, quota_exhausted(included))
+    except ShareGone:
+        if customer := decision.resolved.customer:
+            decision = decision.refused_at(Gate.CHECK_QUOTA, customer_limit_reached(customer))
     except ApprovalGone:
         decision = decision.refused_at(Gate.CHECK_APPROVAL, taken(call.approval_id))
     except repeating.KeyHeld:

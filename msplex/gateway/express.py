@@ -32,9 +32,11 @@ from pydantic import ValidationError
 from connectors.contract import Tool
 from msplex.decision.snapshot import OfferedTool
 from msplex.gateway import answers, auth
+from msplex.gateway.approving import UNTOLD, Told
 from msplex.gateway.callers import Caller
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.server import input_schema
+from msplex.gateway.tasks_wire import EXTENSION
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -49,6 +51,7 @@ _ENVELOPE = {PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INF
 _MIRRORED = MCP_PARAM_HEADER_PREFIX.lower().encode()
 _LONGEST_ENVELOPE = 4096
 _OK = 200
+TAKES_TASKS = Told(takes_tasks=True)
 
 
 class Express:
@@ -104,7 +107,8 @@ class Express:
             if request["method"] == LIST:
                 return _OK, self._listed(request, await self._handlers.tools(caller)), []
             params = request["params"]
-            result = await self._handlers.call(caller, params["name"], params.get("arguments") or {})
+            arguments, told = params.get("arguments") or {}, _told(params["_meta"])
+            result = await self._handlers.call(caller, params["name"], arguments, told)
         except MCPError as error:
             return _refused(request, error)
         return _OK, self._result(request, {**result, "_meta": {**result["_meta"], **self._stamp}}), []
@@ -235,6 +239,12 @@ def _is_valid_envelope(text: str) -> bool:
     except ValidationError:
         return False
     return isinstance(route, InboundModernRoute)
+
+
+def _told(meta: Mapping[str, Any]) -> Told:
+    """Of a plain envelope: what its client can do that changes an answer."""
+    extensions = meta[CLIENT_CAPABILITIES_META_KEY].get("extensions")
+    return TAKES_TASKS if extensions and EXTENSION in extensions else UNTOLD
 
 
 _tools: dict[tuple[str, str, int], tuple[Tool, str]] = {}

@@ -21,9 +21,12 @@ from msplex.gateway import answers, handles
 from msplex.gateway.approving import UNTOLD, Told
 from msplex.gateway.callers import Caller
 from msplex.gateway.calls import Begun, DoorClosed, begin_call, list_tools
-from msplex.gateway.replies import NoReply, Replies
+from msplex.gateway.progress import IN_LINE, Progress, agreed
+from msplex.gateway.replies import TIMEOUT_SECONDS, NoReply, Replies
 from msplex.gateway.streams import Names, Streams
-from msplex.metrics.calls import waiting
+from msplex.gateway.tasks_found import CallTasks, closing, look_at, running, waiting
+from msplex.gateway.tasks_wire import Source, created
+from msplex.metrics.calls import waiting as counted_waiting
 
 THREADS = 8  # of database work at once; each has a connection of its own
 WAIT_SECONDS = 0.5  # for a turn; with the limits of statements and locks, every answer comes within two seconds
@@ -31,6 +34,7 @@ BUSY = Refusal(Code.BUSY, "The gateway is busy, so nothing was done. Try again i
 PAGE = 250  # tools; the cursor names the last one, so a list that changes meanwhile neither repeats nor ends
 CURSOR = "tools/list"
 INTERNAL_ERROR = -32603
+LONG_SECONDS = 10.0  # behind kept.LONG, with which the broker begins to keep what is answered
 MESSAGE_NO_REPLY = "No answer in time. The call's record will show what became of it; do not repeat it blindly."
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -46,6 +50,7 @@ class Handlers:
         self._turns = asyncio.Semaphore(THREADS)
         self._withdrawing: set[asyncio.Task[object]] = set()
         self.streams = Streams(self.names)
+        self.tasks: list[Source] = [CallTasks(self._in_thread)]
 
     async def tools(self, caller: Caller, cursor: str | None = None) -> answers.Page:
         """A page of what the caller may call now; the cursor says only where it begins."""
@@ -60,15 +65,26 @@ class Handlers:
         return tuple(tool.name for tool in await self._in_thread(list_tools, caller))
 
     async def call(
-        self, caller: Caller, name: str, arguments: Mapping[str, Any], told: Told = UNTOLD
+        self,
+        caller: Caller,
+        name: str,
+        arguments: Mapping[str, Any],
+        told: Told = UNTOLD,
+        progress: Progress | None = None,
     ) -> dict[str, Any]:
-        """The result of tools/call."""
-        begun = await self._in_thread(begin_call, caller, name, arguments, self._replies.waiter, told)
+        """The result of tools/call; for a client that takes one, a task where people have to agree or it takes long."""
+        waiter = self._replies.listener if progress else self._replies.waiter
+        begin = partial(self._in_thread, begin_call, caller, name, arguments, waiter, told)
+        begun = await begin()
+        if progress and not told.takes_tasks and (task := waiting(begun)):
+            look = partial(self._in_thread, closing, look_at, caller, task.id)
+            begun = await begin() if await agreed(look, progress) else begun
         if begun.earlier and begun.earlier.structured is not None:
             return answers.repeated(begun.earlier)
         if begun.call_id is None or not begun.decision.allowed:
-            return answers.refused(begun)
-        return await self._result(begun, begun.call_id)
+            task = waiting(begun) if told.takes_tasks else None
+            return created(task) if task else answers.refused(begun)
+        return await self._result(begun, begun.call_id, told, progress)
 
     async def _in_thread(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Database work; whatever goes wrong is said in words of ours."""
@@ -114,15 +130,22 @@ class Handlers:
         if not task.cancelled() and task.exception():  # then it goes on, and its record says what became of it
             logger.warning("a call whose client has left could not be withdrawn")
 
-    async def _result(self, begun: Begun, call_id: UUID) -> dict[str, Any]:
+    async def _result(
+        self, begun: Begun, call_id: UUID, told: Told, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        if progress:
+            progress.tell(IN_LINE)
         try:
-            with waiting():
-                reply = await self._replies.wait(begun.tenant_id, call_id)
+            with counted_waiting():
+                seconds = LONG_SECONDS if told.takes_tasks else TIMEOUT_SECONDS
+                reply = await self._replies.wait(begun.tenant_id, call_id, seconds, progress.tell if progress else None)
         except asyncio.CancelledError:  # the client has left
             if begun.withdraw:
                 self._withdraw(begun.withdraw)
             raise
         except NoReply:
+            if told.takes_tasks:
+                return created(running(call_id))
             return answers.failed(Gate.RETURN_RESULT, Refusal(Code.OUTCOME_UNKNOWN, MESSAGE_NO_REPLY), begun)
         if reply["ok"]:
             if begun.keep:

@@ -19,6 +19,7 @@ from msplex.decision.verdicts import Decision, Request
 from msplex.gateway.callers import Caller, Seen, Waiter
 from msplex.gateway.repeating import KeyHeld, hold
 from tenants.isolation.context import acting_for
+from tenants.isolation.pipeline import Row
 from tenants.isolation.statements import Signed, insertion, one, signed_transaction, values_of
 
 ARGUMENTS_BYTES = 16 * 1024
@@ -48,6 +49,10 @@ class QuotaGone(Exception):
     """Somebody took the last included call since the decision saw it; nothing was written."""
 
 
+class ShareGone(Exception):
+    """The customer's calls of this month are used up; nothing was written."""
+
+
 class Overtaken(Exception):
     """The broker has the call already; nothing was written."""
 
@@ -55,28 +60,37 @@ class Overtaken(Exception):
 def write_call(caller: Caller, seen: Seen, decision: Decision, call: ToolCall, key: str | None = None) -> None:
     """A decided call, which holds `key` from now on if it is sent.
 
-    QuotaGone, ApprovalGone, KeyHeld: what it needs is gone; AuditUnavailable if it cannot be written.
+    QuotaGone, ShareGone, ApprovalGone, KeyHeld: what it needs is gone; AuditUnavailable if it cannot be written.
     """
     call.verdicts, call.gate = decision.as_json(), decision.gate
     call.code = decision.refusal.code if decision.refusal else ""
     call.state = ToolCall.State.REFUSED if decision.refusal else ToolCall.State.QUEUED
-    entitlement = None if decision.refusal else decision.resolved.entitlement
+    entitlement, customer = decision.resolved.entitlement, decision.resolved.customer
     with _recording(), acting_for(seen.context), signed_transaction(seen.context) as db:
         written = db.ask(_INSERT, *values_of(call))
         taken = db.ask(_TAKE, call.id, call.tenant_id, call.approval_id) if call.approval_id else None
         holding = hold(db, call, key) if key and not decision.refusal else None
         event = _record(db, caller, call, decision)
         # Last: the counter is one row for all calls of the tenant, and is locked until the commit.
-        reserved = reserve_call(db, entitlement) if entitlement else None
+        sent = decision.allowed and entitlement and customer
+        reserved = reserve_call(db, entitlement, customer) if sent else None  # type: ignore[arg-type]
         if taken is not None and one(taken) is None:
             raise ApprovalGone
         if holding is not None and one(holding) is None:
             raise KeyHeld
-        if reserved is not None and one(reserved) is None:
-            raise QuotaGone
+        if reserved is not None:
+            _check(one(reserved))
         if one(written) is None:
             raise AuditUnavailable
         event.confirm()
+
+
+def _check(counted: Row | None) -> None:
+    """The plan's count and the customer's."""
+    if counted is None:
+        raise QuotaGone
+    if counted[1] is None:
+        raise ShareGone
 
 
 @contextmanager
@@ -93,7 +107,7 @@ def write_refusal(caller: Caller, seen: Seen, decision: Decision, call: ToolCall
     with _recording(), acting_for(seen.context), signed_transaction(seen.context) as db:
         code = decision.refusal.code if decision.refusal else ""
         changed = db.ask(_REFUSE, decision.gate, code, json.dumps(decision.as_json()), call.tenant_id, call.id)
-        released = release_call(db, call.connector, call.created_at)
+        released = release_call(db, call.connector, call.customer_id, call.created_at)
         back = db.ask(_GIVE_BACK, call.tenant_id, call.approval_id, call.id) if call.approval_id else None
         event = _record(db, caller, call, decision)
         if one(changed) is None:

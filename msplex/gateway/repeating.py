@@ -24,6 +24,7 @@ from django.db.models import QuerySet
 
 from connectors.contract import Risk
 from connectors.models import IdempotencyKey, ToolCall
+from msplex import kept as kept_answers
 from msplex.decision.verdicts import Code, Decision, Gate, Refusal
 from msplex.gateway.approving import KEY, Told
 from msplex.gateway.callers import Seen
@@ -92,11 +93,12 @@ def held(seen: Seen, call: ToolCall, decision: Decision, key: str) -> tuple[Deci
     with acting_for(seen.context), transaction.atomic():
         kept = _named(call, key).first()
         before = ToolCall.objects.filter(id=kept.call_id).first() if kept else None
+        answer = kept_answers.answer_of(before) if before else None
     if kept is None or before is None or before.state in _NOTHING_DONE:
         return decision, None
     if kept.arguments_digest != call.arguments_digest:
         return decision.refused_at(Gate.DISPATCH, _another(before)), None
-    structured = _opened(kept, key) if before.state == ToolCall.State.SUCCEEDED else None
+    structured = (_opened(kept, key) or answer) if before.state == ToolCall.State.SUCCEEDED else None
     return decision.refused_at(Gate.DISPATCH, _refusal(before)), Earlier(before.id, structured)
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import secrets
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 from uuid import UUID
 
@@ -15,7 +16,9 @@ from django.conf import settings
 
 from msplex import replies
 from msplex.gateway.callers import Waiter
+from msplex.telling import PROGRESS, marked
 
+Hear = Callable[[str], None] | None
 Popped = tuple[bytes, list[bytes]] | None
 logger = logging.getLogger(__name__)
 BLOCK_SECONDS = 2
@@ -34,9 +37,10 @@ class Replies:
 
     def __init__(self) -> None:
         self._key = X25519PrivateKey.generate()
-        self._waiting: dict[UUID, tuple[UUID, asyncio.Future[dict[str, Any]]]] = {}
+        self._waiting: dict[UUID, tuple[UUID, asyncio.Future[dict[str, Any]], Hear]] = {}
         self._early: dict[UUID, bytes] = {}
         self.waiter = Waiter(secrets.token_hex(8), self._key.public_key().public_bytes_raw())
+        self.listener = dataclasses.replace(self.waiter, name=marked(self.waiter.name))  # which also hears of progress
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -49,14 +53,16 @@ class Replies:
         finally:
             ended.set()
 
-    async def wait(self, tenant: UUID, call: UUID) -> dict[str, Any]:
-        """The reply to one call; NoReply after TIMEOUT_SECONDS."""
+    async def wait(
+        self, tenant: UUID, call: UUID, seconds: float = TIMEOUT_SECONDS, hear: Hear = None
+    ) -> dict[str, Any]:
+        """The reply to one call; NoReply after so many seconds. `hear`: what the broker says of it meanwhile."""
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiting[call] = tenant, future
+        self._waiting[call] = tenant, future, hear
         if early := self._early.pop(call, None):
             self._deliver(early)
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await future
         except TimeoutError:
             raise NoReply from None
@@ -65,11 +71,13 @@ class Replies:
 
     def _read(self, loop: asyncio.AbstractEventLoop, ended: threading.Event) -> None:
         """Whatever has come, with one question."""
-        name = replies.channel(self.waiter.name)
+        names = [replies.channel(each.name) for each in (self.waiter, self.listener)]
         client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=BLOCK_SECONDS + 3)
         while not ended.is_set():
             try:
-                popped = cast("Popped", client.blmpop(BLOCK_SECONDS, 1, name, direction="LEFT", count=AT_ONCE))
+                popped = cast(
+                    "Popped", client.blmpop(BLOCK_SECONDS, len(names), *names, direction="LEFT", count=AT_ONCE)
+                )
             except redis.RedisError:
                 ended.wait(RETRY_SECONDS)
                 continue
@@ -86,13 +94,16 @@ class Replies:
         if call not in self._waiting:
             self._keep_early(call, message)
             return
-        tenant, future = self._waiting[call]
+        tenant, future, hear = self._waiting[call]
         try:
             reply = replies.unseal(message, private_key=self._key, tenant=tenant, call=call)
         except replies.ReplyBroken:
             logger.exception("alert: a reply to call %s was not sealed for it", call)
             return
-        if not future.done():
+        if PROGRESS in reply:
+            if hear:
+                hear(str(reply[PROGRESS]))
+        elif not future.done():
             future.set_result(reply)
 
     def _keep_early(self, call: UUID, message: bytes) -> None:

@@ -1,5 +1,7 @@
 """The MCP server: the official SDK's low-level server, with our decision behind list and call."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +23,8 @@ from msplex.gateway import answers, handles
 from msplex.gateway.approving import told_in
 from msplex.gateway.callers import Caller
 from msplex.gateway.handlers import Handlers
+from msplex.gateway.progress import Progress, wants_progress
+from msplex.gateway.tasks_wire import add_tasks, takes_tasks
 
 SCOPE = "msplex.caller"  # where the door puts the authenticated caller
 Context = ServerRequestContext[Any, Any]
@@ -53,10 +57,15 @@ def make_server(handlers: Handlers) -> Server[Any]:
         page = await handlers.tools(caller_of(context), params.cursor if params else None)
         return ListToolsResult.model_validate(answers.listed(page))
 
-    async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
-        told = told_in(params.meta)
-        result = await handlers.call(caller_of(context), params.name, params.arguments or {}, told)
-        return CallToolResult.model_validate(result)
+    async def call_tool(context: Context, params: CallToolRequestParams) -> Any:
+        told = replace(told_in(params.meta), takes_tasks=takes_tasks(context))
+        call = partial(handlers.call, caller_of(context), params.name, params.arguments or {}, told)
+        if wants_progress(params.meta):
+            async with Progress(context.session.report_progress) as progress:
+                result = await call(progress)
+        else:
+            result = await call()
+        return result if result.get("resultType") == "task" else CallToolResult.model_validate(result)
 
     async def listen(context: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
         return await handlers.streams.listen(caller_of(context), context, params)
@@ -71,6 +80,7 @@ def make_server(handlers: Handlers) -> Server[Any]:
         on_call_tool=call_tool,
         on_subscriptions_listen=listen,
     )
+    add_tasks(server, handlers.tasks, caller_of)
     server.middleware.append(_sealed_state())
     return server
 

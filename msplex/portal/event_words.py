@@ -104,6 +104,8 @@ WORDS: dict[str, str] = {
     EventKind.MFA_REFUSED: "Second factor refused",
     EventKind.MFA_REPLACED: "Authenticator app replaced",
     EventKind.MFA_RESET: "Second factor reset",
+    EventKind.NOTIFICATION_ACKNOWLEDGED: "Notification acknowledged",
+    EventKind.NOTIFICATION_SNOOZED: "Notification put off",
     EventKind.PACK_CUT: "Audit pack cut",
     EventKind.PACK_DOWNLOADED: "Audit pack downloaded",
     EventKind.PACK_FAILED: "Audit pack could not be made",

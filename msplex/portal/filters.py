@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from approvals.filters import HeldGrantFilter, RequestFilter
+from approvals.notifications.filters import NotificationFilter
 from connectors import filters as calls
 from connectors.models import ImportedTool
 from identity.models import Invitation, RoleBinding, ServiceAccount, User
@@ -71,6 +72,14 @@ class ApprovalFilter(Narrowing, RequestFilter):
 
 class GrantFilter(Narrowing, HeldGrantFilter):
     customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
+
+
+class NotificationsFilter(Narrowing, NotificationFilter):
+    """That of the API, for people to choose from."""
+
+    customer = filters.ModelChoiceFilter(
+        field_name="notification__customer", queryset=customers_to_choose, label="Customer", empty_label="Any"
+    )
 
 
 class SignalFilter(Narrowing, calls.SignalFilter):

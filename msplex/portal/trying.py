@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from billing.selectors import calls_used
+from billing.selectors import calls_of_customer, calls_used
 from identity.errors import PrincipalRefused
 from identity.principals import ActingPrincipal
 from identity.selectors import known_principal
@@ -47,6 +47,8 @@ def ask(principal_id: UUID, tool: str, arguments: Mapping[str, Any], *, customer
     offered = state.tools.get(tool)
     used = calls_used(offered.connector.key) if offered else 0
     question = Question(state, _principal(principal_id), Request(tool, dict(arguments), customer), now, Usage(used))
+    if found := question.asked().resolved.customer:
+        question = dataclasses.replace(question, usage=Usage(used, of_customer=calls_of_customer(found.id)))
     said = explain(question)
     return Answer(said, way_through(verdict.as_json() for verdict in said.verdicts))
 

@@ -97,11 +97,15 @@ class Pipeline:
     def end(self, statement: str) -> bytes:
         """Send it and read everything to the end; its status. Raises the first error of any statement."""
         last = self.send(statement)
+        self.end_reading()
+        return last.status
+
+    def end_reading(self) -> None:
+        """The same without a statement: what was sent since the last end was a transaction of its own."""
         answers = [answer for answer in self._coming if answer]
         self._finish()
         for answer in answers:
             answer.check()
-        return last.status
 
     def roll_back(self) -> None:
         """Whatever was sent and read, or not. After an error all is prepared anew: tables may have changed."""

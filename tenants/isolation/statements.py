@@ -24,8 +24,15 @@ from tenants.isolation.context import Context, current
 from tenants.isolation.pipeline import Answer, Pipeline, Row
 
 _SIGN = "SELECT set_config('msplex.context', %s, true)"
+_SIGN_READING = "SELECT set_config('msplex.context', %s, true), set_config('transaction_read_only', 'on', true)"
 _KEPT = ("host", "port", "dbname", "user", "password", "options")
 CONNECT_SECONDS = 1
+# Each statement finds its few rows by keys, whatever the values and however large a table has become: planning it each
+# time costs more than running it, and a plan that was made while a table was empty would read all of it for ever.
+BY_KEYS = (
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;"
+    " SET enable_mergejoin = off"
+)
 
 M = TypeVar("M", bound=Model)
 N = TypeVar("N", bound=Model)
@@ -53,9 +60,9 @@ class Signed:
         self._backend = held.raw.info.backend_pid
         self.on_commit: list[Callable[[], None]] = []  # called once it is certain
 
-    def act_for(self, context: Context) -> None:
+    def act_for(self, context: Context, how: str = _SIGN) -> None:
         """For what follows. Only ever wider: see tenants.isolation.context.acting_for."""
-        self._pipeline.send(_SIGN, [context.token(self._backend)])
+        self._pipeline.send(how, [context.token(self._backend)])
 
     def ask(self, statement: str, *values: Any) -> Answer:
         """Queued. What changes something returns something, and its result is read before the end."""
@@ -68,6 +75,31 @@ def signed_transaction(context: Context | None = None) -> Iterator[Signed]:
 
     For the acting context, or another one of its tenant.
     """
+    with _held_for(context) as (held, acting):
+        held.pipeline.send("BEGIN")
+        signed = Signed(held)
+        signed.act_for(acting)
+        yield signed
+        status = held.pipeline.end("COMMIT")
+    if status != b"COMMIT":
+        raise DatabaseError("The transaction was rolled back.")
+    for committed in signed.on_commit:
+        committed()
+
+
+@contextmanager
+def signed_reading(context: Context | None = None) -> Iterator[Signed]:
+    """What only reads, and can nothing else: one transaction whose beginning and end need not be asked for."""
+    with _held_for(context) as (held, acting):
+        signed = Signed(held)
+        signed.act_for(acting, _SIGN_READING)
+        yield signed
+        held.pipeline.end_reading()
+
+
+@contextmanager
+def _held_for(context: Context | None) -> Iterator[tuple[_Held, Context]]:
+    """The connection, which is left in order whatever happens. DatabaseError for whatever the database says."""
     context = context or current()
     if context is None:
         raise LookupError("no tenant context")
@@ -78,20 +110,12 @@ def signed_transaction(context: Context | None = None) -> Iterator[Signed]:
         if not held.pipeline.is_idle:
             raise RuntimeError("A signed transaction does not hold another one.")
         try:
-            held.pipeline.send("BEGIN")
-            signed = Signed(held)
-            signed.act_for(context)
-            yield signed
-            status = held.pipeline.end("COMMIT")
+            yield held, context
         except BaseException:
             _undo(held)
             raise
     except psycopg.Error as error:
         raise DatabaseError(*error.args) from error
-    if status != b"COMMIT":
-        raise DatabaseError("The transaction was rolled back.")
-    for committed in signed.on_commit:
-        committed()
 
 
 def _undo(held: _Held) -> None:
@@ -109,8 +133,7 @@ def _connection(wrapper: BaseDatabaseWrapper) -> _Held:
     if held and held.parameters == parameters and held.pid == os.getpid() and _is_alive(held.raw):
         return held
     raw = psycopg.connect(**parameters, autocommit=True, connect_timeout=CONNECT_SECONDS)
-    # All its statements are found by keys, whatever the values: planning them each time costs more than running them.
-    raw.execute("SET plan_cache_mode = force_generic_plan")
+    raw.execute(BY_KEYS)
     held = _mine.held = _Held(os.getpid(), parameters, raw, Pipeline(raw))
     return held
 

@@ -20,9 +20,10 @@ from tenants.bound import bound
 from tenants.isolation.context import Context, acting_for, current
 from tenants.metrics import TASK_SECONDS, TASK_WAIT_SECONDS, TASKS
 from tenants.process import Process, current_process
-from tenants.tracing import span
+from tenants.tracing import span, traceparent
 
 LABEL = b"msplex/task/v1"
+TRACE = "traceparent"  # a header of the message, as W3C Trace Context has it
 
 
 class TaskRefused(Exception):
@@ -66,6 +67,12 @@ def read_context(name: str, args: Any, kwargs: Any, header: Any) -> Context:
     )
 
 
+def _trace() -> dict[str, str]:
+    """Of the span around, as a header; nothing where nothing is traced."""
+    trace = traceparent()
+    return {TRACE: trace} if trace else {}
+
+
 class PlainTask(Task):  # type: ignore[misc]
     """A task without a tenant: a sweep that beat starts. `process` names the one process that may run it."""
 
@@ -74,7 +81,7 @@ class PlainTask(Task):  # type: ignore[misc]
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         options.setdefault("queue", self.process.value)
-        options["headers"] = {**(options.get("headers") or {}), "sent": time.time()}
+        options["headers"] = {**_trace(), **(options.get("headers") or {}), "sent": time.time()}
         return super().apply_async(args, kwargs, **options)
 
     @contextmanager
@@ -91,6 +98,11 @@ class PlainTask(Task):  # type: ignore[misc]
             TASKS.add(queue, outcome)
             TASK_SECONDS.observe(time.time() - began, queue)
 
+    def _traced(self) -> Any:
+        """Under the span of whoever has sent it. That is not signed: who writes to the queue can mix up traces."""
+        parent = self.request.get(TRACE)
+        return span("task", "CONSUMER", parent=parent if isinstance(parent, str) else "", task=self.name)
+
     def check_process(self) -> None:
         if current_process() is not self.process:
             raise TaskRefused(f"{self.name} runs in the {self.process} process, not in {current_process()}")
@@ -99,7 +111,7 @@ class PlainTask(Task):  # type: ignore[misc]
         self.check_process()
         close_old_connections()
         try:
-            with bound(task=self.name), self._counted(), span("task", "CONSUMER", task=self.name):
+            with bound(task=self.name), self._counted(), self._traced():
                 return super().__call__(*args, **kwargs)
         finally:
             close_old_connections()  # back to the pool, and cleaned, before the next tenant's task takes it
@@ -127,7 +139,7 @@ class TenantTask(PlainTask):
 
         Without a queue the failure is logged and the change stays: a sweep has to find what was not sent.
         """
-        headers = {"msplex": signed_context(self.name, args, kwargs)}
+        headers = {**_trace(), "msplex": signed_context(self.name, args, kwargs)}
 
         def send() -> None:
             self.apply_async(args, kwargs, headers=headers)

@@ -36,6 +36,11 @@ class Desk:
             )
             CustomerMapping.objects.create(instance=self.instance, customer=world.customers[0], external_id="11")
 
+    @property
+    def owner(self) -> UUID:
+        """Who answers for the agent."""
+        return self.machine.account.owner_id
+
     def held(self, **given: Any) -> ToolCall:
         """A call that was stopped at the approval gate."""
         values = {

@@ -9,7 +9,16 @@ from django.utils import timezone
 
 from approvals.models import ToolRule
 from audit.errors import AuditUnavailable
-from audit.lag import ALL_STOP_SECONDS, RISKY_STOP_SECONDS, lag, lag_of_all, require_sealing
+from audit.lag import (
+    ALL_STOP_SECONDS,
+    LOOK_SECONDS,
+    RISKY_STOP_SECONDS,
+    ask_lag,
+    lag,
+    lag_of,
+    lag_of_all,
+    require_sealing,
+)
 from audit.models import Event
 from audit.selectors import alerts
 from audit.waiting import await_seal
@@ -21,6 +30,7 @@ from msplex.gateway.callers import Waiter
 from msplex.gateway.calls import begin_call, list_tools
 from msplex.tasks import watch_lag
 from tenants.isolation.context import Context, acting_for
+from tenants.isolation.statements import signed_reading
 from tests.audit.sealed import Room
 from tests.connectors.factories import connect
 from tests.factories import TenantWorld
@@ -89,6 +99,26 @@ def test_calls_stop_by_their_risk(room: Room, vendor, seconds: float, refused: l
             assert ToolCall.objects.filter(state="refused").count() == len(refused)
         # As with a log that cannot be written: the list says what may be called, not what works at this moment.
         assert {READ[0], WRITE[0]} <= {tool.name for tool in list_tools(caller)}
+
+
+def test_a_process_that_has_looked_just_now_adds_the_time_since(room: Room, monkeypatch):
+    world = room.tenant()
+    fall_behind(room, world, 30)
+    clock = [1000.0]
+    monkeypatch.setattr("audit.lag.time.monotonic", lambda: clock[0])
+
+    def asked() -> float:
+        with room.enter("app"), signed_reading(Context(world.id)) as db, world.acting():
+            answer = ask_lag(db)
+        return lag_of(answer, world.id)
+
+    first = asked()
+    assert 30 <= first < 60
+    fall_behind(room, world, 0)  # nobody looks at this
+    clock[0] += LOOK_SECONDS - 0.1
+    assert asked() == pytest.approx(first + LOOK_SECONDS - 0.1)
+    clock[0] += 0.2
+    assert asked() < 30
 
 
 def test_changes_stop_after_a_minute_and_looking_goes_on(room: Room):

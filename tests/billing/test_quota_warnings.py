@@ -6,11 +6,11 @@ from django.utils import timezone
 from audit.alerts import AlertKind
 from audit.kinds import EventKind
 from audit.models import Alert, Event
-from billing.models import QuotaCounter
+from billing.models import CustomerCounter, QuotaCounter
 from billing.months import this_month
 from billing.quota import warn_of_quota
 from tenants.isolation.context import Context, acting_for
-from tenants.models import Entitlement
+from tenants.models import Customer, Entitlement
 from tests.conftest import as_role
 from tests.factories import TenantWorld, make_tenant
 
@@ -36,3 +36,18 @@ def test_each_level_is_told_once(used: tuple[int, ...], levels: list[int]) -> No
     assert [told(acme, each) for each in used][-1] == levels
     with acme.acting():
         assert Alert.objects.filter(kind=AlertKind.QUOTA_WARNING).count() == len(levels)
+
+
+def test_a_customers_own_limit_is_told_of_with_its_name_and_only_where_there_is_one() -> None:
+    acme = make_tenant()
+    with acme.acting():
+        for customer in acme.customers:
+            CustomerCounter.objects.create(customer=customer, month=this_month(), used=9)
+        Customer.objects.filter(id=acme.customers[0].pk).update(monthly_calls=10)
+    for _ in range(2):
+        with as_role("worker"), acting_for(Context(acme.id)):
+            warn_of_quota(timezone.now())
+
+    with acme.acting():
+        event = Event.objects.get(kind=EventKind.QUOTA_WARNED)
+    assert (event.customer_id, event.facts["customer"], event.facts["level"]) == (acme.customers[0].pk, "acme-1", 80)

@@ -11,6 +11,7 @@ from mcp.shared.exceptions import MCPError
 from msplex.gateway.server import caller_of, input_schema, make_server
 from msplex.gateway.streams import ring
 from tests.conformance.content import IMAGE, PRIVATE, answer, ask, embedded, form, image, said_in, text
+from tests.conformance.jobs import JOBS, Jobs
 from tests.conformance.tools import TOOLS, described, schema
 
 TEXT, BINARY, TEMPLATE = "test://static-text", "test://static-binary", "test://template/{id}/data"
@@ -37,6 +38,8 @@ class Fixtures:
     def __init__(self, handlers: Any) -> None:
         self._handlers = handlers
         self._changes = 0
+        self._jobs = Jobs()
+        handlers.tasks.append(self._jobs)
         self.listeners: set[Any] = set()
         handlers.streams._names = self._names  # a stream compares the list as it is shown
 
@@ -44,7 +47,7 @@ class Fixtures:
         return (*await self._handlers.names(caller), *self._shown())
 
     def _shown(self) -> list[str]:
-        return [*TOOLS, "test_trigger_tool_change", "test_trigger_prompt_change"] + ["test_dynamic"] * (
+        return [*TOOLS, *JOBS, "test_trigger_tool_change", "test_trigger_prompt_change"] + ["test_dynamic"] * (
             self._changes % 2
         )
 
@@ -55,6 +58,8 @@ class Fixtures:
     async def call_tool(self, context: Any, params: Any) -> Any:
         if params.name in TOOLS:
             return await TOOLS[params.name](context, params)
+        if params.name in JOBS:
+            return await JOBS[params.name](context, params, self._jobs)
         if params.name == "test_trigger_tool_change":
             self._changes += 1
             ring(caller_of(context).claims.tenant_id)
@@ -134,7 +139,7 @@ class Fixtures:
             ("logging/setLevel", t.SetLevelRequestParams, self.nothing),
         ):
             server.add_request_handler(method, params, handler)
-        server.get_tool_input_schema = lambda name: schema(name) if name in TOOLS else input_schema(name)
+        server.get_tool_input_schema = lambda name: schema(name) if name in {*TOOLS, *JOBS} else input_schema(name)
 
 
 def with_fixtures(handlers: Any) -> Any:

@@ -40,9 +40,9 @@ def test_the_fixtures_refuse_an_installation(monkeypatch, mode):
         refuse_production()
 
 
-def test_only_what_is_not_there_yet_is_not_scored():
-    assert [leg.name for leg in LEGS if not leg.scored] == ["tasks"]
-    assert {leg.revision for leg in LEGS if leg.scored and not leg.scenarios} == {"2026-07-28", "2025-11-25"}
+def test_both_revisions_are_asked_whole_and_every_scenario_of_tasks():
+    assert "tasks" in {leg.name for leg in LEGS if leg.without is None}
+    assert {leg.revision for leg in LEGS if not leg.scenarios} == {"2026-07-28", "2025-11-25"}
 
 
 def test_the_proxy_adds_the_token_and_nothing_else():

@@ -8,6 +8,7 @@ import mcp_types as t
 from mcp.shared.exceptions import MCPError
 
 from tests.conformance.content import answer, ask, audio, embedded, form, image, said_in, sample, text
+from tests.conformance.jobs import ANYTHING, JOBS
 
 NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 ADDRESS = {"type": "object", "properties": {"street": {"type": "string"}, "city": {"type": "string"}}}
@@ -178,7 +179,7 @@ _NAMED = {
     "x_mcp_header": x_mcp_header,
 }
 TOOLS = {f"test_{name}": run for name, run in _NAMED.items()} | {"json_schema_2020_12_tool": json_schema}
-SCHEMAS = {"test_x_mcp_header": HEADER, "json_schema_2020_12_tool": SCHEMA_2020_12}
+SCHEMAS = dict.fromkeys(JOBS, ANYTHING) | {"test_x_mcp_header": HEADER, "json_schema_2020_12_tool": SCHEMA_2020_12}
 
 
 def described(name: str) -> t.Tool:

@@ -16,7 +16,7 @@ from connectors.errors import SecretRefused
 from connectors.models import ConnectorInstance
 from connectors.services import configure_instance
 from tenants.errors import Unavailable
-from tenants.isolation.context import Context, acting_for
+from tenants.isolation.context import Context, acting_for, bind
 from tests.conftest import as_owner, as_role
 from tests.connectors.factories import ALICE, ConnectedWorld, connect
 from tests.connectors.vendor import StubVendor
@@ -58,6 +58,43 @@ def test_the_broker_opens_it_and_says_who_did_what_when_and_to_which(connected: 
     assert header["call"] == {"id": str(call), "instance": str(connected.instance.id), "tool": "list_tickets"}
     assert (body["action"], body["version"]) == ("halopsa.list_tickets", 1)
     assert connected.secret not in json.dumps([header, body])
+
+
+# Later than what was recorded of the credential: read backwards, the log has all of these before it.
+_FILL = """
+INSERT INTO audit_event (tenant_id, id, occurred_at, kind, result, actor_kind, actor_id, customer_id, subject_kind,
+    subject_id, request_id, call_id, instance_id, tool, header, body, writer, boot, n, mac)
+SELECT tenant_id, (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')
+        || '7000' || '8000' || lpad(to_hex(number), 12, '0'))::uuid,
+    occurred_at, 'connectors:call:finish', result, actor_kind, actor_id, customer_id, subject_kind,
+    subject_id, request_id, call_id, instance_id, tool, header, body, writer, boot, n, mac
+FROM (SELECT * FROM audit_event WHERE tenant_id = %s AND kind = 'connectors:credential:store' LIMIT 1) one,
+    generate_series(1, 3000) number
+"""
+_FETCHED = "SELECT sum(idx_tup_fetch + seq_tup_read) FROM pg_stat_xact_user_tables WHERE relname LIKE 'audit_event%%'"
+
+
+def fetched(connected: ConnectedWorld, customer: UUID | None) -> int:
+    """Rows of the log that are read to find what was recorded of the credential, in a log of 3,000 that are newer."""
+    with as_administrator(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # the sealer is told of none of them
+        cursor.execute(_FILL, [connected.tenant.id])
+        assert cursor.rowcount == 3000
+        bind(connection, Context(connected.tenant.id))
+        cursor.execute(_FETCHED)
+        [before] = cursor.fetchone()
+        cursor.execute("SELECT id FROM border.credential_record(%s, %s)", [connected.instance.id, customer])
+        assert len(cursor.fetchall()) == (0 if customer else 1)
+        cursor.execute(_FETCHED)
+        [after] = cursor.fetchone()
+        transaction.set_rollback(True)
+    return int(after - before)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_its_record_is_found_without_reading_the_log(connected: ConnectedWorld, own: bool) -> None:
+    """Whatever the planner thinks of a log of which it has no figures yet."""
+    assert fetched(connected, connected.tenant.customers[0].id if own else None) < 50
 
 
 @pytest.mark.usefixtures("broker")

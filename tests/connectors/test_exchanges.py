@@ -10,11 +10,12 @@ from connectors import exchanges
 from connectors.errors import VendorError
 from connectors.exchanges import LONGEST_PATH, template
 from connectors.network import Request, VendorHttp
+from connectors.secret import Secret
 from tests.connectors.vendor import ANYWHERE
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 SECRET = "sk_live_51H8xYz"
-CLOSED = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+CLOSED = b"HTTP/1.1 207 Multi-Status\r\nContent-Length: 7\r\nConnection: close\r\n\r\nseven b"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_a_path_is_kept_as_a_template(url: str, path: str) -> None:
 
 @pytest.fixture
 def port() -> int:
-    """Answers every request with nothing, and hangs up."""
+    """Answers every request with seven bytes, and hangs up."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -64,9 +65,18 @@ def test_an_answer_and_a_silence_are_both_noted(port: int) -> None:
         http.send(Request("GET", "http://127.0.0.1:1/api/Tickets"))
 
     answered, silent = http.exchanges
-    assert (answered.method, answered.path, answered.status, answered.trouble) == ("GET", "/api/Tickets/{}", 204, "")
+    assert (answered.method, answered.path, answered.status, answered.trouble) == ("GET", "/api/Tickets/{}", 207, "")
     assert (silent.status, silent.trouble) == (0, "vendor_unreachable")
     assert silent.as_json().keys() == {"method", "ms", "path", "status", "trouble"}
+
+
+def test_bytes_of_bodies_are_counted_both_ways_and_those_of_a_failure_too(port: int) -> None:
+    http = VendorHttp(LOOPBACK, reach=ANYWHERE)
+    http.send(Request("POST", f"http://127.0.0.1:{port}/", body=Secret(b"12345")))
+    with pytest.raises(VendorError):
+        http.send(Request("POST", "http://127.0.0.1:1/", body=Secret(b"123")))
+
+    assert http.bytes == 5 + len("seven b") + 3
 
 
 def test_a_call_that_asks_without_end_is_noted_up_to_a_limit(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,6 +170,16 @@ def test_quota_and_rate(usage, code):
     assert call(make_snapshot(), used=99).allowed
 
 
+def test_a_customers_own_limit_is_asked_after_the_plans():
+    limited = make_snapshot()
+    for customer in limited.customers.values():
+        customer.monthly_calls = 10
+
+    assert call(limited, of_customer=9).allowed
+    assert call(limited, of_customer=10).refusal.code == Code.CUSTOMER_LIMIT_REACHED
+    assert call(limited, used=100, of_customer=10).refusal.code == Code.QUOTA_EXHAUSTED
+
+
 def test_a_role_without_tools_hides_them():
     decision = decide(
         make_snapshot(), make_principal(Grant(Role.BILLING)), Request(LIST, {}, str(CUSTOMERS[0])), now=NOW

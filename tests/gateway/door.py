@@ -30,12 +30,12 @@ class Door:
     def post_with(
         self, more: dict[str, str], method: str, params: dict[str, Any], timeout: float = 60, **headers: str
     ) -> httpx2.Response:
-        """With more in `_meta` than a client has to send."""
+        """With more in `_meta` than a client has to send, or something else."""
         meta = {
-            **more,
             "io.modelcontextprotocol/protocolVersion": VERSION,
             "io.modelcontextprotocol/clientCapabilities": {},
             "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},
+            **more,
         }
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
         sent = {

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from audit.kinds import EventKind
 from audit.models import Event
-from billing.models import QuotaCounter, UsageEvent
+from billing.models import CustomerCounter, QuotaCounter, UsageEvent
 from connectors.models import ToolCall
 from connectors.services import deactivate_instance, unmap_customer
 from connectors.vendors.halopsa.connector import HALOPSA
@@ -19,7 +19,7 @@ from msplex.decision.denials import DENIALS
 from msplex.dispatch import line
 from msplex.portal.trace import Stage, stage_of, trace
 from tenants.isolation.context import Context, acting_for
-from tenants.models import Entitlement, Subscription, Tenant
+from tenants.models import Customer, Entitlement, Subscription, Tenant
 from tests.conftest import as_role, stack_redis
 from tests.connectors.factories import ALICE, connect
 from tests.factories import make_tenant
@@ -322,6 +322,19 @@ def test_the_last_included_call_is_the_last(door, world, vendor):
 
     assert "structuredContent" in first
     assert refusal(second)["code"] == "quota_exhausted"
+
+
+def test_a_customers_last_call_is_the_last_of_its_own_limit_and_the_refusal_says_so(door, world, vendor):
+    with world.tenant.acting():
+        Customer.objects.filter(id=world.tenant.customers[0].pk).update(monthly_calls=1)
+
+    first, second = door.call(LIST, limit=1), door.call(LIST, limit=1)
+
+    assert "structuredContent" in first
+    assert refusal(second)["code"] == "customer_limit_reached"
+    assert "raise the limit of" in json.dumps(second)
+    with world.tenant.acting():
+        assert (QuotaCounter.objects.get().used, CustomerCounter.objects.get().used) == (1, 1)
 
 
 def test_a_flood_is_told_when_to_come_back(door, world):

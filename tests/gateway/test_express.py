@@ -18,11 +18,14 @@ from connectors.vendors.halopsa.connector import HALOPSA
 from msplex.decision.snapshot import OfferedTool
 from msplex.decision.verdicts import Code, Decision, Refusal, Resolved
 from msplex.gateway import answers, express
+from msplex.gateway.approving import UNTOLD, Told
 from msplex.gateway.callers import Caller
 from msplex.gateway.calls import Begun, DoorClosed
 from msplex.gateway.door import MAX_BODY, security, with_status
 from msplex.gateway.express import Express
 from msplex.gateway.server import SCOPE, make_server
+from msplex.gateway.tasks_found import running
+from msplex.gateway.tasks_wire import EXTENSION, created
 from tests.gateway.door import in_a_thread
 
 BEGUN = Begun(UUID(int=7), UUID(int=8), Decision((), Resolved()))
@@ -35,6 +38,7 @@ ANSWERS: dict[str, Any] = {
     "halopsa_list_tickets": answers.succeeded(STRUCTURED, BEGUN),
     "halopsa_slow": answers.failed("check_quota", LATER, BEGUN),
     "halopsa_approve": answers.failed("check_approval", Refusal(Code.APPROVAL_REQUIRED, "Ask."), BEGUN),
+    "halopsa_task": created(running(UUID("01890a5d-ac96-774b-bcce-b302099a8057"))),
     "halopsa_none": MCPError(answers.INVALID_PARAMS, "Unknown tool"),
     "halopsa_closed": answers.door_closed(CLOSED),
     "halopsa_away": answers.door_closed(AWAY),
@@ -55,6 +59,7 @@ class Answering:
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
+        self.tasks: list[Any] = []
 
     async def tools(self, caller: Caller, cursor: str | None = None) -> answers.Page:
         assert (caller, cursor) == (CALLER, None)
@@ -62,9 +67,11 @@ class Answering:
         offered = [OfferedTool(f"halopsa_{tool.name}", instance, HALOPSA, tool) for tool in HALOPSA.tools]
         return answers.Page(offered, "more")
 
-    async def call(self, caller: Caller, name: str, arguments: dict[str, Any], *_: object) -> dict[str, Any]:
+    async def call(
+        self, caller: Caller, name: str, arguments: dict[str, Any], told: Told = UNTOLD, *_: object
+    ) -> dict[str, Any]:
         assert caller is CALLER
-        self.asked.append((name, arguments))
+        self.asked.append((name, arguments, told))
         answer = ANSWERS.get(name, ANSWERS["halopsa_none"])
         if isinstance(answer, Exception):
             raise answer
@@ -96,7 +103,8 @@ class Sent:
 
 
 def sent(method: str, params: dict[str, Any], **headers: str | None) -> Sent:
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}).encode()
+    params = {"_meta": META, **params}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
     all_headers = {
         "host": "127.0.0.1:8001",
         "accept": "application/json, text/event-stream",
@@ -169,7 +177,20 @@ def test_a_call_is_answered_as_by_the_sdk(name):
     assert ours is not None
     assert ours.told == theirs.told
     assert ours.headers[b"content-type"] == theirs.headers[b"content-type"]
-    assert by_us == by_them == [(name, {"limit": 1})]
+    assert by_us == by_them == [(name, {"limit": 1}, UNTOLD)]
+
+
+@pytest.mark.parametrize("extensions", [{}, {EXTENSION: {}}, {"x.example/y": {}}, None])
+def test_what_a_client_can_do_is_seen_as_by_the_sdk(extensions):
+    can = {} if extensions is None else {"extensions": extensions}
+    meta = META | {"io.modelcontextprotocol/clientCapabilities": can}
+
+    ours, theirs, (by_us, by_them) = asked(sent("tools/call", {"name": "halopsa_task", "arguments": {}, "_meta": meta}))
+
+    assert ours is not None
+    assert ours.told == theirs.told
+    assert by_us == by_them
+    assert by_us[0][2].takes_tasks is (EXTENSION in (extensions or {}))
 
 
 def test_a_list_is_answered_as_by_the_sdk():

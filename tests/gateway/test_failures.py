@@ -196,14 +196,20 @@ def test_a_broker_killed_in_a_call_leaves_an_unknown_outcome_and_no_second_reque
     assert "structuredContent" in door.call(LIST, limit=1)
 
 
-@pytest.mark.parametrize("meta", [{}, {"io.msplex/reason": "Tests"}])  # the short way, and the SDK's
-def test_what_was_not_sent_when_the_client_left_is_not_sent_after(door, world, vendor, broker_process: Broker, meta):
+LEGACY = {"MCP-Protocol-Version": "2025-11-25"}
+WAYS = [({}, {}), ({"io.msplex/reason": "Tests"}, {}), ({"progressToken": "tok"}, {}), ({"progressToken": 1}, LEGACY)]
+
+
+@pytest.mark.parametrize(("meta", "headers"), WAYS, ids=["the short way", "the SDK's", "a stream", "before 2026"])
+def test_what_was_not_sent_when_the_client_left_is_not_sent_after(
+    door, world, vendor, broker_process: Broker, meta, headers
+):
     door.call(LIST, limit=1)
     broker_process.stop()
     try:
         vendor.reset()
         with contextlib.suppress(httpx2.TimeoutException):
-            door.post_with(meta, "tools/call", {"name": LIST, "arguments": {"limit": 1}}, timeout=1)
+            door.post_with(meta, "tools/call", {"name": LIST, "arguments": {"limit": 1}}, timeout=1, **headers)
         wait_until(lambda: last_call(world).state == ToolCall.State.REFUSED)
     finally:
         broker_process.start()

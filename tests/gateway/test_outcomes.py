@@ -37,21 +37,21 @@ def run(call_id: UUID, *, again: bool = False) -> None:
         replies.deliver(reply)
 
 
-def queued(world: Any) -> ToolCall:
+def queued(world: Any, kind: str = "service_account") -> ToolCall:
     """A call as the gateway leaves it: reserved, on record, waiting."""
     with as_role("app"):
         with world.tenant.acting() as context:
             terms = Entitlement.objects.get()
         with acting_for(context), signed_transaction() as db:
-            one(reserve_call(db, terms))
-        return _insert(world)
+            one(reserve_call(db, terms, world.tenant.customers[0]))
+        return _insert(world, kind)
 
 
-def _insert(world: Any) -> ToolCall:
+def _insert(world: Any, kind: str) -> ToolCall:
     with world.tenant.acting():
         return ToolCall.objects.create(
             principal_id=uuid4(),
-            principal_kind="service_account",
+            principal_kind=kind,
             principal_label="agent",
             customer=world.tenant.customers[0],
             instance=world.instance,
@@ -137,6 +137,19 @@ def test_a_message_that_comes_again_after_the_end_changes_nothing(connected, ven
 
     assert [reply["ok"] for reply in answers(call)] == [True]
     assert after(connected, call) == ("succeeded", "", 1, 1)
+
+
+@pytest.mark.parametrize(("kind", "counted"), [("agent", 1), ("service_account", 0)])
+def test_bytes_and_the_calls_of_ai_agents_are_metered_as_audited(connected, vendor, broker, kind, counted):
+    call = queued(connected, kind)
+    with as_the_message(connected, call):
+        run(call.id)
+
+    with as_role("worker"), connected.tenant.acting():
+        usage = UsageEvent.objects.get()
+        told = Event.objects.get(kind=EventKind.CALL_FINISHED).facts["vendor_bytes"]
+    assert (usage.ai_calls, usage.egress_bytes) == (counted, told)
+    assert told > 500
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,8 @@ def test_discovery_names_the_revision_and_what_can_be_done(door):
     found = door.post("server/discover", {}).json()["result"]
 
     assert VERSION in found["supportedVersions"]
-    assert found["capabilities"] == {"tools": {"listChanged": True}}
+    extensions = {"io.modelcontextprotocol/tasks": {}}
+    assert found["capabilities"] == {"tools": {"listChanged": True}, "extensions": extensions}
     assert "data" in found["instructions"]
 
 

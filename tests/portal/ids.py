@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from approvals.models import ApprovalRequest, HeldGrant, ToolRule
+from approvals.models import ApprovalRequest, HeldGrant, Notification, Recipient, ToolRule
 from approvals.rules import add_rule
 from audit.actors import system
 from audit.kinds import EventKind
@@ -21,6 +21,7 @@ from tests.identity.signing import public_key
 from tests.portal.factories import Furnished, make_request
 from tests.portal.hosts import make_grant, make_host_agent
 from tests.routes import Route, routes
+from tests.tenants.furnishing import as_administrator
 
 Find = Callable[[Furnished], UUID]
 # Their parameter is a key of the catalogue, which is code and the same for all.
@@ -119,6 +120,18 @@ def filter_of(it: Furnished) -> UUID:
         return save_filter("Failed", "result=failed", shared=True, by=it.owner.actor).pk
 
 
+def notification_of(it: Furnished) -> UUID:
+    """The owner's own, and open."""
+    with as_administrator(), it.world.acting():
+        now = datetime.now(UTC)
+        made = Notification.objects.create(
+            kind="approval_needed", severity="warning", key=f"tests:{uuid4()}", shared=False, place="approval",
+            title="Your approval is asked for", text="halopsa_update_ticket for Acme, asked by triage-agent",
+            event_id=uuid4(), first_at=now, last_at=now, customer=it.world.customers[0],
+        )  # fmt: skip
+        return Recipient.objects.create(notification=made, person_id=it.owner.id).pk
+
+
 # Switched off: it is there to be looked at, and others make calls in the same world.
 NO_CHANGES = {"name": "No changes", "effect": "refuse", "risk": "write", "enabled": False}
 
@@ -179,6 +192,7 @@ IDS: dict[tuple[str, str], Find] = {
     ("grant", "pk"): grant_of,
     ("host_agent", "pk"): agent_at_host,
     ("alert", "pk"): alert_of,
+    ("notification", "pk"): notification_of,
     ("audit_event", "pk"): event_of,
     ("pack", "pk"): pack_of,
     ("pack_domain", "pk"): domain_of,

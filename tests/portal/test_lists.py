@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from approvals.models import Notification, Recipient
 from connectors.keyring import Purpose
 from connectors.models import ConnectorInstance, Credential, Signal
 from connectors.registry import keys
@@ -18,6 +19,7 @@ from identity.roles import Role
 from identity.services import create_customer, invite
 from msplex.decision.verdicts import Gate
 from msplex.portal import paging
+from tenants.ids import uuid7
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Person, make_machine, make_person
 from tests.portal.factories import make_call, make_refusal, make_request
@@ -66,6 +68,16 @@ def _invitation(world: TenantWorld, owner: Person, number: int) -> None:
         invite(email=f"guest{number}@x.example", role=Role.VIEWER, by=SETUP)
 
 
+def _notification(world: TenantWorld, owner: Person, number: int) -> None:
+    with as_administrator(), world.acting():
+        now = timezone.now()
+        made = Notification.objects.create(
+            kind="quota_warning", severity="warning", key=f"tests:{number}", shared=True, place="alert", title="Quota",
+            text="Running out", event_id=uuid7(), first_at=now, last_at=now, customer=world.customers[0],
+        )  # fmt: skip
+        Recipient.objects.create(notification=made, person_id=owner.id)
+
+
 ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "dashboard": lambda world, _, number: make_call(world) if number % 2 else make_refusal(world),
     "calls": lambda world, _, number: make_call(world, principal_label=f"agent {number}"),
@@ -73,6 +85,7 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "grants": lambda world, _, number: make_grant(world, f"SRV-{number}"),
     "host_agents": lambda world, _, number: make_host_agent(world, f"SRV-{number}"),
     "customers": _customer,
+    "notifications": _notification,
     "signals": _signal,
     "connectors": _instance,
     "connector_credentials": _credential,
@@ -83,20 +96,21 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "sign_in_methods": _passkey,
 }
 QUERIES = {
-    "dashboard": 14,
-    "calls": 10,
-    "customers": 10,
-    "signals": 11,
-    "connectors": 11,
-    "connector_credentials": 14,
-    "people": 12,
-    "people_invitations": 10,
-    "service_accounts": 11,
-    "account_sessions": 10,
-    "sign_in_methods": 12,
-    "approvals": 10,
-    "grants": 10,
-    "host_agents": 10,
+    "dashboard": 15,
+    "calls": 11,
+    "customers": 11,
+    "signals": 12,
+    "connectors": 12,
+    "connector_credentials": 15,
+    "people": 13,
+    "people_invitations": 11,
+    "service_accounts": 12,
+    "account_sessions": 11,
+    "sign_in_methods": 13,
+    "approvals": 11,
+    "notifications": 11,
+    "grants": 11,
+    "host_agents": 11,
 }
 
 

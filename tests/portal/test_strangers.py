@@ -29,7 +29,10 @@ from tests.routes import Route, routes
 from tests.strangers import seen
 
 JSON = "application/json"
-PRIVATE = {"api:passkey-detail", "api:saved-filter-detail"}  # there for its owner alone
+PRIVATE = {
+    "api:passkey-detail", "api:saved-filter-detail", "api:notification-detail", "api:notification-acknowledge",
+    "api:notification-snooze",
+}  # fmt: skip  # there for its owner alone
 FULL = {
     "name": "New", "key": "new", "role": "viewer", "external_id": "77", "email": "new@acme.example",
     "password": PASSWORD, "base_url": "https://acme.halopsa.com", "client_id": "acme-app", "client_secret": "x" * 20,

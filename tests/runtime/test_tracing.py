@@ -12,30 +12,22 @@ from django.test import Client
 
 from msplex.dispatch.line import Place
 from msplex.tracing import TracingMissing, begin_tracing
-from tenants import tracing
 from tenants.tracing import ATTRIBUTES, span, traceparent
 from tests.connectors.factories import connect
 from tests.gateway.door import agent
 from tests.processes import gateway, stack_redis
+from tests.spans import WITHOUT, told
 
 CANARY = "canary-77aa01"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
-WITHOUT = "the extra `otel` is not installed: python3 deploy/bootstrap.py install otel"
 
 
 @pytest.fixture
 def spans():
     """What is told in this process."""
-    sdk = pytest.importorskip("opentelemetry.sdk.trace", reason=WITHOUT)
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415
-
-    told, provider = InMemorySpanExporter(), sdk.TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(told))
-    tracing.use(provider.get_tracer("tests"))
-    yield told.get_finished_spans
-    tracing.use(None)
+    with told() as found:
+        yield found
 
 
 def test_without_a_collector_nothing_is_traced_or_loaded(monkeypatch):

@@ -12,7 +12,20 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.db import connection
 
-from approvals.models import ApprovalRequest, Comment, ExecutionGrant, GrantUse, HeldGrant, HostAgent, ToolRule, Vote
+from approvals.models import (
+    ApprovalRequest,
+    Comment,
+    ExecutionGrant,
+    GrantUse,
+    HeldGrant,
+    HostAgent,
+    Notification,
+    NotificationCursor,
+    NotificationEvent,
+    Recipient,
+    ToolRule,
+    Vote,
+)
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.models import (
@@ -33,6 +46,7 @@ from audit.models import (
 from audit.services import record
 from billing.models import (
     ClosedMonth,
+    CustomerCounter,
     GaugeSample,
     PlanVersion,
     PriceList,
@@ -57,6 +71,7 @@ from connectors.models import (
     HookDelivery,
     IdempotencyKey,
     ImportedTool,
+    KeptAnswer,
     OwnCredential,
     Pause,
     SealedSecret,
@@ -146,6 +161,8 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     Checkpoint.objects.create(epoch=0, size=0, root=bytes(32), leaves=b"", sealed_at=NOW)
     CheckpointSignature.objects.create(epoch=0, size=0, key=bytes(32), value=bytes(64))
     SecurityPolicy.objects.create()
+    NotificationCursor.objects.create()
+    NotificationEvent.objects.create(id=uuid7())
     HandoverDomain.objects.create(name=f"{world.workspace}.example", token="t", added_by="tests")
     SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
@@ -193,11 +210,14 @@ def _rooms_of_a_customer(customer: Customer) -> UUID:
     principal = {"principal_id": user.id, "connector": "halopsa", "tool": "list_tickets"}
     who = {"principal_kind": "user", "principal_label": "tests"}
     UsageEvent.objects.create(customer=customer, occurred_at=NOW, **principal)
+    CustomerCounter.objects.create(customer=customer, month=NOW.date().replace(day=1))
     _counted(customer)
     call = ToolCall.objects.create(customer=customer, state="queued", **principal, **who)
     IdempotencyKey.objects.create(principal_id=user.id, customer=customer, digest="0" * 64, call_id=call.id)
+    KeptAnswer(principal_id=user.id, customer=customer, call_id=call.id, sealed=b"x", kept_at=NOW).save()
     ToolRule.objects.create(position=ToolRule.objects.count() + 1, name="tests", effect="allow", customer=customer)
     _asked(customer, user)
+    _told(customer, user.id)
     event = record(EventKind.CUSTOMER_CREATED, actor=system("tests"), customer_id=customer.id)
     index = Leaf.objects.count()
     Leaf.objects.create(id=event, epoch=0, index=index, customer_id=customer.id, k=0)
@@ -250,6 +270,14 @@ def _held(request: ApprovalRequest, customer: Customer) -> None:
     GrantUse.objects.create(
         customer=customer, agent=agent, grant=grant, grant_ref=grant.pk, number=1, evidence="", received_at=NOW
     )
+
+
+def _told(customer: Customer, user: UUID) -> None:
+    notification = Notification.objects.create(
+        kind="tests", severity="info", key=customer.key, shared=False, title="tests", text="tests", customer=customer,
+        place="approval", event_id=uuid7(), first_at=NOW, last_at=NOW,
+    )  # fmt: skip
+    Recipient.objects.create(notification=notification, person_id=user)
 
 
 def _packed(customer: Customer) -> None:

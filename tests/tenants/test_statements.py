@@ -9,7 +9,7 @@ import pytest
 from django.db import DatabaseError, transaction
 
 from tenants.isolation.context import Context, acting_for
-from tenants.isolation.statements import columns, insertion, made, one, signed_transaction, values_of
+from tenants.isolation.statements import columns, insertion, made, one, signed_reading, signed_transaction, values_of
 from tenants.models import Customer
 from tests.factories import TenantWorld, make_tenant
 
@@ -115,6 +115,37 @@ def test_it_needs_a_context_and_no_other_transaction(acme):
         with pytest.raises(RuntimeError), signed_transaction():
             pytest.fail("it opened")
         assert one(db.ask("SELECT 1")) == (1,)
+
+
+def test_a_reading_is_one_transaction_of_its_tenant_that_writes_nothing(acme):
+    globex = make_tenant("globex")
+    with signed_reading(Context(acme.id)) as db:
+        stamps = [db.ask("SELECT transaction_timestamp(), pg_current_xact_id_if_assigned()") for _ in range(2)]
+        found = db.ask(_KEYS)
+    assert stamps[0].fetchall() == stamps[1].fetchall()
+    assert [key for (key,) in found.fetchall()] == ["acme-1", "acme-2", "acme-3"]
+
+    with pytest.raises(DatabaseError, match="read-only"), signed_reading(Context(acme.id)) as db:
+        db.ask(_INSERT, *values_of(new_customer(acme, "read")))
+    assert keys(Context(globex.id)) == ["globex-1", "globex-2", "globex-3"]
+    assert "read" not in keys(Context(acme.id))
+
+
+def test_nothing_of_a_reading_stays_for_the_next_transaction(acme):
+    with signed_reading(Context(acme.id)) as db:
+        db.ask(_KEYS)
+    with signed_transaction(Context(acme.id)) as db:
+        assert one(db.ask(_INSERT, *values_of(new_customer(acme, "after")))) == (True,)
+
+
+def test_no_plan_reads_a_whole_table(acme):
+    """Not even where the planner thinks that it is small: it may have been when the plan was made, and is kept."""
+    with signed_reading(Context(acme.id)) as db:  # two tables of which the planner has figures
+        said = db.ask("EXPLAIN SELECT c.relname FROM pg_class c JOIN pg_type t ON t.oid = c.reltype")
+    plan = "\n".join(line for (line,) in said.fetchall())
+    assert "Index" in plan
+    assert "Hash Join" not in plan
+    assert "Merge Join" not in plan
 
 
 def test_a_row_becomes_the_models_instance(acme):

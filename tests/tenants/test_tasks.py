@@ -18,8 +18,10 @@ from tenants.isolation.context import Context, acting_for, current
 from tenants.isolation.tasks import PlainTask, TaskRefused, TenantTask
 from tenants.models import Customer
 from tenants.process import Process
+from tenants.tracing import span
 from tests.conftest import as_role
 from tests.factories import TenantWorld, make_tenant
+from tests.spans import told
 
 ran: list[tuple[Context | None, tuple[Any, ...], dict[str, Any], set[Any]]] = []
 Forge = Callable[["Letter"], None]
@@ -76,6 +78,12 @@ def _worker(settings: Any) -> Iterator[None]:
 def worlds() -> tuple[TenantWorld, TenantWorld]:
     with as_role("app"):
         return make_tenant("acme"), make_tenant("globex")
+
+
+@pytest.fixture
+def spans() -> Iterator[Callable[[], Any]]:
+    with told() as found:
+        yield found
 
 
 @pytest.fixture
@@ -229,3 +237,49 @@ def test_what_is_sent_on_commit_is_for_the_context_it_was_asked_in(worlds, monke
         assert sent == []
 
     assert [header["msplex"]["context"] for header in sent] == [[str(acme.id), None, None]]
+
+
+@pytest.mark.parametrize("task", [look, sweep])
+def test_a_task_is_traced_under_whoever_has_sent_it(worlds, post, spans, task):
+    acme, _ = worlds
+    with acting_for(Context(acme.id)), span("sends"):
+        letter = post(task)
+    letter.deliver()
+
+    sends, takes = spans()
+    assert (sends.name, takes.name) == ("sends", "task")
+    assert takes.parent.span_id == sends.context.span_id
+    assert takes.context.trace_id == sends.context.trace_id
+
+
+def test_what_is_sent_on_commit_is_traced_under_what_asked_for_it(worlds, monkeypatch, spans):
+    acme, _ = worlds
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(PlainTask, "apply_async", lambda _self, *_args, **options: sent.append(options["headers"]))
+    with acting_for(Context(acme.id)), transaction.atomic(), span("around"):
+        with span("asks"):
+            look.delay_on_commit("a")
+        with span("afterwards"):
+            pass
+
+    asks = next(each for each in spans() if each.name == "asks")
+    assert sent[0]["traceparent"].split("-")[2] == f"{asks.context.span_id:016x}"
+
+
+@pytest.mark.parametrize("written", ["nonsense", 7, None, ["x"]])
+def test_a_trace_that_is_none_begins_one(worlds, post, spans, written):
+    acme, _ = worlds
+    with acting_for(Context(acme.id)):
+        letter = post(look)
+    letter.headers["traceparent"] = written
+
+    assert letter.deliver() is None
+    assert spans()[-1].parent is None
+
+
+def test_without_tracing_a_message_says_nothing_of_it(worlds, post):
+    acme, _ = worlds
+    with acting_for(Context(acme.id)):
+        letter = post(look)
+
+    assert "traceparent" not in letter.headers

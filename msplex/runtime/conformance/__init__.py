@@ -31,7 +31,7 @@ def conformance() -> int:
         ports = {False: place.installation.ports.gateway, True: _with_fixtures(place)}
         legs = {leg.name: _walked(leg, place, ports[leg.fixtures]) for leg in LEGS}
         spoken = clients.talk(place)
-    ok = all(figures["ok"] for figures in (*legs.values(), *spoken.values()) if figures["scored"])
+    ok = all(figures["ok"] for figures in (*legs.values(), *spoken.values()))
     seconds = round(time.monotonic() - began, 1)
     print(json.dumps({"ok": ok, "seconds": seconds, "suite": legs, "clients": spoken}), flush=True)
     return 0 if ok else 1
@@ -59,4 +59,4 @@ def _walked(leg: Leg, place: World, port: int) -> Mapping[str, Any]:
     ok, figures, said = asyncio.run(walked())
     if not ok:
         print(said, file=sys.stderr, flush=True)
-    return {"ok": ok, "scored": leg.scored, **figures}
+    return {"ok": ok, **figures}

@@ -40,16 +40,16 @@ def _inspector(place: World, token: str, era: str) -> Mapping[str, Any]:
     call = ("tools/call", "--tool-name", TOOL, "--tool-arg", "limit=1")
     called = run(node(INSPECTOR, *asked, *call), seconds=SECONDS)
     ok = not listed[0] and not called[0] and f'"{TOOL}"' in listed[1] and "structuredContent" in called[1]
-    return {"ok": ok, "scored": True, **({} if ok else {"said": [listed[1][-600:], called[1][-600:]]})}
+    return {"ok": ok, **({} if ok else {"said": [listed[1][-600:], called[1][-600:]]})}
 
 
 def _typescript(place: World, token: str) -> Mapping[str, Any]:
     environment = {"TOKEN": token, "GATEWAY": place.gateway, "TOOL": TOOL}
     code, said = run(node("--input-type=module", "-e", TYPESCRIPT), seconds=SECONDS, environment=environment)
     if code:
-        return {"ok": False, "scored": True, "said": said[-600:]}
+        return {"ok": False, "said": said[-600:]}
     told = json.loads(said.strip().splitlines()[-1])
     refusal = told["bad"].get("_meta", {}).get("io.msplex/refusal", {}).get("code")
     ok = TOOL in told["tools"] and told["good"]["structuredContent"]["count"] == 1
     ok = ok and refusal == "customer_not_in_scope"
-    return {"ok": ok, "scored": True, "tools": len(told["tools"]), "refusal": refusal}
+    return {"ok": ok, "tools": len(told["tools"]), "refusal": refusal}

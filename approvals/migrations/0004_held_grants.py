@@ -16,8 +16,8 @@ ENROLLED = "code_digest, code_expires_at, key, kid, counter, enrolled_at, seen_a
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("approvals", "0002_requests"),
-        ("billing", "0001_initial"),
+        ("approvals", "0003_notifications"),
+        ("billing", "0003_customers_and_bytes"),
         ("connectors", "0013_client_sources"),
         ("tenants", "0004_unapplied"),
     ]
@@ -312,7 +312,7 @@ class Migration(migrations.Migration):
         tenant_fk("approvals_grantuse", "grant_id", "approvals_heldgrant", via=["customer_id"]),
         # What a host agent has done was called by nobody's gateway: the broker writes the call itself, and counts it.
         migrations.RunSQL(
-            "GRANT INSERT ON connectors_toolcall, billing_quotacounter TO msplex_broker",
-            "REVOKE INSERT ON connectors_toolcall, billing_quotacounter FROM msplex_broker",
+            "GRANT INSERT ON connectors_toolcall, billing_quotacounter, billing_customercounter TO msplex_broker",
+            "REVOKE INSERT ON connectors_toolcall, billing_quotacounter, billing_customercounter FROM msplex_broker",
         ),
     ]

@@ -1,0 +1,1 @@
+"""What people are told, and how: an outbox over the sealed log, a centre, channels (docs/notifications.md)."""

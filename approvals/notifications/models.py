@@ -1,0 +1,101 @@
+"""What people are told. The log is the outbox: where it was read to, what came of it, and for whom."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from tenants.isolation.context import acting_tenant
+from tenants.isolation.models import TenantKey, TenantModel
+from tenants.models import Customer
+
+
+class Severity(models.TextChoices):
+    INFO = "info", "For information"
+    WARNING = "warning", "Needs attention"
+    CRITICAL = "critical", "Critical"
+
+
+class NotificationCursor(TenantModel):
+    """Up to where the tenant's sealed log was read: `next` is the first leaf of `epoch` that was not."""
+
+    id = models.UUIDField(primary_key=True, default=acting_tenant, editable=False)
+    epoch = models.IntegerField(default=0)
+    next = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=F("tenant_id")), name="approvals_one_notificationcursor")]
+
+    def __str__(self) -> str:
+        return f"{self.epoch}/{self.next}"
+
+
+class NotificationEvent(TenantModel):
+    """An event that was turned into notifications; its id is the event's, so that none is twice."""
+
+    taken_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Notification(TenantModel):
+    """What happened, once for all whom it is for. What happens again while it is open is counted.
+
+    `key`: what makes two events one notification. `shared`: one of those whom it is for is enough to see to it.
+    `place` and `place_id`: what it leads to; the portal makes the address.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        ACKNOWLEDGED = "acknowledged", "Acknowledged"
+        CLOSED = "closed", "Over"
+
+    kind = models.CharField(max_length=64)
+    severity = models.CharField(max_length=16, choices=Severity)
+    key = models.CharField(max_length=200)
+    shared = models.BooleanField()
+    title = models.CharField(max_length=200)
+    text = models.CharField(max_length=1000)
+    customer = TenantKey(Customer, models.DO_NOTHING, null=True, related_name="+")
+    place = models.CharField(max_length=32)
+    place_id = models.UUIDField(null=True)
+    event_id = models.UUIDField(help_text="The latest.")
+    times = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    state = models.CharField(max_length=16, choices=State, default=State.OPEN)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=200, blank=True)
+    escalated_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "key"], condition=Q(state="open"), name="approvals_notification_open"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="open", ended_at=None) | (~Q(state="open") & Q(ended_at__isnull=False)),
+                name="approvals_notification_ended",
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant_id", "state", "first_at"], name="approvals_notification_state")]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Recipient(TenantModel):
+    """For whom a notification is, and what they have done about it."""
+
+    notification = TenantKey(Notification, models.DO_NOTHING, related_name="recipients")
+    person_id = models.UUIDField()
+    acknowledged_at = models.DateTimeField(null=True)
+    snoozed_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "notification", "person_id"], name="approvals_recipient_once")
+        ]
+        indexes = [models.Index(fields=["tenant_id", "person_id", "id"], name="approvals_recipient_person")]
+
+    def __str__(self) -> str:
+        return f"{self.notification_id} for {self.person_id}"

@@ -1,0 +1,27 @@
+"""What somebody is told. A notification about a customer who is out of sight is not there, whoever it was for."""
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from approvals.notifications.models import Notification, Recipient
+from identity.principals import ActingPrincipal
+
+
+def notifications_for(principal: ActingPrincipal) -> QuerySet[Recipient]:
+    """Newest first. The database shows a person their own rows, and of notifications those of customers in scope."""
+    rows = Recipient.objects.filter(person_id=principal.id).select_related("notification", "notification__customer")
+    return rows.order_by("-id")
+
+
+def open_for(principal: ActingPrincipal) -> QuerySet[Recipient]:
+    """What waits for the person: neither over, nor acknowledged, nor put off."""
+    return notifications_for(principal).filter(waiting())
+
+
+def waiting() -> Q:
+    awake = Q(snoozed_until=None) | Q(snoozed_until__lte=timezone.now())
+    return awake & Q(acknowledged_at=None, notification__state=Notification.State.OPEN)
+
+
+def number_waiting(principal: ActingPrincipal) -> int:
+    return Recipient.objects.filter(waiting(), person_id=principal.id).count()
