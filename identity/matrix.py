@@ -144,6 +144,26 @@ SURFACES = (
         why_unconfirmed="It runs nothing: others have to agree.",
     ),
     Surface(
+        "Approvals", "See grants that hosts hold in advance", ALL_BUT_BILLING,
+        reads=("grants", "grant", "held-grant.list", "held-grant.retrieve"),
+    ),
+    Surface(
+        "Approvals", "Ask for such a grant, and revoke one", SETS_UP | {OPERATOR_OF_ONE},
+        reads=("grant_new",), changes=("grant_new", "held-grant.create", "grant_revoke", "held-grant.revoke"),
+        why_unconfirmed="Asking takes one's own second factor, spent for it alone; revoking only stops.",
+    ),
+    Surface(
+        "Approvals", "See host agents", ADMINS,
+        reads=("host_agents", "host-agent.list", "host-agent.retrieve"),
+    ),
+    Surface(
+        "Approvals", "Add and revoke host agents", ADMINS,
+        confirmed=(
+            "host_agent_add", "host_agent_code", "host_agent_revoke", "host-agent.create", "host-agent.code",
+            "host-agent.revoke",
+        ),
+    ),
+    Surface(
         "Approvals", "Vote on requests, and comment", SETS_UP | {OPERATOR_OF_ONE},
         changes=(
             "approval_approve", "approval_passkey", "approval_reject", "approval_comment", "approval-request.approve",

@@ -302,6 +302,8 @@ SPECTACULAR_SETTINGS = {
         "CallStateEnum": "connectors.models.ToolCall.State",
         "InstanceStateEnum": "connectors.models.ConnectorInstance.State",
         "ApprovalStateEnum": "approvals.models.ApprovalRequest.State",
+        "GrantStateEnum": "approvals.models.HeldGrant.State",
+        "GrantUseStateEnum": "approvals.models.GrantUse.State",
         "PackStateEnum": "audit.packs.models.Pack.State",
     },
 }

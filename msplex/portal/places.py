@@ -51,6 +51,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Signals", "radar", "signals", Permission.CONNECTORS_INSTANCE_READ, "signal"),
             Place("Tool calls", "activity", "calls", Permission.GATEWAY_CALL_READ, "call"),
             Place("Approvals", "circle-check-big", "approvals", Permission.GATEWAY_CALL_READ, "approval", _to_decide),
+            Place("Held grants", "key-round", "grants", Permission.GATEWAY_CALL_READ, ("grant", "host_agent")),
             Place("Alerts", "bell", "alerts", Permission.AUDIT_ALERT_READ, "alert", lambda _: number_of_open_alerts()),
             Place("Audit", "scroll-text", "audit", Permission.AUDIT_EVENT_READ, "audit"),
             Place("Audit packs", "package", "packs", Permission.AUDIT_EVENT_READ, "pack"),
