@@ -25,6 +25,7 @@ SPOKEN_WORDS = 6  # 48 bits, of a digest with a nonce that the requester cannot 
 def digest_of(request: ApprovalRequest, *, arguments: Mapping[str, Any], external_id: str, tool_digest: str) -> str:
     """Hex SHA-256. The request says for whom, under which rule and until when; the rest is what is about to be sent."""
     return _hashed({
+        **({"held": request.terms} if request.terms else {}),
         "ctx": ACTION,
         "tenant": str(request.tenant_id),
         "customer": str(request.customer_id),
@@ -45,15 +46,23 @@ def digest_of(request: ApprovalRequest, *, arguments: Mapping[str, Any], externa
     })  # fmt: skip
 
 
-def fingerprint_of(instance: UUID, tool: str, arguments: Mapping[str, Any]) -> str:
-    """By which the same call is known again."""
-    return _hashed({"ctx": CALL, "instance": str(instance), "tool": tool, "arguments": arguments_digest(arguments)})
+def fingerprint_of(
+    instance: UUID, tool: str, arguments: Mapping[str, Any], terms: Mapping[str, Any] | None = None
+) -> str:
+    """By which the same call is known again. With terms it is no call, but a grant for one that is held in advance."""
+    held = {"held": dict(terms)} if terms else {}
+    return _hashed({
+        **held, "ctx": CALL, "instance": str(instance), "tool": tool, "arguments": arguments_digest(arguments)
+    })  # fmt: skip
 
 
 def arguments_digest(arguments: Any) -> str:
-    """Of every character and every number. The database gives 100.0 back as 100, so both are the same here."""
-    text = json.dumps(_exact(arguments), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(exact_text(arguments).encode()).hexdigest()
+
+
+def exact_text(arguments: Any) -> str:
+    """Every character and every number. The database gives 100.0 back as 100, so both are the same here."""
+    return json.dumps(_exact(arguments), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 IMPORTED = (

@@ -6,7 +6,7 @@ from typing import Any
 import django_filters as filters
 from django.db.models import Q, QuerySet
 
-from approvals.models import ApprovalRequest
+from approvals.models import ApprovalRequest, HeldGrant
 from approvals.selectors import decided, requests_of, waiting_for
 from identity.principals import ActingPrincipal
 
@@ -35,6 +35,15 @@ class RequestFilter(filters.FilterSet):  # type: ignore[misc]  # the package has
         else:
             chosen = (waiting_for if value == "waiting" else requests_of)(_principal(self.request))
         return rows.filter(pk__in=chosen.order_by().values("pk"))
+
+
+class HeldGrantFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
+    state = filters.ChoiceFilter(choices=HeldGrant.State.choices, label="State", empty_label="Any")
+    customer = filters.UUIDFilter(field_name="customer_id", label="One customer")
+
+    class Meta:
+        model = HeldGrant
+        fields: tuple[str, ...] = ()
 
 
 def _open() -> Q:

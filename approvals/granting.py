@@ -114,6 +114,8 @@ def _voter(request: ApprovalRequest, vote: Vote, rows: list[Any]) -> Voter | Non
 
 def _why_not(request: ApprovalRequest, call: ToolCall) -> str:
     """Whether this call may take it, now; empty, if it may."""
+    if request.terms:
+        return "It was asked for a grant to be held in advance, and not for a call."
     if request.state != State.EXECUTING or request.call_id != call.id:
         return "The request was not given to this call."
     if request.execute_by is None or datetime.now(UTC) > request.execute_by:

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from approvals.held.models import GrantUse, HeldGrant, HostAgent
 from approvals.notifications.models import (
     Notification,
     NotificationCursor,
@@ -17,6 +18,9 @@ __all__ = [
     "ApprovalRequest",
     "Comment",
     "ExecutionGrant",
+    "GrantUse",
+    "HeldGrant",
+    "HostAgent",
     "Notification",
     "NotificationCursor",
     "NotificationEvent",
@@ -108,6 +112,8 @@ class ApprovalRequest(TenantModel):
     connector = models.CharField(max_length=64)
     tool = models.CharField(max_length=128)
     arguments = models.JSONField()
+    # Of a grant to be held in advance (approvals.held): who holds it, when and how often it may be used. Else empty.
+    terms = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=64, help_text="Of instance, tool and arguments: the same call again.")
     external_id = models.CharField(max_length=200, help_text="The customer's id at the vendor.")
     tool_digest = models.CharField(max_length=64, help_text="Of what the tool is declared as.")
@@ -152,7 +158,8 @@ class ApprovalRequest(TenantModel):
             ),
             models.CheckConstraint(
                 condition=~models.Q(state__in=["executing", "executed", "outcome_unknown"])
-                | models.Q(call_id__isnull=False),
+                | models.Q(call_id__isnull=False)
+                | ~models.Q(terms={}),
                 name="approvals_request_call",
             ),
         ]

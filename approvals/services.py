@@ -1,7 +1,7 @@
 """Requests for approval, and what people do about them. One state machine; docs/approvals.md draws it."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from approvals.models import OPEN_STATES, ApprovalRequest, Comment
 from approvals.notifications.declared import KINDS
 from approvals.policy import Ruling
 from approvals.quorum import Voter
-from approvals.tasks import tell_soon
+from approvals.tasks import issue_grant, tell_soon
 from audit.actors import Actor, ActorKind, system
 from audit.kinds import EventKind
 from audit.services import record
@@ -33,38 +33,46 @@ LONGEST_COMMENT = 1000
 VOID = "approval_void"
 CLOCK = system("approval expiry")
 State = ApprovalRequest.State
+Terms = Mapping[str, Any]
 
 
 @transaction.atomic
-def request_approval(call: ToolCall, said: Ruling, *, reason: str = "", ticket: str = "") -> ApprovalRequest:
-    """The open request for exactly this call of this caller, or the one that was just rejected; else a new one."""
+def request_approval(
+    call: ToolCall, said: Ruling, *, reason: str = "", ticket: str = "", terms: Terms | None = None
+) -> ApprovalRequest:
+    """The open request for exactly this call of this caller, or the one that was just rejected; else a new one.
+
+    `terms`: it is asked for a grant to be held in advance instead (approvals.held).
+    """
     now = datetime.now(UTC)
-    same = _same(call)
+    same = _same(call, terms)
     expire(same.filter(state__in=OPEN_STATES).select_for_update(), now)
     standing = Q(state__in=OPEN_STATES) | Q(state=State.REJECTED, ended_at__gt=now - REJECTION_STANDS)
     found = same.filter(standing)
-    return found.order_by("-id").first() or _create(call, said, reason, ticket, now) or found.get()
+    return found.order_by("-id").first() or _create(call, said, now, (reason, ticket, terms)) or found.get()
 
 
-def _same(call: ToolCall) -> Any:
+def _same(call: ToolCall, terms: Terms | None) -> Any:
     """What the person asked for in the portal holds for each of their agents; what an agent asked for, for it alone."""
     if call.customer_id is None:
         raise LookupError("gates out of order")
     sessions = Q(agent_session_id=None) | Q(agent_session_id=call.agent_session_id)
     return ApprovalRequest.objects.filter(
-        sessions, requester_id=call.principal_id, customer_id=call.customer_id, fingerprint=_fingerprint(call)
-    )
+        sessions, requester_id=call.principal_id, customer_id=call.customer_id,
+        fingerprint=_fingerprint(call, terms),
+    )  # fmt: skip
 
 
-def _fingerprint(call: ToolCall) -> str:
+def _fingerprint(call: ToolCall, terms: Terms | None) -> str:
     if call.instance_id is None:
         raise LookupError("gates out of order")
-    return fingerprint_of(call.instance_id, call.tool, call.arguments)
+    return fingerprint_of(call.instance_id, call.tool, call.arguments, terms)
 
 
-def _create(call: ToolCall, said: Ruling, reason: str, ticket: str, now: datetime) -> ApprovalRequest | None:
+def _create(call: ToolCall, said: Ruling, now: datetime, told: tuple[str, str, Terms | None]) -> ApprovalRequest | None:
     """None when the same call at the same moment was first: the constraint lets one be open."""
-    request = _drawn_up(call, said, now)
+    reason, ticket, terms = told
+    request = _drawn_up(call, said, now, terms)
     request.reason, request.ticket = reason[:500], ticket[:100]
     ApprovalRequest.objects.bulk_create([request], ignore_conflicts=True)
     if not ApprovalRequest.objects.filter(id=request.pk).exists():
@@ -72,12 +80,13 @@ def _create(call: ToolCall, said: Ruling, reason: str, ticket: str, now: datetim
     body = {
         **facts(request), "need": request.need, "factors": list(request.factors), "reason": request.reason,
         "ticket": request.ticket, "words": words_of(request.digest), "decide_by": _instant(request.decide_by),
+        **({"held": request.terms} if request.terms else {}),
     }  # fmt: skip
     record_about(EventKind.APPROVAL_REQUESTED, request, call.actor(), body, call=call)
     return request
 
 
-def _drawn_up(call: ToolCall, said: Ruling, now: datetime) -> ApprovalRequest:
+def _drawn_up(call: ToolCall, said: Ruling, now: datetime, terms: Terms | None) -> ApprovalRequest:
     if call.instance is None or call.customer is None:
         raise LookupError("gates out of order")
     mapping = mapping_for(call.instance, call.customer)
@@ -85,7 +94,8 @@ def _drawn_up(call: ToolCall, said: Ruling, now: datetime) -> ApprovalRequest:
         tenant_id=call.tenant_id, customer=call.customer, instance=call.instance, requester_id=call.principal_id,
         requester_kind=call.principal_kind, requester_label=call.principal_label,
         agent_session_id=call.agent_session_id, answerable_id=_answerable(call), roles=call.roles,
-        connector=call.connector, tool=call.tool, arguments=call.arguments, fingerprint=_fingerprint(call),
+        connector=call.connector, tool=call.tool, arguments=call.arguments, terms=dict(terms or {}),
+        fingerprint=_fingerprint(call, terms),
         external_id=mapping.external_id if mapping else "",
         tool_digest=tool_digest_of(call.connector, call.tool, imported_of(call.instance)),
         policy_rule=said.rule.id if said.rule else None, policy_version=said.rule.version if said.rule else "1",
@@ -192,6 +202,8 @@ def reach_quorum(request: ApprovalRequest, said: Ruling, voters: list[Voter], by
     request.state, request.approved_at, request.execute_by = State.APPROVED, now, now + EXECUTE_WITHIN
     request.save(update_fields=["state", "approved_at", "execute_by"])
     record_about(EventKind.APPROVAL_QUORUM, request, by, quorum_facts(request, said, voters))
+    if request.terms:
+        issue_grant.delay_on_commit(str(request.pk))
 
 
 def quorum_facts(request: ApprovalRequest, said: Ruling, voters: list[Voter]) -> dict[str, Any]:

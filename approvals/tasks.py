@@ -1,4 +1,4 @@
-"""The clocks of requests, and what people are told of them."""
+"""The clocks of requests, what people are told of them, and what the broker does about grants held in advance."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -20,16 +20,33 @@ SEAL_SECONDS = 3.0
 @shared_task(name="approvals.expire_requests", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def expire_requests() -> None:
     """Started by beat: what nobody decided, or ran, in time has expired, and that is on the record."""
-    from approvals.services import count_pending, expire_late_requests  # noqa: PLC0415 - leaves
+    from approvals.held.services import expire_late_grants, take_up_again  # noqa: PLC0415 - leaves
+    from approvals.services import count_pending, expire_late_requests  # noqa: PLC0415
 
     waiting: list[int] = []
 
     def work(_now: datetime) -> None:
         expire_late_requests()
+        expire_late_grants()
+        take_up_again()
         waiting.append(count_pending())
 
     for_each_tenant(work)
     tell_number("approvals", sum(waiting))
+
+
+@shared_task(name="approvals.issue_grant", process=Process.BROKER)  # type: ignore[untyped-decorator]
+def issue_grant(request_id: str) -> None:
+    from approvals.held.issuing import issue  # noqa: PLC0415 - a leaf
+
+    issue(UUID(request_id))
+
+
+@shared_task(name="approvals.settle_use", process=Process.BROKER)  # type: ignore[untyped-decorator]
+def settle_use(use_id: str) -> None:
+    from approvals.held.settling import settle  # noqa: PLC0415 - a leaf
+
+    settle(UUID(use_id))
 
 
 @shared_task(name="approvals.follow_log", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]

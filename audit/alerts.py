@@ -29,6 +29,7 @@ class AlertKind(StrEnum):
     CREDENTIAL_ENDS_SOON = "credential_ends_soon"
     CREDENTIAL_ENDS_TOMORROW = "credential_ends_tomorrow"
     FOREIGN_ROWS = "foreign_rows"
+    GRANT_MISUSED = "grant_misused"
     OUTCOME_UNKNOWN = "outcome_unknown"
     OWN_CREDENTIAL_WITHDRAWN = "own_credential_withdrawn"
     QUOTA_WARNING = "quota_warning"
@@ -107,6 +108,7 @@ RULES: dict[EventKind, Rule] = {
     EventKind.CREDENTIAL_REFUSED: Rule(AlertKind.SECRET_REFUSED, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.CREDENTIAL_SET_ASIDE: Rule(AlertKind.SECRET_UNREADABLE, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.CREDENTIALS_REKEYED: Rule(AlertKind.CREDENTIALS_EXPOSED, Severity.HIGH, (), counts=_is_emergency),
+    EventKind.GRANT_MISUSED: Rule(AlertKind.GRANT_MISUSED, Severity.HIGH, (Per.SUBJECT,)),
     EventKind.INSTANCE_WITHDRAWN: Rule(AlertKind.CONNECTION_WITHDRAWN, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.OWN_CREDENTIAL_WITHDRAWN: Rule(AlertKind.OWN_CREDENTIAL_WITHDRAWN, Severity.HIGH, (Per.INSTANCE,)),
     EventKind.QUOTA_WARNED: Rule(AlertKind.QUOTA_WARNING, Severity.HIGH, (Per.SUBJECT,)),
@@ -139,6 +141,7 @@ HEADLINES = {
     AlertKind.CREDENTIAL_ENDS_SOON: "A credential ends in two weeks or less",
     AlertKind.CREDENTIAL_ENDS_TOMORROW: "A credential ends tomorrow",
     AlertKind.FOREIGN_ROWS: "A vendor mixes customers in its answers",
+    AlertKind.GRANT_MISUSED: "A pre-issued grant was used as it may not be",
     AlertKind.OUTCOME_UNKNOWN: "The outcome of a call is unknown",
     AlertKind.OWN_CREDENTIAL_WITHDRAWN: "A customer's own credential does not work",
     AlertKind.QUOTA_WARNING: "A month's included calls are running out",
@@ -169,6 +172,8 @@ REMEDIES = {
     " each vendor and enter them; the list of them has the deadline.",
     AlertKind.FOREIGN_ROWS: "None of it was given out, and the tool is suspended. Look at the vendor why it does not"
     " keep to the customer it was asked for, then resume the tool on the connection's page.",
+    AlertKind.GRANT_MISUSED: "The event says what does not fit: it was revoked while the host was out of reach, over,"
+    " used too often, or is not known. Look at the host, and revoke its agent if nobody can explain it.",
     AlertKind.OUTCOME_UNKNOWN: "It may or may not have reached the vendor. Look there, then resume the connection's"
     " risky tools.",
     AlertKind.OWN_CREDENTIAL_WITHDRAWN: "That customer's tools are off the list, and nobody else's: no other"

@@ -1,5 +1,8 @@
 """Input schemas of tools. What a tool does not declare is refused, so nothing of a caller's goes to a vendor unseen."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from connectors.shapes import SCHEMA
@@ -56,3 +59,9 @@ def pages(*, default: int = 25, most: int = LONGEST_PAGE) -> dict[str, Any]:
 def page_of(arguments: Any, *, default: int = 25) -> tuple[int, int]:
     """(page, limit). JSON Schema takes 2.0 for an integer."""
     return int(arguments.get("page", 1)), int(arguments.get("limit", default))
+
+
+def call_digest(tool: str, arguments: Mapping[str, Any]) -> str:
+    """Of what was called, for the record. `tool`: as agents call it."""
+    text = json.dumps([tool, arguments], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

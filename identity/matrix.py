@@ -144,6 +144,26 @@ SURFACES = (
         why_unconfirmed="It runs nothing: others have to agree.",
     ),
     Surface(
+        "Approvals", "See grants that hosts hold in advance", ALL_BUT_BILLING,
+        reads=("grants", "grant", "held-grant.list", "held-grant.retrieve"),
+    ),
+    Surface(
+        "Approvals", "Ask for such a grant, and revoke one", SETS_UP | {OPERATOR_OF_ONE},
+        reads=("grant_new",), changes=("grant_new", "held-grant.create", "grant_revoke", "held-grant.revoke"),
+        why_unconfirmed="Asking takes one's own second factor, spent for it alone; revoking only stops.",
+    ),
+    Surface(
+        "Approvals", "See host agents", ADMINS,
+        reads=("host_agents", "host-agent.list", "host-agent.retrieve"),
+    ),
+    Surface(
+        "Approvals", "Add and revoke host agents", ADMINS,
+        confirmed=(
+            "host_agent_add", "host_agent_code", "host_agent_revoke", "host-agent.create", "host-agent.code",
+            "host-agent.revoke",
+        ),
+    ),
+    Surface(
         "Approvals", "Vote on requests, and comment", SETS_UP | {OPERATOR_OF_ONE},
         changes=(
             "approval_approve", "approval_passkey", "approval_reject", "approval_comment", "approval-request.approve",
@@ -170,12 +190,17 @@ SURFACES = (
         "Billing", "See the plan and the estimates for customers, take exports", ADMINS | {BILLING},
         reads=(
             "billing_plan", "billing_overview", "billing_exports", "billing_export", "billing-plan.list",
-            "billing-overview.list", "billing-export.list", "billing-export.file",
+            "billing-overview.list", "billing-export.list", "billing-export.file", "billing_limits",
+            "billing-limit.list",
         ),
     ),
     Surface(
         "Billing", "Change the price list", ADMINS,
         reads=("billing_prices",), confirmed=("billing_prices", "billing-price.create"),
+    ),
+    Surface(
+        "Billing", "Change how many calls a customer may use", ADMINS,
+        reads=("billing_limit",), confirmed=("billing_limit", "billing-limit.update"),
     ),
     Surface(
         "Audit", "Search the log, and trace calls through it", READS_EVENTS,

@@ -89,6 +89,13 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "msplex.urls"
+if MSPLEX_PROCESS == "provider":  # another plane: no portal, no sessions, nobody of a tenant
+    ROOT_URLCONF = "msplex.provider.urls"
+    MIDDLEWARE = [
+        "msplex.access.AccessLines",
+        "django.middleware.security.SecurityMiddleware",
+        "django.middleware.common.CommonMiddleware",
+    ]
 WSGI_APPLICATION = "msplex.wsgi.application"
 APPEND_SLASH = True
 
@@ -295,6 +302,8 @@ SPECTACULAR_SETTINGS = {
         "CallStateEnum": "connectors.models.ToolCall.State",
         "InstanceStateEnum": "connectors.models.ConnectorInstance.State",
         "ApprovalStateEnum": "approvals.models.ApprovalRequest.State",
+        "GrantStateEnum": "approvals.models.HeldGrant.State",
+        "GrantUseStateEnum": "approvals.models.GrantUse.State",
         "PackStateEnum": "audit.packs.models.Pack.State",
     },
 }

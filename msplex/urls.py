@@ -6,6 +6,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.routers import SimpleRouter
 
+from approvals.views import held_enrol, held_report, held_sync
 from connectors.views import hook
 from identity.web import public
 from msplex import verifying
@@ -23,7 +24,9 @@ for _module in (
     "msplex.portal.api_approvals",
     "msplex.portal.api_audit",
     "msplex.portal.api_billing",
+    "msplex.portal.api_limits",
     "msplex.portal.api_explain",
+    "msplex.portal.api_grants",
     "msplex.portal.api_log",
     "msplex.portal.api_notifications",
     "msplex.portal.api_packs",
@@ -43,6 +46,9 @@ urlpatterns = [
     path(".well-known/msplex_verify.py", verifying.verifier, name="verifier"),
     path(".well-known/msplex_verify_export.py", verifying.export_verifier, name="export-verifier"),
     path("hooks/<str:address>", hook, name="hook"),
+    path("held/enrol", held_enrol, name="held-enrol"),
+    path("held/sync", held_sync, name="held-sync"),
+    path("held/report", held_report, name="held-report"),
     path("api/v1/", include(([*router.urls, *bare.urls], "api"))),
     path(
         "api/schema",

@@ -5,7 +5,7 @@ from functools import lru_cache
 import redis
 from django.conf import settings
 
-A_MINUTE = {"register": 20, "document": 30, "hook": 120, "hook_from": 1200}
+A_MINUTE = {"register": 20, "document": 30, "hook": 120, "hook_from": 1200, "held": 60, "held_from": 600, "enrol": 60}
 TIMEOUT = 0.5
 WITHOUT_REDIS = 5  # seconds to come back after: what cannot be counted is not done
 
@@ -26,7 +26,8 @@ def _client() -> redis.Redis:
 def wait(what: str, address: str) -> int:
     """0 for one more within the minute's allowance of this address, else the seconds to wait.
 
-    `hook`: deliveries to one webhook; `hook_from`: from one address, which may be a vendor's for many.
+    `hook`: deliveries to one webhook; `hook_from`: from one address, which may be a vendor's for many. `held` and
+    `held_from`: the same of host agents; `enrol`: codes that are tried from one address.
     """
     try:
         return int(_client().eval(_COUNT, 1, f"msplex:oauth:{what}:{address}", A_MINUTE[what]))

@@ -1,6 +1,5 @@
 """What is written down of one tools/call: its row, its audit event and its reservation, in one transaction."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.services import Queued, queue_record
 from billing.services import release_call, reserve_call
+from connectors.arguments import call_digest
 from connectors.models import ToolCall
 from msplex.decision.gates import roles_for
 from msplex.decision.verdicts import Decision, Request
@@ -134,7 +134,7 @@ def call_of(caller: Caller, seen: Seen, request: Request, decision: Decision, wa
         connector=resolved.connector.key if resolved.connector else "",
         tool=resolved.tool.name if resolved.tool else request.tool,
         arguments=arguments,
-        arguments_digest=_digest(request.tool, arguments),
+        arguments_digest=call_digest(request.tool, arguments),
         reply_to=waiter.name,
         reply_key=waiter.public_key,
     )
@@ -159,11 +159,6 @@ def _record(db: Signed, caller: Caller, call: ToolCall, decision: Decision) -> Q
         },
         call=call.ref,
     )
-
-
-def _digest(tool: str, arguments: Mapping[str, Any]) -> str:
-    text = json.dumps([tool, arguments], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _storable(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,12 +43,13 @@ def ask_for_approval(wish: Wish, *, principal: ActingPrincipal, by: Actor) -> Ap
     if not wish.reason.strip():
         raise Invalid("Say why, for those who decide.", field="reason", code="reason_needed")
     decision = decide(snapshot(), principal, Request(wish.tool, dict(wish.arguments), wish.customer))
-    said = _needed(decision)
+    said = ruling_needed(decision)
     wanted = dataclasses.replace(said, approvers=max(said.approvers, min(wish.approvers, MOST_APPROVERS)))
-    return request_approval(_call(wish, decision, principal, by), wanted, reason=wish.reason, ticket=wish.ticket)
+    return request_approval(call_for(wish, decision, principal, by), wanted, reason=wish.reason, ticket=wish.ticket)
 
 
-def _needed(decision: Decision) -> Ruling:
+def ruling_needed(decision: Decision) -> Ruling:
+    """What people have to agree to; what stands in the way otherwise is raised, with the field that it is about."""
     refusal, said = decision.refusal, decision.resolved.ruling
     if refusal is None:
         raise Conflict("This call needs no approval. It can be made right away.", code="approval_not_needed")
@@ -61,7 +62,7 @@ def _needed(decision: Decision) -> Ruling:
     raise NotAllowed(refusal.message, code=refusal.code)
 
 
-def _call(wish: Wish, decision: Decision, principal: ActingPrincipal, by: Actor) -> ToolCall:
+def call_for(wish: Wish, decision: Decision, principal: ActingPrincipal, by: Actor) -> ToolCall:
     """As the gateway would write it down; it is not written, because nothing was called."""
     found = decision.resolved
     if found.customer is None or found.instance is None or found.tool is None or found.connector is None:

@@ -7,7 +7,7 @@ from django import forms
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from approvals.filters import RequestFilter
+from approvals.filters import HeldGrantFilter, RequestFilter
 from approvals.notifications.filters import NotificationFilter
 from connectors import filters as calls
 from connectors.models import ImportedTool
@@ -67,6 +67,10 @@ class CallFilter(Narrowing, calls.CallFilter):
 class ApprovalFilter(Narrowing, RequestFilter):
     """That of the API, for people to choose from."""
 
+    customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
+
+
+class GrantFilter(Narrowing, HeldGrantFilter):
     customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
 
 

@@ -121,7 +121,8 @@ OTHERWISE = {
     HookDelivery: {"app": {"SELECT", "INSERT", "DELETE"}, "worker": {"SELECT", "DELETE"}},
     Signal: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT", "DELETE"}, "broker": {"SELECT", "INSERT", "DELETE"}},
     SignalPull: {"app": {"SELECT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
-    ToolCall: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT"}},
+    # The broker's own: what a host agent has done with a grant that it held (approvals.held.settling).
+    ToolCall: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
 }
 
 

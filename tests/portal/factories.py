@@ -52,6 +52,7 @@ def make_refusal(world: TenantWorld, gate: Gate = Gate.EVALUATE_POLICY, code: st
 def make_request(world: TenantWorld, **given: Any) -> ApprovalRequest:
     """One that waits: automation asks for what needs two people, unless told otherwise."""
     approvers, told = given.pop("approvers", 2), {name: given.pop(name, "") for name in ("reason", "ticket")}
+    told["terms"] = given.pop("terms", None)
     with world.acting():
         if "principal_id" not in given:
             owner = Principal.objects.create(kind="service_account", label="triage-agent")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from approvals.models import ApprovalRequest, Notification, Recipient, ToolRule
+from approvals.models import ApprovalRequest, HeldGrant, Notification, Recipient, ToolRule
 from approvals.rules import add_rule
 from audit.actors import system
 from audit.kinds import EventKind
@@ -19,6 +19,7 @@ from identity.services import add_key
 from tests.identity.factories import SETUP
 from tests.identity.signing import public_key
 from tests.portal.factories import Furnished, make_request
+from tests.portal.hosts import make_grant, make_host_agent
 from tests.routes import Route, routes
 from tests.tenants.furnishing import as_administrator
 
@@ -152,6 +153,16 @@ def approval_of(it: Furnished) -> UUID:
     return (found or make_request(it.world, reason="The printer is stuck", ticket="T-17")).pk
 
 
+def agent_at_host(it: Furnished) -> UUID:
+    return make_host_agent(it.world).pk
+
+
+def grant_of(it: Furnished) -> UUID:
+    with it.world.acting():
+        found = HeldGrant.objects.order_by("-id").first()
+    return (found or make_grant(it.world)).pk
+
+
 READY = {"requested_by": "tests", "state": "ready", "k_from": 0, "k_to": 0}
 
 
@@ -178,6 +189,8 @@ def cosignature_of(it: Furnished) -> UUID:
 IDS: dict[tuple[str, str], Find] = {
     ("agent", "pk"): agent_of,
     ("approval", "pk"): approval_of,
+    ("grant", "pk"): grant_of,
+    ("host_agent", "pk"): agent_at_host,
     ("alert", "pk"): alert_of,
     ("notification", "pk"): notification_of,
     ("audit_event", "pk"): event_of,
@@ -197,6 +210,7 @@ IDS: dict[tuple[str, str], Find] = {
     ("connector", "mapping"): mapping_of,
     ("connector", "tool"): imported_of,
     ("imported_tool", "pk"): imported_of,
+    ("billing_limit", "pk"): customer_of,
     ("customer", "pk"): customer_of,
     ("people", "pk"): invitation_of,
     ("person", "pk"): owner_of,
@@ -208,6 +222,7 @@ IDS: dict[tuple[str, str], Find] = {
 }
 NOUNS = {
     "approval_request": "approval",
+    "held_grant": "grant",
     "tool_call": "call",
     "tool_rule": "policy_rule",
     "audit_pack": "pack",

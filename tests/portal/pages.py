@@ -7,15 +7,16 @@ from django.urls import reverse
 
 from tests.oauth.flow import McpClient
 from tests.portal.factories import Furnished
-from tests.portal.ids import alert_of, approval_of, event_of, imported_of, mapping_of, pack_of, rule_of
+from tests.portal.ids import alert_of, approval_of, event_of, grant_of, imported_of, mapping_of, pack_of, rule_of
 
 
 def every_page(it: Furnished) -> dict[str, str]:
     pages = {
         name: reverse(f"portal:{name}")
         for name in (
-            "approvals", "approval_new",
+            "approvals", "approval_new", "grants", "grant_new", "host_agents",
             "dashboard", "usage", "billing_plan", "billing_overview", "billing_prices", "billing_exports",
+            "billing_limits",
             "alerts", "notifications", "calls", "audit", "audit_trace", "agent_clients", "policy", "policy_rule_new",
             "policy_try", "packs", "pack_witnesses", "pack_domains",
             "connectors", "connector_credentials", "customers", "customer_new", "people", "people_invitations",
@@ -34,6 +35,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         "alert": reverse("portal:alert", args=[alert_of(it)]),
         "approval": reverse("portal:approval", args=[approval_of(it)]),
         "approvals_all": f"{reverse('portal:approvals')}?show=",
+        "grant": reverse("portal:grant", args=[grant_of(it)]),
         "audit_event": reverse("portal:audit_event", args=[event_of(it)]),
         "policy_rule": reverse("portal:policy_rule", args=[rule_of(it)]),
         "policy_tried": f"{reverse('portal:policy_try')}?{urlencode(tried(it))}",
@@ -48,6 +50,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         "connector_own": reverse("portal:connector_own", args=[it.instance.pk, mapping_of(it)]),
         "connector_clients": reverse("portal:connector_clients", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
+        "billing_limit": reverse("portal:billing_limit", args=[it.world.customers[0].pk]),
         "signals": reverse("portal:signals"),
         "customer_signals": reverse("portal:customer_signals", args=[it.world.customers[0].pk]),
         "person_sessions": reverse("portal:person_sessions", args=[it.owner.id]),

@@ -23,6 +23,7 @@ from tenants.ids import uuid7
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Person, make_machine, make_person
 from tests.portal.factories import make_call, make_refusal, make_request
+from tests.portal.hosts import make_grant, make_host_agent
 from tests.tenants.furnishing import as_administrator
 
 
@@ -81,7 +82,10 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "dashboard": lambda world, _, number: make_call(world) if number % 2 else make_refusal(world),
     "calls": lambda world, _, number: make_call(world, principal_label=f"agent {number}"),
     "approvals": lambda world, _, number: make_request(world, arguments={"number": number}),
+    "grants": lambda world, _, number: make_grant(world, f"SRV-{number}"),
+    "host_agents": lambda world, _, number: make_host_agent(world, f"SRV-{number}"),
     "customers": _customer,
+    "billing_limits": _customer,
     "notifications": _notification,
     "signals": _signal,
     "connectors": _instance,
@@ -96,6 +100,7 @@ QUERIES = {
     "dashboard": 15,
     "calls": 11,
     "customers": 11,
+    "billing_limits": 11,
     "signals": 12,
     "connectors": 12,
     "connector_credentials": 15,
@@ -106,6 +111,8 @@ QUERIES = {
     "sign_in_methods": 13,
     "approvals": 11,
     "notifications": 11,
+    "grants": 11,
+    "host_agents": 11,
 }
 
 

@@ -19,12 +19,12 @@ from drf_spectacular.generators import SchemaGenerator
 from connectors.models import Pause
 from identity.roles import Role
 from msplex.portal import forms as portal_forms
-from msplex.portal import import_forms, policy_forms
+from msplex.portal import grant_forms, import_forms, policy_forms
 from msplex.portal.filters import CallFilter
 from tests.conftest import as_role
 from tests.identity.factories import PASSWORD, make_machine, make_person
 from tests.portal.factories import Furnished, furnish
-from tests.portal.ids import Find, customer_of, imported_of, instance_of, of, owner_of, with_ids
+from tests.portal.ids import Find, agent_at_host, customer_of, imported_of, instance_of, of, owner_of, with_ids
 from tests.routes import Route, routes
 from tests.strangers import seen
 
@@ -148,11 +148,16 @@ PERSON = {"name": "New", "email": "new@globex.example", "password": PASSWORD, **
 RULE = {
     "name": "New", "effect": "refuse", "conditions-TOTAL_FORMS": "0", "conditions-INITIAL_FORMS": "0",
 }  # fmt: skip
+HELD = {
+    "tool": "halopsa_add_note", "reason": "New", "uses": "1", "not_after": "2030-01-01T00:00", "critical_alert": "on",
+}  # fmt: skip
 ACCOUNT = {"name": "New", "purpose": "New", "role": "viewer", "lifetime": "90"}
 # (room, field) -> what is to be sent beside it
 FORM_FIELDS: dict[tuple[str, str], dict[str, str]] = {
     ("connector_map", "customer"): {"external_id": "77"},
     ("connector_tool_try", "customer"): {},
+    ("grant_new", "agent"): HELD,
+    ("host_agent_add", "customer"): {"name": "SRV"},
     ("people_invite", "customer"): PERSON,
     ("policy_rule_new", "customer"): RULE,
     ("person_bind", "customer"): ROLE,
@@ -161,6 +166,8 @@ FORM_FIELDS: dict[tuple[str, str], dict[str, str]] = {
     ("service_account_new", "owner"): ACCOUNT,
 }
 FORMS = {
+    "GrantForm": ("grant_new",),
+    "HostAgentForm": ("host_agent_add",),
     "BindingForm": ("person_bind", "service_account_bind"),
     "DryRunForm": ("connector_tool_try",),
     "InvitationForm": ("people_invite",),
@@ -176,6 +183,7 @@ def pause_of(it: Furnished) -> UUID:
 
 
 VALUES: dict[str, Find] = {
+    "agent": agent_at_host,
     "instance": instance_of,
     "through": pause_of,
     "customer": customer_of,
@@ -186,8 +194,11 @@ VALUES: dict[str, Find] = {
 }
 
 
+GRANTS = (grant_forms.GrantForm, grant_forms.HostAgentForm)
+
+
 def test_every_form_field_by_id_is_walked() -> None:
-    modules = (*vars(portal_forms).values(), policy_forms.RuleForm, import_forms.DryRunForm)
+    modules = (*vars(portal_forms).values(), policy_forms.RuleForm, import_forms.DryRunForm, *GRANTS)
     classes = [each for each in modules if isinstance(each, type) and issubclass(each, forms.Form)]
     fields = {
         (room, name)
@@ -221,6 +232,8 @@ BODY_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("api:connector-instance-client-source", "tool"): {"seen_digest": "0" * 64, "client_id": "id", "name": "name"},
     ("api:connector-instance-mappings", "customer"): {"external_id": "77"},
     ("api:connector-instance-resume", "through"): {"reason": "Looked"},
+    ("api:held-grant-list", "agent"): HELD | {"not_after": "2030-01-01T00:00:00Z", "critical_alert": True},
+    ("api:host-agent-list", "customer"): {"name": "SRV"},
     ("api:imported-tool-describe", "instance"): {"description": "{}"},
     ("api:imported-tool-discover", "instance"): {},
     ("api:imported-tool-dry-runs", "customer"): {},

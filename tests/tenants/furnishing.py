@@ -16,6 +16,9 @@ from approvals.models import (
     ApprovalRequest,
     Comment,
     ExecutionGrant,
+    GrantUse,
+    HeldGrant,
+    HostAgent,
     Notification,
     NotificationCursor,
     NotificationEvent,
@@ -250,6 +253,23 @@ def _asked(customer: Customer, user: User) -> None:
         call_id=uuid7(), nonce=request.nonce, digest=request.digest, payload="{}", signature=bytes(64), issued_at=NOW,
         **of,
     )  # fmt: skip
+    _held(request, customer)
+
+
+def _held(request: ApprovalRequest, customer: Customer) -> None:
+    asset = Asset.objects.create(customer=customer, name="holds grants")
+    agent = HostAgent.objects.create(
+        customer=customer, asset=asset, client_id=f"mspx_h_{secrets.token_hex(16)}", code_expires_at=LATER,
+        created_by="tests",
+    )  # fmt: skip
+    grant = HeldGrant.objects.create(
+        request=request, customer=customer, agent=agent, asset=asset, instance=request.instance, connector="halopsa",
+        tool="list_tickets", nonce=request.nonce, digest=request.digest, token="", not_before=NOW, not_after=LATER,
+        critical_alert=True, uses=1, issued_at=NOW,
+    )  # fmt: skip
+    GrantUse.objects.create(
+        customer=customer, agent=agent, grant=grant, grant_ref=grant.pk, number=1, evidence="", received_at=NOW
+    )
 
 
 def _told(customer: Customer, user: UUID) -> None:

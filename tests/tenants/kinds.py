@@ -76,6 +76,9 @@ KINDS: dict[str, Kind] = {
     "approvals_approvalrequest": of_customer("customer_id"),
     "approvals_comment": of_customer("customer_id"),
     "approvals_executiongrant": of_customer("customer_id"),
+    "approvals_grantuse": of_customer("customer_id"),
+    "approvals_heldgrant": of_customer("customer_id"),
+    "approvals_hostagent": of_customer("customer_id"),
     "approvals_notification": of_customer("customer_id"),
     "approvals_notificationcursor": STAFF,
     "approvals_notificationevent": STAFF,
@@ -174,4 +177,5 @@ NOT_TENANTS = {
     "content.django_migrations": "the framework's list of migrations",
     "msplex.context_key": "what contexts are signed with; nobody may read it",
     "provider.tenant": "the provider's list of tenants",
+    "provider.token": "digests of the tokens of the provider's own programs",
 }

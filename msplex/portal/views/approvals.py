@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from approvals.errors import VoteRefused
+from approvals.held.selectors import terms_shown
 from approvals.models import ApprovalRequest
 from approvals.selectors import requests
 from approvals.services import comment, withdraw
@@ -139,6 +140,7 @@ def _about(request: PortalRequest, found: ApprovalRequest) -> dict[str, object]:
     return {
         "standing": standing(found, request.principal),
         "request_": found,
+        "held": terms_shown(found),
         "vote": VoteForm(initial={"digest": found.digest}),
         "rejection": RejectForm(),
         "remark": CommentForm(),
