@@ -39,6 +39,7 @@ class ToolRule(TenantModel):
     class Effect(models.TextChoices):
         REFUSE = "refuse", "Refuse"
         APPROVAL = "approval", "Ask for approval"
+        CONFIRM = "confirm", "Ask the caller"
         ALLOW = "allow", "Let run"
 
     position = models.PositiveIntegerField(help_text="1 is asked first.")

@@ -109,6 +109,7 @@ class EventKind(StrEnum):
     PACK_FAILED = "audit:pack:fail"
     PACK_FINISHED = "audit:pack:finish"
     PACK_REQUESTED = "audit:pack:request"
+    LIMIT_CHANGED = "billing:limit:change"
     PLAN_PUBLISHED = "billing:plan:publish"
     PRICES_CHANGED = "billing:price:change"
     QUOTA_WARNED = "billing:quota:warn"

@@ -190,12 +190,17 @@ SURFACES = (
         "Billing", "See the plan and the estimates for customers, take exports", ADMINS | {BILLING},
         reads=(
             "billing_plan", "billing_overview", "billing_exports", "billing_export", "billing-plan.list",
-            "billing-overview.list", "billing-export.list", "billing-export.file",
+            "billing-overview.list", "billing-export.list", "billing-export.file", "billing_limits",
+            "billing-limit.list",
         ),
     ),
     Surface(
         "Billing", "Change the price list", ADMINS,
         reads=("billing_prices",), confirmed=("billing_prices", "billing-price.create"),
+    ),
+    Surface(
+        "Billing", "Change how many calls a customer may use", ADMINS,
+        reads=("billing_limit",), confirmed=("billing_limit", "billing-limit.update"),
     ),
     Surface(
         "Audit", "Search the log, and trace calls through it", READS_EVENTS,

@@ -67,7 +67,7 @@ def check_process() -> None:
     process = current_process()
     if process is Process.COMMAND:
         raise StartRefused(
-            "MSPLEX_PROCESS must say which process this is: portal, gateway, worker, broker, sealer or beat."
+            "MSPLEX_PROCESS must say which process this is: portal, gateway, worker, broker, sealer, provider or beat."
         )
     problems = [
         *access_problems(),

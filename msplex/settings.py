@@ -89,6 +89,13 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "msplex.urls"
+if MSPLEX_PROCESS == "provider":  # another plane: no portal, no sessions, nobody of a tenant
+    ROOT_URLCONF = "msplex.provider.urls"
+    MIDDLEWARE = [
+        "msplex.access.AccessLines",
+        "django.middleware.security.SecurityMiddleware",
+        "django.middleware.common.CommonMiddleware",
+    ]
 WSGI_APPLICATION = "msplex.wsgi.application"
 APPEND_SLASH = True
 

@@ -24,6 +24,7 @@ for _module in (
     "msplex.portal.api_approvals",
     "msplex.portal.api_audit",
     "msplex.portal.api_billing",
+    "msplex.portal.api_limits",
     "msplex.portal.api_explain",
     "msplex.portal.api_grants",
     "msplex.portal.api_log",

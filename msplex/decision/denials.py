@@ -150,6 +150,12 @@ OF_GATES: Mapping[Code, Denial] = {
         "Have it approved, then make the same call again: it runs once.",
         Helper.DECIDERS,
     ),
+    Code.CONFIRMATION_REQUIRED: Denial(
+        (Gate.CHECK_APPROVAL,),
+        "The caller has to say yes itself; its client was given the question instead of a result.",
+        "Answer the question: the same call, with the answer, runs once.",
+        Helper.CALLER,
+    ),
     Code.APPROVAL_REJECTED: Denial(
         (Gate.CHECK_APPROVAL,),
         "People have said no; the refusal says who and why.",

@@ -6,6 +6,7 @@ from decimal import Decimal
 from django import forms
 
 from billing.exports import Format, What
+from billing.limits import MOST_CALLS
 
 MOST_FREE = 100_000
 
@@ -20,6 +21,13 @@ class PricesForm(forms.Form):
     currency = forms.RegexField(
         r"\A[A-Z]{3}\Z", label="Currency", help_text="As in ISO 4217, such as EUR.",
         error_messages={"invalid": "Write three capital letters, such as EUR."},
+    )  # fmt: skip
+
+
+class LimitForm(forms.Form):
+    monthly_calls = forms.IntegerField(
+        label="Limit", min_value=0, max_value=MOST_CALLS, required=False,
+        help_text="Leave it empty for as many as the plan has; 0 refuses every call.",
     )  # fmt: skip
 
 

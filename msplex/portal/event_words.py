@@ -63,6 +63,7 @@ WORDS: dict[str, str] = {
     EventKind.EMAIL_CHANGED: "E-mail address changed",
     EventKind.EMAIL_CHANGE_REQUESTED: "New e-mail address asked for",
     EventKind.EMAIL_RESTORED: "E-mail address brought back",
+    EventKind.LIMIT_CHANGED: "Customer's limit of calls changed",
     EventKind.PLAN_PUBLISHED: "Plan's terms published",
     EventKind.PRICES_CHANGED: "Price list changed",
     EventKind.QUOTA_WARNED: "Included calls nearly used up",

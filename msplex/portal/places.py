@@ -69,6 +69,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
                 ("billing_overview", "billing_prices"),
             ),
             Place("Plan", "wallet-cards", "billing_plan", Permission.BILLING_ACCOUNT_READ, "billing_plan"),
+            Place("Limits", "gauge", "billing_limits", Permission.BILLING_ACCOUNT_READ, "billing_limit"),
             Place("Exports", "file-spreadsheet", "billing_exports", Permission.BILLING_ACCOUNT_READ, "billing_export"),
         ),
     ),

@@ -210,6 +210,7 @@ IDS: dict[tuple[str, str], Find] = {
     ("connector", "mapping"): mapping_of,
     ("connector", "tool"): imported_of,
     ("imported_tool", "pk"): imported_of,
+    ("billing_limit", "pk"): customer_of,
     ("customer", "pk"): customer_of,
     ("people", "pk"): invitation_of,
     ("person", "pk"): owner_of,

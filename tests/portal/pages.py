@@ -16,6 +16,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         for name in (
             "approvals", "approval_new", "grants", "grant_new", "host_agents",
             "dashboard", "usage", "billing_plan", "billing_overview", "billing_prices", "billing_exports",
+            "billing_limits",
             "alerts", "notifications", "calls", "audit", "audit_trace", "agent_clients", "policy", "policy_rule_new",
             "policy_try", "packs", "pack_witnesses", "pack_domains",
             "connectors", "connector_credentials", "customers", "customer_new", "people", "people_invitations",
@@ -49,6 +50,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         "connector_own": reverse("portal:connector_own", args=[it.instance.pk, mapping_of(it)]),
         "connector_clients": reverse("portal:connector_clients", args=[it.instance.pk]),
         "customer": reverse("portal:customer", args=[it.world.customers[0].pk]),
+        "billing_limit": reverse("portal:billing_limit", args=[it.world.customers[0].pk]),
         "signals": reverse("portal:signals"),
         "customer_signals": reverse("portal:customer_signals", args=[it.world.customers[0].pk]),
         "person_sessions": reverse("portal:person_sessions", args=[it.owner.id]),

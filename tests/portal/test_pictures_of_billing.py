@@ -10,7 +10,8 @@ from playwright.sync_api import Page
 
 from billing.gauges import sample_gauges
 from billing.meters import Meter
-from billing.models import PlanVersion
+from billing.models import CustomerCounter, PlanVersion
+from billing.months import this_month
 from billing.plans import change_subscription, publish_plan
 from billing.rollups import roll_up
 from billing.terms import ConnectorTerms
@@ -31,6 +32,10 @@ def test_pictures_of_a_month_of_usage(page: Page, northwind: Furnished, as_perso
     world, now = northwind.world, timezone.now()
     with world.acting():
         Customer.objects.update(created_at=now - timedelta(days=90))
+        for number, customer in enumerate(world.customers[:2]):
+            Customer.objects.filter(id=customer.pk).update(monthly_calls=500 + 1000 * number)
+            counted = {"used": 694 - 200 * number}
+            CustomerCounter.objects.update_or_create(customer=customer, month=this_month(), defaults=counted)
         if not PlanVersion.objects.exists():
             terms = {"halopsa": ConnectorTerms(900, overage_allowed=True, overage_price=Decimal("0.02"))}
             change_subscription(publish_plan("team", terms, by=SETUP), Subscription.Status.ACTIVE, by=SETUP)
@@ -44,9 +49,11 @@ def test_pictures_of_a_month_of_usage(page: Page, northwind: Furnished, as_perso
         roll_up(now)
     as_person(northwind.owner)
     _dress(page, look)
-    for name in ("usage", "billing_overview", "billing_plan", "billing_exports", "billing_prices"):
+    for name in ("usage", "billing_overview", "billing_plan", "billing_exports", "billing_prices", "billing_limits"):
         page.goto(reverse(f"portal:{name}"))
         _picture(page, f"full-{name}", look)
+    page.goto(reverse("portal:billing_limit", args=[world.customers[0].pk]))
+    _picture(page, "full-billing_limit", look)
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -39,6 +39,8 @@ TWINS = {
     "billing_overview": ("billing-overview-list", "get"),
     "billing_prices": ("billing-price-list", "post"),
     "billing_exports": ("billing-export-list", "get"),
+    "billing_limits": ("billing-limit-list", "get"),
+    "billing_limit": ("billing-limit-detail", "put"),
     "billing_export": ("billing-export-file", "get"),
     "notifications": ("notification-list", "get"),
     "notification_bell": ("notification-waiting", "get"),

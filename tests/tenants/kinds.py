@@ -177,4 +177,5 @@ NOT_TENANTS = {
     "content.django_migrations": "the framework's list of migrations",
     "msplex.context_key": "what contexts are signed with; nobody may read it",
     "provider.tenant": "the provider's list of tenants",
+    "provider.token": "digests of the tokens of the provider's own programs",
 }
