@@ -289,6 +289,11 @@ class Memory:
         draft.replace(path)
         self._settle(path.parent)
 
+    def keep(self, name: str, data: bytes) -> None:
+        """For people on this machine. Part of it may be lost with the power."""
+        self.forget(name)
+        self._put(self.folder / name, data)
+
     def claim(self, name: str, value: Any) -> bool:
         """Whether it is ours: of all who try, in any process, one."""
         path = self.folder / name
@@ -595,6 +600,7 @@ class Agent:
     def _finish(self, name: str, outcome: tuple[str, int | None, bytes], action: Action | None) -> None:
         """The evidence, signed once, so that it is the same however often it is reported."""
         said, code, output = outcome
+        self.memory.keep(f"uses/{name}.out", output)
         evidence = self._begun(name) | {
             "argv_sha256": hashlib.sha256("\0".join(action.argv).encode()).hexdigest() if action else "",
             "exit_code": code, "finished_at": int(self.clock.wall()), "outcome": said, "output_bytes": len(output),

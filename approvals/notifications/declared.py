@@ -97,6 +97,7 @@ OF_ALERTS: dict[AlertKind, Severity] = {
     AlertKind.CREDENTIAL_ENDS_SOON: Severity.WARNING,
     AlertKind.CREDENTIAL_ENDS_TOMORROW: Severity.CRITICAL,
     AlertKind.FOREIGN_ROWS: Severity.CRITICAL,
+    AlertKind.GRANT_MISUSED: Severity.CRITICAL,
     AlertKind.OUTCOME_UNKNOWN: Severity.CRITICAL,
     AlertKind.OWN_CREDENTIAL_WITHDRAWN: Severity.WARNING,
     AlertKind.QUOTA_WARNING: Severity.WARNING,

@@ -218,6 +218,7 @@ _REMEDIES: Mapping[str, tuple[str, Helper]] = {
     "not_found": ("Ask for something else.", Helper.CALLER),
     "output_blocked": ("Look at what the vendor answers; change the credential there.", Helper.ADMINISTRATOR),
     "scope_violation": ("Have the operator look at the broker's log.", Helper.PROVIDER),
+    "host_action_failed": ("Look at the host: it keeps what the command said.", Helper.ADMINISTRATOR),
     "secret_refused": ("Look at the alert, then enter the credential again.", Helper.ADMINISTRATOR),
     "tool_changed": ("Review the tool on the connection's page.", Helper.ADMINISTRATOR),
     "withheld": ("Nothing: a dry run sends no change.", Helper.NOBODY),
