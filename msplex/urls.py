@@ -28,6 +28,7 @@ for _module in (
     "msplex.portal.api_explain",
     "msplex.portal.api_grants",
     "msplex.portal.api_log",
+    "msplex.portal.api_notification_settings",
     "msplex.portal.api_notifications",
     "msplex.portal.api_packs",
 ):

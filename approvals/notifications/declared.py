@@ -74,8 +74,6 @@ ENDS_REQUESTS: dict[EventKind, tuple[Kind, ...]] = {
     EventKind.APPROVAL_WITHDRAWN: _WAITING,
     EventKind.APPROVAL_GRANTED: (Kind.APPROVAL_GIVEN,),  # the broker has taken it up
 }
-# Of a request for a grant that is held in advance: nobody has to run anything.
-HELD_TITLES: dict[Kind, str] = {Kind.APPROVAL_GIVEN: "Approved: the broker issues the grant"}
 # About the call that was made under an approval: by its event, and whether it went well.
 OF_CALLS: dict[tuple[EventKind, bool], Told] = {
     (EventKind.CALL_FINISHED, True): Told(

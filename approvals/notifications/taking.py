@@ -7,7 +7,6 @@ from django.db.models import Q
 from approvals.models import ApprovalRequest
 from approvals.notifications.declared import (
     ENDS_REQUESTS,
-    HELD_TITLES,
     MENDS,
     OF_ALERTS,
     OF_CALLS,
@@ -74,7 +73,8 @@ def _tell_of_request(event: Event, request: ApprovalRequest, told: Told) -> None
 
 
 def _title(request: ApprovalRequest, told: Told) -> str:
-    return HELD_TITLES.get(told.kind, told.title) if request.terms else told.title
+    """A grant that is held in advance is not run by who asked: its host gets it."""
+    return "Approved: its host gets the grant" if request.terms and told.kind is Kind.APPROVAL_GIVEN else told.title
 
 
 def _about(request: ApprovalRequest) -> str:

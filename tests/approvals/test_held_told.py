@@ -24,4 +24,4 @@ def test_who_asked_is_told_what_the_host_has_done_and_is_never_asked_to_run_it(c
 
         said = told(connected.tenant)
     assert held.alice.id in said["approved_call_ran"]
-    assert titles(held)["approval_given"] == "Approved: the broker issues the grant"
+    assert titles(held)["approval_given"] == "Approved: its host gets the grant"
