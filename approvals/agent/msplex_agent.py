@@ -503,11 +503,22 @@ class Agent:
     def _keep(self, said: Mapping[str, Any]) -> None:
         revoked = [each for each in said.get("revoked", []) if isinstance(each, str) and UUID.fullmatch(each)]
         self.memory.write("revoked.json", sorted({*self._revoked(), *revoked}))
+        self._prune()
         offered = {str(each.get("id")): str(each.get("token")) for each in said.get("grants", [])}
         for name, token in offered.items():
             if UUID.fullmatch(name) and self.memory.read(f"grants/{name}.json") is None:
                 self.memory.write(f"grants/{name}.json", token)
                 say("held", name)
+
+    def _prune(self) -> None:
+        """Of a day ago. What was used stays: it is what keeps it from being used again."""
+        for name in self.memory.names("grants", ".json"):
+            try:
+                over = self._grant(name).claims["exp"] < self.clock.wall() - 86400
+            except Refused:
+                over = False
+            if over:
+                self.memory.forget(f"grants/{name}.json")
 
     def _revoked(self) -> list[str]:
         return list(self.memory.read("revoked.json") or [])

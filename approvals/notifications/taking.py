@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from django.db.models import Q
+
 from approvals.models import ApprovalRequest
 from approvals.notifications.declared import (
     ENDS_REQUESTS,
@@ -51,7 +53,9 @@ def _call(event: Event, kind: EventKind) -> None:
     told = OF_CALLS.get((kind, event.result == "ok"))
     if told is None or event.call_id is None:
         return
-    request = ApprovalRequest.objects.select_related("customer", "instance").filter(call_id=event.call_id).first()
+    by_grant = Q(held_grants__fired__call_id=event.call_id)  # what a host has done with a grant that it held
+    rows = ApprovalRequest.objects.select_related("customer", "instance")
+    request = rows.filter(Q(call_id=event.call_id) | by_grant).first()
     if request:
         _end(request, told.ends, event)
         _tell_of_request(event, request, told)
