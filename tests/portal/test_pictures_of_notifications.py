@@ -20,12 +20,12 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not FOLDER, reason="no folder for pictures (set MSPLEX_PICTURES)"),
 ]
+NEEDED = "halopsa_delete_ticket for Northwind Customer 1, asked by triage-agent. Reason: The spooler hangs again"
+OFF = "HaloPSA. Its page says what is wrong. They come back by themselves when that is mended."
 TOLD = (
-    ("approval_needed", "critical", "Your approval is asked for", "halopsa_delete_ticket for Northwind Customer 1, asked"
-     " by triage-agent. Reason: The spooler hangs again, and payroll is today", False),
-    ("connection_withdrawn", "warning", "A connection's tools are off the list", "HaloPSA. Its page says what is wrong."
-     " They come back by themselves when that is mended.", True),
-    ("approved_call_ran", "info", "Your approved call has run", "halopsa_update_ticket for Northwind Customer 2", False),
+    ("approval_needed", "critical", "Your approval is asked for", NEEDED, False),
+    ("connection_withdrawn", "warning", "A connection's tools are off the list", OFF, True),
+    ("approved_call_ran", "info", "Your approved call has run", "halopsa_update_ticket for Customer 2", False),
 )  # fmt: skip
 
 
