@@ -39,12 +39,14 @@ def _roll(tenant: UUID) -> dict[str, Any]:
         hours = roll_up(datetime.now(UTC))
         seconds = time.monotonic() - began
         report_outward(datetime.now(UTC))
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    grown = used.ru_maxrss - before
     return {
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "hours": hours,
         "seconds": round(seconds, 2),
         "reported_seconds": round(time.monotonic() - began - seconds, 2),
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mib": round(used.ru_maxrss / 1024),
         "grown_mib": round(grown / 1024),
     }
 
