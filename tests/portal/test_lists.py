@@ -108,7 +108,7 @@ QUERIES = {
     "calls": 11,
     "customers": 11,
     "billing_limits": 11,
-    "billing_assets": 11,
+    "billing_assets": 12,
     "signals": 12,
     "connectors": 12,
     "connector_credentials": 15,
