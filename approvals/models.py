@@ -4,9 +4,12 @@ from django.db import models
 
 from approvals.held.models import GrantUse, HeldGrant, HostAgent
 from approvals.notifications.models import (
+    Delivery,
     Notification,
+    NotificationChannels,
     NotificationCursor,
     NotificationEvent,
+    NotificationPreferences,
     Recipient,
 )  # fmt: skip
 from connectors.models import ConnectorInstance
@@ -14,19 +17,9 @@ from tenants.isolation.models import TenantKey, TenantModel
 from tenants.models import Customer
 
 __all__ = [
-    "OPEN_STATES",
-    "ApprovalRequest",
-    "Comment",
-    "ExecutionGrant",
-    "GrantUse",
-    "HeldGrant",
-    "HostAgent",
-    "Notification",
-    "NotificationCursor",
-    "NotificationEvent",
-    "Recipient",
-    "ToolRule",
-    "Vote",
+    "OPEN_STATES", "ApprovalRequest", "Comment", "Delivery", "ExecutionGrant", "GrantUse", "HeldGrant", "HostAgent",
+    "Notification", "NotificationChannels", "NotificationCursor", "NotificationEvent", "NotificationPreferences",
+    "Recipient", "ToolRule", "Vote",
 ]  # fmt: skip
 
 
@@ -39,6 +32,7 @@ class ToolRule(TenantModel):
     class Effect(models.TextChoices):
         REFUSE = "refuse", "Refuse"
         APPROVAL = "approval", "Ask for approval"
+        CONFIRM = "confirm", "Ask the caller"
         ALLOW = "allow", "Let run"
 
     position = models.PositiveIntegerField(help_text="1 is asked first.")

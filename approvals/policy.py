@@ -202,6 +202,11 @@ class Ruling:
         return self.rule.factors if self.rule else ()
 
     @property
+    def confirms(self) -> bool:
+        """The caller may say yes itself, where it can be asked; else `approvers` have to agree."""
+        return self.effect == Effect.CONFIRM
+
+    @property
     def refuses(self) -> bool:
         return self.effect == Effect.REFUSE
 
@@ -212,7 +217,7 @@ def ruling(rules: Iterable[Rule], subject: Subject) -> Ruling:
         holds = rule.fits(subject) and rule.holds(subject)
         # Where it depends on the arguments, the better outcome: others may pass, or some be let through.
         if holds or (holds is None and rule.effect != Effect.REFUSE):
-            return Ruling(rule.effect, rule.approvers, rule)
+            return Ruling(rule.effect, 1 if rule.effect == Effect.CONFIRM else rule.approvers, rule)
     return by_default(subject.risk)
 
 

@@ -66,3 +66,24 @@ def tell_soon(event_id: str) -> None:
         with suppress(AuditUnavailable):
             await_seal([UUID(event_id)], SEAL_SECONDS)
         follow_log()
+
+
+@shared_task(name="approvals.deliver", process=Process.WORKER)  # type: ignore[untyped-decorator]
+def deliver_notification(delivery_id: str) -> None:
+    from approvals.notifications.delivering import deliver  # noqa: PLC0415
+
+    with acting_for(Context(acting_tenant())):
+        deliver(UUID(delivery_id))
+
+
+@shared_task(name="approvals.sweep_notifications", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_notifications() -> None:
+    """Started by beat: what is due, or was lost with the queue, is sent; what nobody sees to is passed on."""
+    from approvals.notifications.delivering import enqueue_due  # noqa: PLC0415
+    from approvals.notifications.escalating import escalate  # noqa: PLC0415
+
+    def work(now: datetime) -> None:
+        escalate(now)
+        enqueue_due(now)
+
+    for_each_tenant(work)

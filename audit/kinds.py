@@ -103,6 +103,11 @@ class EventKind(StrEnum):
     MFA_REPLACED = "identity:mfa:replace"
     MFA_RESET = "identity:mfa:reset"
     NOTIFICATION_ACKNOWLEDGED = "approvals:notification:acknowledge"
+    NOTIFICATION_CHANNELS_SET = "approvals:notification_channels:set"
+    NOTIFICATION_FAILED = "approvals:notification:fail"
+    NOTIFICATION_PASSED_ON = "approvals:notification:escalate"
+    NOTIFICATION_PREFERENCES_SET = "approvals:notification_preferences:set"
+    NOTIFICATION_SECRET_ROTATED = "approvals:notification_secret:rotate"  # noqa: S105 - not a password
     NOTIFICATION_SNOOZED = "approvals:notification:snooze"
     PACK_CUT = "audit:pack:cut"
     PACK_DOWNLOADED = "audit:pack:download"

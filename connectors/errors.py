@@ -10,6 +10,7 @@ MESSAGES = {
     "description_too_large": "The description is too large, or has more than 1,000 operations: say which paths.",
     "description_unreadable": "The description is neither JSON nor plain YAML, or is no OpenAPI description.",
     "description_version": "The description is not of OpenAPI 3.0 or 3.1. Swagger 2.0 has to be converted first.",
+    "host_action_failed": "The host's own command for it, under a grant that was held in advance, has failed.",
     "not_found": "There is no such object for this customer.",
     "output_blocked": "The vendor's answer contained credential material and was withheld.",
     "scope_violation": "The call does not belong to the connector instance or the customer it names.",

@@ -220,6 +220,23 @@ SURFACES = (
         ),
         why_unconfirmed="It opens nothing and undoes nothing: what it is about stays as it is.",
     ),
+    Surface(
+        "Your account", "Say how you are told", EVERYBODY,
+        reads=("notification_preferences", "notification-preference.list"),
+        changes=(
+            "notification_preferences", "notification_topic", "notification-preference.create",
+            "notification-preference.topic",
+        ),
+        why_unconfirmed="What a person is told, they see in the portal in any case; nobody else is told anything.",
+    ),
+    Surface(
+        "Security", "Say where notifications go", frozenset({OWNER}),
+        reads=("notification_channels", "notification-channel.list", "notification-channel.undelivered"),
+        confirmed=(
+            "notification_channels", "notification_secret", "notification-channel.create",
+            "notification-channel.secret",
+        ),
+    ),
     Surface("Audit", "See alerts", READS_ALERTS, reads=("alerts", "alert", "alert.list", "alert.retrieve")),
     Surface(
         "Audit", "Acknowledge alerts", SETS_UP, changes=("alert_acknowledge", "alert.acknowledge"),

@@ -55,6 +55,7 @@ class Environment(BaseSettings):
     msplex_email_url: EmailUrl = ""
     msplex_email_from: str = "MSPlex <msplex@localhost>"
     msplex_vendor_networks: Networks = []
+    msplex_notify_networks: Networks = []
     msplex_trusted_origins: Words = []
     msplex_secret_key: str = Field(default="", repr=False)
     msplex_context_key: Key = b""

@@ -17,7 +17,7 @@ from connectors.selectors import CallToRun
 from msplex.decision import gates
 from msplex.decision.gates import Attempt, Recorded
 from msplex.decision.snapshot import Snapshot, snapshot_at
-from msplex.decision.verdicts import Code, Refusal, Request, Resolved, Usage
+from msplex.decision.verdicts import CONFIRMED, Code, Gate, Refusal, Request, Resolved, Usage
 from tenants.isolation.context import current
 from tenants.isolation.statements import Signed, one
 from tenants.models import Customer, Tenant
@@ -72,9 +72,14 @@ def look(job: CallToRun, asked: Asked, voters: tuple[Voter, ...] = ()) -> Looked
 
 def _attempt(call: ToolCall, job: CallToRun, snapshot: Snapshot, voters: tuple[Voter, ...]) -> Attempt:
     customer = snapshot.customers.get(call.customer_id) if call.customer_id else None
-    request = Request(f"{job.instance.slug}_{call.tool}", call.arguments)
+    request = Request(f"{job.instance.slug}_{call.tool}", call.arguments, confirmed=_confirmed(call))
     caller = Recorded(frozenset(call.roles), call.principal_kind)
     return Attempt(snapshot, None, request, datetime.now(UTC), Usage(), Resolved(customer=customer), caller, voters)
+
+
+def _confirmed(call: ToolCall) -> bool:
+    """Only its client has heard the caller say so: the gateway's word, as for the caller's roles."""
+    return any(each["gate"] == Gate.CHECK_APPROVAL and each.get("detail") == CONFIRMED for each in call.verdicts)
 
 
 def _decide(attempt: Attempt) -> Refusal | None:

@@ -42,6 +42,7 @@ PUBLIC_URL = env.msplex_public_url.rstrip("/")
 GATEWAY_RESOURCE = env.msplex_gateway_url
 API_RESOURCE = f"{PUBLIC_URL}/api"
 VENDOR_NETWORKS = tuple(env.msplex_vendor_networks)
+NOTIFY_NETWORKS = tuple(env.msplex_notify_networks)
 
 METRICS_ADDRESS = env.msplex_metrics_address
 
@@ -301,6 +302,7 @@ SPECTACULAR_SETTINGS = {
         "RoleEnum": "identity.models.bindings.ROLE_CHOICES",
         "CallStateEnum": "connectors.models.ToolCall.State",
         "InstanceStateEnum": "connectors.models.ConnectorInstance.State",
+        "NotificationSeverityEnum": "approvals.notifications.models.Severity",
         "ApprovalStateEnum": "approvals.models.ApprovalRequest.State",
         "GrantStateEnum": "approvals.models.HeldGrant.State",
         "GrantUseStateEnum": "approvals.models.GrantUse.State",

@@ -29,6 +29,7 @@ for _module in (
     "msplex.portal.api_explain",
     "msplex.portal.api_grants",
     "msplex.portal.api_log",
+    "msplex.portal.api_notification_settings",
     "msplex.portal.api_notifications",
     "msplex.portal.api_packs",
 ):
@@ -46,6 +47,7 @@ urlpatterns = [
     path(".well-known/msplex-pack-authority.pem", verifying.pack_authority, name="pack-authority"),
     path(".well-known/msplex_verify.py", verifying.verifier, name="verifier"),
     path(".well-known/msplex_verify_export.py", verifying.export_verifier, name="export-verifier"),
+    path(".well-known/msplex_agent.py", verifying.host_agent, name="host-agent-program"),
     path("hooks/<str:address>", hook, name="hook"),
     path("held/enrol", held_enrol, name="held-enrol"),
     path("held/sync", held_sync, name="held-sync"),

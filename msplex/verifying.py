@@ -1,10 +1,11 @@
-"""What a stranger needs to check a pack: the program, the log's keys, and the certificate behind the summaries."""
+"""What a stranger needs: the programs that check packs and exports, keys and certificates; and the host agent."""
 
 from pathlib import Path
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from approvals.agent import msplex_agent
 from audit.log_keys import log_keys
 from audit.packs.certificates import authority_of
 from audit.verifier import msplex_verify
@@ -14,6 +15,7 @@ from tenants.errors import NotFound
 
 PROGRAM = Path(msplex_verify.__file__)
 EXPORT_PROGRAM = Path(msplex_verify_export.__file__)
+AGENT = Path(msplex_agent.__file__)
 
 
 @public("whoever checks a pack needs the program, and need not be known here")
@@ -24,6 +26,11 @@ def verifier(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
 @public("whoever pays by an export needs the program, and need not be known here")
 def export_verifier(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     return _file(EXPORT_PROGRAM.read_bytes(), EXPORT_PROGRAM.name, "text/x-python; charset=utf-8")
+
+
+@public("a host that is to hold grants needs the program, and is not known here yet")
+def host_agent(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    return _file(AGENT.read_bytes(), AGENT.name, "text/x-python; charset=utf-8")
 
 
 @public("the public keys of the log, as openssl reads them; the newest first")

@@ -289,6 +289,11 @@ class Memory:
         draft.replace(path)
         self._settle(path.parent)
 
+    def keep(self, name: str, data: bytes) -> None:
+        """For people on this machine. Part of it may be lost with the power."""
+        self.forget(name)
+        self._put(self.folder / name, data)
+
     def claim(self, name: str, value: Any) -> bool:
         """Whether it is ours: of all who try, in any process, one."""
         path = self.folder / name
@@ -498,11 +503,22 @@ class Agent:
     def _keep(self, said: Mapping[str, Any]) -> None:
         revoked = [each for each in said.get("revoked", []) if isinstance(each, str) and UUID.fullmatch(each)]
         self.memory.write("revoked.json", sorted({*self._revoked(), *revoked}))
+        self._prune()
         offered = {str(each.get("id")): str(each.get("token")) for each in said.get("grants", [])}
         for name, token in offered.items():
             if UUID.fullmatch(name) and self.memory.read(f"grants/{name}.json") is None:
                 self.memory.write(f"grants/{name}.json", token)
                 say("held", name)
+
+    def _prune(self) -> None:
+        """Of a day ago. What was used stays: it is what keeps it from being used again."""
+        for name in self.memory.names("grants", ".json"):
+            try:
+                over = self._grant(name).claims["exp"] < self.clock.wall() - 86400
+            except Refused:
+                over = False
+            if over:
+                self.memory.forget(f"grants/{name}.json")
 
     def _revoked(self) -> list[str]:
         return list(self.memory.read("revoked.json") or [])
@@ -595,6 +611,7 @@ class Agent:
     def _finish(self, name: str, outcome: tuple[str, int | None, bytes], action: Action | None) -> None:
         """The evidence, signed once, so that it is the same however often it is reported."""
         said, code, output = outcome
+        self.memory.keep(f"uses/{name}.out", output)
         evidence = self._begun(name) | {
             "argv_sha256": hashlib.sha256("\0".join(action.argv).encode()).hexdigest() if action else "",
             "exit_code": code, "finished_at": int(self.clock.wall()), "outcome": said, "output_bytes": len(output),

@@ -1,5 +1,6 @@
 """Every question about grants that are held in advance. The customers in scope are the database's."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -34,4 +35,11 @@ def terms_shown(request: ApprovalRequest) -> dict[str, Any] | None:
     agent = agents().filter(id=terms["agent"]).first()
     moments = {name: moment_of(terms[name]) for name in ("not_before", "not_after")}
     grant = HeldGrant.objects.filter(request=request).first()
-    return {**terms, **moments, "host": agent.asset.name if agent else "unknown", "grant": grant}
+    host = agent.asset.name if agent else "unknown"
+    return {**terms, **moments, "host": host, "grant": grant, "when": when_of(terms)}
+
+
+def when_of(terms: Mapping[str, Any]) -> str:
+    minutes = terms["heartbeat_lost_minutes"]
+    lost = f"after more than {minutes} minute{'s' * (minutes != 1)} without contact to MSPlex" if minutes else ""
+    return ", or ".join(filter(None, [lost, "on a critical alert at the host" if terms["critical_alert"] else ""]))

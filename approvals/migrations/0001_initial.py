@@ -30,7 +30,12 @@ class Migration(migrations.Migration):
                 (
                     "effect",
                     models.CharField(
-                        choices=[("refuse", "Refuse"), ("approval", "Ask for approval"), ("allow", "Let run")],
+                        choices=[
+                            ("refuse", "Refuse"),
+                            ("approval", "Ask for approval"),
+                            ("confirm", "Ask the caller"),
+                            ("allow", "Let run"),
+                        ],
                         max_length=16,
                     ),
                 ),

@@ -70,7 +70,10 @@ OF_REQUESTS: dict[EventKind, Told] = {
     ),
 }  # fmt: skip
 # What ends notifications and makes none: the request is over, and who asked has ended it.
-ENDS_REQUESTS: dict[EventKind, tuple[Kind, ...]] = {EventKind.APPROVAL_WITHDRAWN: _WAITING}
+ENDS_REQUESTS: dict[EventKind, tuple[Kind, ...]] = {
+    EventKind.APPROVAL_WITHDRAWN: _WAITING,
+    EventKind.APPROVAL_GRANTED: (Kind.APPROVAL_GIVEN,),  # the broker has taken it up
+}
 # About the call that was made under an approval: by its event, and whether it went well.
 OF_CALLS: dict[tuple[EventKind, bool], Told] = {
     (EventKind.CALL_FINISHED, True): Told(
@@ -97,6 +100,7 @@ OF_ALERTS: dict[AlertKind, Severity] = {
     AlertKind.CREDENTIAL_ENDS_SOON: Severity.WARNING,
     AlertKind.CREDENTIAL_ENDS_TOMORROW: Severity.CRITICAL,
     AlertKind.FOREIGN_ROWS: Severity.CRITICAL,
+    AlertKind.GRANT_MISUSED: Severity.CRITICAL,
     AlertKind.OUTCOME_UNKNOWN: Severity.CRITICAL,
     AlertKind.OWN_CREDENTIAL_WITHDRAWN: Severity.WARNING,
     AlertKind.QUOTA_WARNING: Severity.WARNING,

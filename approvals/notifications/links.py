@@ -14,9 +14,10 @@ def path_of(notification: Notification) -> str:
     return _path(Place(notification.place), notification.place_id)
 
 
-def url_of(notification: Notification) -> str:
-    """For what is read outside the portal."""
-    return f"{settings.PUBLIC_URL}{path_of(notification)}"
+def url_of(notification: Notification, *, card: bool = False) -> str:
+    """For what is read outside the portal. `card`: the page for phones, where there is one."""
+    has_card = card and notification.place == Place.APPROVAL and notification.place_id
+    return f"{settings.PUBLIC_URL}{path_of(notification)}{'card/' if has_card else ''}"
 
 
 def _path(place: Place, about: UUID | None) -> str:

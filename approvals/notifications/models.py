@@ -1,5 +1,7 @@
 """What people are told. The log is the outbox: where it was read to, what came of it, and for whom."""
 
+import secrets
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -99,3 +101,107 @@ class Recipient(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.notification_id} for {self.person_id}"
+
+
+class Channel(models.TextChoices):
+    EMAIL = "email", "E-mail"
+    NTFY = "ntfy", "Phone (ntfy)"
+    WEBHOOK = "webhook", "Webhook"
+
+
+class Delivery(TenantModel):
+    """One message over one channel: the row is the queue, and its id is the same at every try.
+
+    `person_id`: None, where it goes to the tenant's own webhook. `round`: 0 at first, 1 when it was passed on.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Being sent"
+        SENT = "sent", "Sent"
+        SKIPPED = "skipped", "Not needed any more"
+        FAILED = "failed", "Not sent"
+
+    notification = TenantKey(Notification, models.DO_NOTHING, related_name="deliveries")
+    person_id = models.UUIDField(null=True)
+    channel = models.CharField(max_length=16, choices=Channel)
+    round = models.PositiveSmallIntegerField(default=0)
+    state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
+    tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField()
+    problem = models.CharField(max_length=64, blank=True, help_text="A code of ours, never what an outsider said.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "notification", "channel", "person_id", "round"],
+                nulls_distinct=False,
+                name="approvals_delivery_once",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["tenant_id", "next_try_at"], condition=Q(state="queued"), name="approvals_delivery_due"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.state}"
+
+
+def default_severities() -> list[str]:
+    return [Severity.WARNING.value, Severity.CRITICAL.value]
+
+
+def new_topic() -> str:
+    """Who knows it can read it, so nobody can guess it."""
+    return f"msplex-{secrets.token_urlsafe(18)}"
+
+
+class NotificationPreferences(TenantModel):
+    """How a person wants to be told. Without a row, the defaults hold, and there is no phone."""
+
+    person_id = models.UUIDField()
+    email = models.JSONField(default=default_severities)
+    ntfy = models.JSONField(default=list)
+    ntfy_topic = models.CharField(max_length=64, default=new_topic)
+    quiet_from = models.TimeField(null=True)
+    quiet_until = models.TimeField(null=True)
+    timezone = models.CharField(max_length=64, default="UTC")
+    critical_breaks_through = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "person_id"], name="approvals_notificationpreferences_once"),
+            models.CheckConstraint(
+                condition=Q(quiet_from=None, quiet_until=None) | Q(quiet_from__isnull=False, quiet_until__isnull=False),
+                name="approvals_notificationpreferences_quiet",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"of {self.person_id}"
+
+
+class NotificationChannels(TenantModel):
+    """Of the tenant: where messages go, and when what nobody sees to is passed on.
+
+    The webhook's secret is derived (approvals.notifications.signing); `webhook_mark` says which one the receiver has.
+    """
+
+    id = models.UUIDField(primary_key=True, default=acting_tenant, editable=False)
+    ntfy_server = models.CharField(max_length=200, blank=True)
+    webhook_url = models.CharField(max_length=500, blank=True)
+    webhook_severities = models.JSONField(default=default_severities)
+    webhook_generation = models.CharField(max_length=32, blank=True)
+    webhook_mark = models.CharField(max_length=16, blank=True)
+    escalate_minutes = models.PositiveSmallIntegerField(default=30, help_text="0: never.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(id=F("tenant_id")), name="approvals_one_notificationchannels")
+        ]
+
+    def __str__(self) -> str:
+        return "channels"

@@ -3,8 +3,9 @@
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from approvals.notifications.models import Notification, Recipient
+from approvals.notifications.models import Delivery, Notification, NotificationChannels, Recipient
 from identity.principals import ActingPrincipal
+from identity.services.authority import whole_tenant
 
 
 def notifications_for(principal: ActingPrincipal) -> QuerySet[Recipient]:
@@ -25,3 +26,15 @@ def waiting() -> Q:
 
 def number_waiting(principal: ActingPrincipal) -> int:
     return Recipient.objects.filter(waiting(), person_id=principal.id).count()
+
+
+def undelivered() -> QuerySet[Delivery]:
+    """What was given up, or has failed so far; the latest first."""
+    rows = Delivery.objects.exclude(problem="").select_related("notification")
+    return rows.filter(state__in=[Delivery.State.QUEUED, Delivery.State.FAILED]).order_by("-id")
+
+
+def ntfy_server() -> str:
+    """Shown to everybody who is told by it."""
+    with whole_tenant():
+        return NotificationChannels.objects.values_list("ntfy_server", flat=True).first() or ""

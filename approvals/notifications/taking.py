@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from django.db.models import Q
+
 from approvals.models import ApprovalRequest
 from approvals.notifications.declared import (
     ENDS_REQUESTS,
@@ -51,7 +53,9 @@ def _call(event: Event, kind: EventKind) -> None:
     told = OF_CALLS.get((kind, event.result == "ok"))
     if told is None or event.call_id is None:
         return
-    request = ApprovalRequest.objects.select_related("customer", "instance").filter(call_id=event.call_id).first()
+    by_grant = Q(held_grants__fired__call_id=event.call_id)  # what a host has done with a grant that it held
+    rows = ApprovalRequest.objects.select_related("customer", "instance")
+    request = rows.filter(Q(call_id=event.call_id) | by_grant).first()
     if request:
         _end(request, told.ends, event)
         _tell_of_request(event, request, told)
@@ -61,11 +65,16 @@ def _tell_of_request(event: Event, request: ApprovalRequest, told: Told) -> None
     several = told.who is Who.APPROVERS and request.need >= SEVERAL
     matter = Matter(
         kind=told.kind.value, severity=Severity.CRITICAL if several else told.severity,
-        key=_request_key(request.pk, told.kind), shared=False, title=told.title, text=_about(request),
+        key=_request_key(request.pk, told.kind), shared=False, title=_title(request, told), text=_about(request),
         customer_id=request.customer_id, place=Place.APPROVAL, place_id=request.pk, event_id=event.pk,
         at=event.occurred_at,
     )  # fmt: skip
     tell(matter, people_for(told.who, request))
+
+
+def _title(request: ApprovalRequest, told: Told) -> str:
+    """A grant that is held in advance is not run by who asked: its host gets it."""
+    return "Approved: its host gets the grant" if request.terms and told.kind is Kind.APPROVAL_GIVEN else told.title
 
 
 def _about(request: ApprovalRequest) -> str:

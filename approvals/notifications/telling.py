@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import F
 
 from approvals.notifications.models import Notification, Recipient
+from approvals.notifications.planning import plan
 
 State = Notification.State
 LONGEST_TEXT = 1000
@@ -45,6 +46,7 @@ def _make(matter: Matter, people: list[UUID]) -> Notification:
     values["text"] = values["text"][:LONGEST_TEXT]
     made = Notification.objects.create(**values, first_at=at, last_at=at)
     Recipient.objects.bulk_create([Recipient(notification=made, person_id=person) for person in people])
+    plan(made, people)
     return made
 
 

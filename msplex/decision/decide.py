@@ -9,7 +9,7 @@ from connectors.contract import Risk
 from identity.principals import ActingPrincipal
 from msplex.decision.gates import GATES, LISTING, PERMISSIONS, Attempt
 from msplex.decision.snapshot import OfferedTool, Snapshot
-from msplex.decision.verdicts import WHOLE_DOOR, Code, Decision, Gate, Refusal, Request, Usage, Verdict
+from msplex.decision.verdicts import CONFIRMED, WHOLE_DOOR, Code, Decision, Gate, Refusal, Request, Usage, Verdict
 
 _NOTHING_USED = Usage()
 
@@ -117,4 +117,5 @@ def _detail(gate: Gate, attempt: Attempt) -> str:
             # No number: the tenant's usage is not for a customer's eyes, and its people see this call.
             over = attempt.usage.used >= attempt.resolved.entitlement.included_calls
             return "beyond the included calls" if over else "within the included calls"
-    return ""
+    confirmed = gate is Gate.CHECK_APPROVAL and attempt.request.confirmed and attempt.ruling.confirms
+    return CONFIRMED if confirmed else ""

@@ -150,6 +150,12 @@ OF_GATES: Mapping[Code, Denial] = {
         "Have it approved, then make the same call again: it runs once.",
         Helper.DECIDERS,
     ),
+    Code.CONFIRMATION_REQUIRED: Denial(
+        (Gate.CHECK_APPROVAL,),
+        "The caller has to say yes itself; its client was given the question instead of a result.",
+        "Answer the question: the same call, with the answer, runs once.",
+        Helper.CALLER,
+    ),
     Code.APPROVAL_REJECTED: Denial(
         (Gate.CHECK_APPROVAL,),
         "People have said no; the refusal says who and why.",
@@ -212,6 +218,7 @@ _REMEDIES: Mapping[str, tuple[str, Helper]] = {
     "not_found": ("Ask for something else.", Helper.CALLER),
     "output_blocked": ("Look at what the vendor answers; change the credential there.", Helper.ADMINISTRATOR),
     "scope_violation": ("Have the operator look at the broker's log.", Helper.PROVIDER),
+    "host_action_failed": ("Look at the host: it keeps what the command said.", Helper.ADMINISTRATOR),
     "secret_refused": ("Look at the alert, then enter the credential again.", Helper.ADMINISTRATOR),
     "tool_changed": ("Review the tool on the connection's page.", Helper.ADMINISTRATOR),
     "withheld": ("Nothing: a dry run sends no change.", Helper.NOBODY),

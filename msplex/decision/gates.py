@@ -303,6 +303,8 @@ def check_approval(attempt: Attempt) -> Refusal | None:
     """The most specific thing last: who calls, for whom and with what is known, and only people are missing."""
     if attempt.request.arguments is None or not (needed := (said := attempt.ruling).approvers):
         return None
+    if said.confirms and attempt.request.confirmed:
+        return None
     if attempt.voters and not missing(needed, said.factors, attempt.voters):
         return None
     attempt.resolved.ruling = said

@@ -11,6 +11,8 @@ from connectors.contract import Connector, Tool
 from connectors.models import ConnectorInstance
 from tenants.models import Customer, Entitlement
 
+CONFIRMED = "confirmed by the caller"  # what gate 10 says of such a call, and the broker looks for
+
 
 class Gate(StrEnum):
     """The thirteen gates in their order."""
@@ -41,6 +43,7 @@ class Code(StrEnum):
     AUDIT_UNAVAILABLE = "audit_unavailable"
     BUSY = "busy"
     CANCELLED = "cancelled"
+    CONFIRMATION_REQUIRED = "confirmation_required"
     CONNECTOR_NOT_ENTITLED = "connector_not_entitled"
     CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
     CUSTOMER_NOT_IN_SCOPE = "customer_not_in_scope"
@@ -104,6 +107,7 @@ class Request:
     tool: str
     arguments: Mapping[str, Any] | None = None
     customer: str | None = None
+    confirmed: bool = False  # by the person whose agent it is
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ TOO_LONG = Refusal(
     Code.INVALID_ARGUMENTS, "The arguments are too long for people to look at, and this call needs their approval."
 )
 
+CONFIRM = Refusal(Code.CONFIRMATION_REQUIRED, "The policy asks the caller to confirm this. Nothing was sent.", True)
+DECLINED = Refusal(Code.APPROVAL_REJECTED, "The caller was asked, and did not say yes. Nothing was sent.")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Told:
@@ -38,6 +41,9 @@ class Told:
     ticket: str = ""
     key: str | None = None
     takes_tasks: bool = False  # its client has declared the extension
+    can_ask: bool = False  # its client puts questions to its user
+    confirmed: str | None = None  # the name under which its user has said yes to exactly this call
+    declined: bool = False
 
 
 UNTOLD = Told()
@@ -71,6 +77,8 @@ def approval(seen: Seen, decision: Decision, call: ToolCall, told: Told) -> Deci
     refusal, said = decision.refusal, decision.resolved.ruling
     if refusal is None or refusal.code != Code.APPROVAL_REQUIRED or call.customer is None or said is None:
         return decision
+    if said.confirms and may_confirm(seen) and (told.can_ask or told.declined):
+        return decision.refused_at(Gate.CHECK_APPROVAL, DECLINED if told.declined else CONFIRM)
     if set(call.arguments) == {"not_kept"}:
         return decision.refused_at(Gate.CHECK_APPROVAL, TOO_LONG)
     with acting_for(seen.context), transaction.atomic():
@@ -82,6 +90,11 @@ def approval(seen: Seen, decision: Decision, call: ToolCall, told: Told) -> Deci
         call.approval_id = found.pk
         return dispatchable(decision.approved(f"request {found.pk}"), seen.lag)
     return decision.refused_at(Gate.CHECK_APPROVAL, _refusal(found, refusal, why))
+
+
+def may_confirm(seen: Seen) -> bool:
+    """The agent of a person, who is asked. Automation has nobody to ask."""
+    return seen.principal is not None and seen.principal.agent_session_id is not None
 
 
 def _void(found: ApprovalRequest, call: ToolCall, said: Ruling) -> str:

@@ -13,7 +13,7 @@ from identity.tokens import Claims, limited
 from msplex.decision.snapshot import Snapshot, snapshot_at
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.pipeline import Row
-from tenants.isolation.statements import Signed, signed_reading
+from tenants.isolation.statements import Signed, signed_reading, signed_transaction
 from tenants.selectors import ask_revision, revision_of
 
 
@@ -47,7 +47,9 @@ class Seen:
 
 def see(caller: Caller) -> Seen:
     narrowest = narrowest_of(caller)
-    with acting_for(narrowest), signed_reading(narrowest) as db:
+    # That a person's agent was here is written down (ask_agent); of automation nothing is.
+    asking = signed_reading if caller.claims.agent_session_id is None else signed_transaction
+    with acting_for(narrowest), asking(narrowest) as db:
         holder, revision, used = ask_principal(db, caller.claims.principal_id), ask_revision(db), ask_calls_used(db)
         agent, lag = _ask_agent(db, caller.claims), ask_lag(db)
     principal = _principal(caller, holder.fetchall(), agent.fetchone() if agent else None)

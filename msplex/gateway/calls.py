@@ -94,7 +94,9 @@ def begin_call(caller: Caller, name: str, arguments: Mapping[str, Any], waiter: 
     """Decide and write down one call. When it is allowed, its id is in the broker's queue on return."""
     customer = arguments.get(CUSTOMER)
     own = {key: value for key, value in arguments.items() if key != CUSTOMER}
-    request = Request(_storable_text(name), own, None if customer is None else _storable_text(str(customer)))
+    confirmed = told.confirmed is not None and caller.claims.agent_session_id is not None
+    named = None if customer is None else _storable_text(str(customer))
+    request = Request(_storable_text(name), own, named, confirmed)
     try:
         return _traced(caller, request, waiter, told)
     except AuditUnavailable as error:

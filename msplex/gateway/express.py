@@ -25,6 +25,7 @@ from mcp_types import (
     CLIENT_INFO_META_KEY,
     PROTOCOL_VERSION_META_KEY,
     SERVER_INFO_META_KEY,
+    ClientCapabilities,
     methods,
 )
 from pydantic import ValidationError
@@ -34,8 +35,9 @@ from msplex.decision.snapshot import OfferedTool
 from msplex.gateway import answers, auth
 from msplex.gateway.approving import UNTOLD, Told
 from msplex.gateway.callers import Caller
+from msplex.gateway.confirming import can_ask, sealed
 from msplex.gateway.handlers import Handlers
-from msplex.gateway.server import input_schema
+from msplex.gateway.server import SCOPE, input_schema, sealed_state
 from msplex.gateway.tasks_wire import EXTENSION
 
 Scope = MutableMapping[str, Any]
@@ -51,7 +53,6 @@ _ENVELOPE = {PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INF
 _MIRRORED = MCP_PARAM_HEADER_PREFIX.lower().encode()
 _LONGEST_ENVELOPE = 4096
 _OK = 200
-TAKES_TASKS = Told(takes_tasks=True)
 
 
 class Express:
@@ -62,6 +63,7 @@ class Express:
         self._stamp = {SERVER_INFO_META_KEY: server.server_info_stamp}
         self._hosts = hosts
         self._most_bytes = most_bytes
+        self._boundary = sealed_state()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> Receive | None:
         """None when it was answered. Else where the SDK is to read the request from."""
@@ -109,6 +111,8 @@ class Express:
             params = request["params"]
             arguments, told = params.get("arguments") or {}, _told(params["_meta"])
             result = await self._handlers.call(caller, params["name"], arguments, told)
+            if result.get("requestState"):
+                result = await sealed(self._boundary, {SCOPE: caller}, params, result)
         except MCPError as error:
             return _refused(request, error)
         return _OK, self._result(request, {**result, "_meta": {**result["_meta"], **self._stamp}}), []
@@ -243,8 +247,15 @@ def _is_valid_envelope(text: str) -> bool:
 
 def _told(meta: Mapping[str, Any]) -> Told:
     """Of a plain envelope: what its client can do that changes an answer."""
-    extensions = meta[CLIENT_CAPABILITIES_META_KEY].get("extensions")
-    return TAKES_TASKS if extensions and EXTENSION in extensions else UNTOLD
+    declared = meta[CLIENT_CAPABILITIES_META_KEY]
+    return _able(EXTENSION in (declared.get("extensions") or ()), json.dumps(declared.get("elicitation")))
+
+
+@lru_cache(maxsize=64)
+def _able(takes_tasks: bool, elicitation: str) -> Told:
+    can = ClientCapabilities.model_validate({"elicitation": json.loads(elicitation)})
+    told = Told(takes_tasks=takes_tasks, can_ask=can_ask(can))
+    return UNTOLD if told == UNTOLD else told
 
 
 _tools: dict[tuple[str, str, int], tuple[Tool, str]] = {}

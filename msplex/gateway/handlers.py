@@ -21,6 +21,7 @@ from msplex.gateway import answers, handles
 from msplex.gateway.approving import UNTOLD, Told
 from msplex.gateway.callers import Caller
 from msplex.gateway.calls import Begun, DoorClosed, begin_call, list_tools
+from msplex.gateway.confirming import is_asked, question
 from msplex.gateway.progress import IN_LINE, Progress, agreed
 from msplex.gateway.replies import TIMEOUT_SECONDS, NoReply, Replies
 from msplex.gateway.streams import Names, Streams
@@ -81,6 +82,8 @@ class Handlers:
             begun = await begin() if await agreed(look, progress) else begun
         if begun.earlier and begun.earlier.structured is not None:
             return answers.repeated(begun.earlier)
+        if is_asked(begun):
+            return question(begun, arguments, told)
         if begun.call_id is None or not begun.decision.allowed:
             task = waiting(begun) if told.takes_tasks else None
             return created(task) if task else answers.refused(begun)

@@ -68,6 +68,8 @@ class Earlier:
 def key_for(decision: Decision, told: Told) -> str | None:
     """What the call is to hold. Reading holds nothing, because it may be done again; nor does what is refused."""
     tool = decision.resolved.tool
+    if told.confirmed and _passes(decision):  # what somebody said yes to is done once, whatever it is
+        return told.key or told.confirmed
     return told.key if _passes(decision) and tool is not None and tool.risk is not Risk.READ else None
 
 

@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
+    InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
     SubscriptionsListenRequestParams,
@@ -22,12 +23,14 @@ from connectors import catalogue
 from msplex.gateway import answers, handles
 from msplex.gateway.approving import told_in
 from msplex.gateway.callers import Caller
+from msplex.gateway.confirming import can_ask, with_answer
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.progress import Progress, wants_progress
-from msplex.gateway.tasks_wire import add_tasks, takes_tasks
+from msplex.gateway.tasks_wire import add_tasks, is_modern, takes_tasks
 
 SCOPE = "msplex.caller"  # where the door puts the authenticated caller
 Context = ServerRequestContext[Any, Any]
+_MODELS: dict[str, Any] = {"task": None, "input_required": InputRequiredResult}
 
 INSTRUCTIONS = (
     "Tools of a managed service provider's systems, each call for exactly one of its customers. Pass the customer's key"
@@ -58,14 +61,17 @@ def make_server(handlers: Handlers) -> Server[Any]:
         return ListToolsResult.model_validate(answers.listed(page))
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> Any:
-        told = replace(told_in(params.meta), takes_tasks=takes_tasks(context))
+        asks = is_modern(context) and can_ask(context.session.client_capabilities)
+        told = replace(told_in(params.meta), takes_tasks=takes_tasks(context), can_ask=asks)
+        told = with_answer(told, params)
         call = partial(handlers.call, caller_of(context), params.name, params.arguments or {}, told)
         if wants_progress(params.meta):
             async with Progress(context.session.report_progress) as progress:
                 result = await call(progress)
         else:
             result = await call()
-        return result if result.get("resultType") == "task" else CallToolResult.model_validate(result)
+        kind = _MODELS.get(result.get("resultType", ""), CallToolResult)
+        return kind.model_validate(result) if kind else result
 
     async def listen(context: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
         return await handlers.streams.listen(caller_of(context), context, params)
@@ -81,11 +87,11 @@ def make_server(handlers: Handlers) -> Server[Any]:
         on_subscriptions_listen=listen,
     )
     add_tasks(server, handlers.tasks, caller_of)
-    server.middleware.append(_sealed_state())
+    server.middleware.append(sealed_state())
     return server
 
 
-def _sealed_state() -> RequestStateBoundary:
+def sealed_state() -> RequestStateBoundary:
     """What a question to the client carries comes back as it was, from the same principal, or not at all."""
     keys = [handles.derived_key(handles.REQUEST_STATE)]
     security = RequestStateSecurity(keys=keys, audience=settings.GATEWAY_RESOURCE, bind_principal=_principal_of)

@@ -139,7 +139,7 @@ async def _done(tried: Any) -> dict[str, Any]:
 
 def _admitted(context: Context, params: TaskParams, caller_of: Callable[[Context], Caller]) -> Caller:
     """Of this revision, declaring the extension with this very request, and with its header true to its body."""
-    if context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
+    if not is_modern(context):
         raise MCPError(METHOD_NOT_FOUND, "Method not found")
     if not takes_tasks(context):
         raise MCPError(MISSING_REQUIRED_CLIENT_CAPABILITY, f"This needs the extension {EXTENSION}.", NEEDED)
@@ -152,8 +152,11 @@ def _admitted(context: Context, params: TaskParams, caller_of: Callable[[Context
     return caller_of(context)
 
 
+def is_modern(context: Context) -> bool:
+    return context.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS
+
+
 def takes_tasks(context: Context) -> bool:
     """Whether this very request has declared the extension, which the handshake revisions do not have."""
     capabilities = context.session.client_capabilities
-    modern = context.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS
-    return modern and capabilities is not None and EXTENSION in (capabilities.extensions or {})
+    return is_modern(context) and capabilities is not None and EXTENSION in (capabilities.extensions or {})

@@ -9,6 +9,7 @@ from approvals.held.terms import Terms
 from approvals.models import ApprovalRequest
 from approvals.policy import Effect, Ruling
 from approvals.services import request_approval
+from approvals.showing import shown_arguments
 from audit.actors import Actor
 from identity.errors import SecondFactorImpossible
 from identity.models import User
@@ -42,6 +43,9 @@ def ask_for_grant(wish: GrantWish, *, principal: ActingPrincipal, code: str, by:
         raise SecondFactorImpossible
     if not wish.call.reason.strip():
         raise Invalid("Say why, for those who decide.", field="reason", code="reason_needed")
+    if shown_arguments(wish.call.arguments) != wish.call.arguments:
+        message = "A grant lies on a host for days, so it takes no argument that looks like a secret."
+        raise Invalid(message, field="arguments", code="secret_argument")
     terms, now = _terms(wish), datetime.now(UTC)
     terms.check(now)
     request = Request(wish.call.tool, dict(wish.call.arguments), str(terms.agent.customer_id))

@@ -20,6 +20,8 @@ def does(row: ToolRule) -> str:
             return "Refused"
         case ToolRule.Effect.ALLOW:
             return "Runs"
+        case ToolRule.Effect.CONFIRM:
+            return "Its caller confirms, or one person agrees first"
     among = ", ".join(ROLES[Role(each)].label for each in row.factors)
     return f"{needs(row.approvers)} ({among} among them)" if among else needs(row.approvers)
 

@@ -51,8 +51,9 @@ class Desk:
         return ToolCall(**values | given)
 
     def asked(self, **given: Any) -> ApprovalRequest:
+        told = {name: given.pop(name, "") for name in ("reason", "ticket")}
         with self.world.acting():
-            return request_approval(self.held(**given), self.said)
+            return request_approval(self.held(**given), self.said, **told)
 
     def now(self, request: ApprovalRequest) -> ApprovalRequest:
         with self.world.acting():

@@ -177,7 +177,19 @@ def test_a_call_is_answered_as_by_the_sdk(name):
     assert ours is not None
     assert ours.told == theirs.told
     assert ours.headers[b"content-type"] == theirs.headers[b"content-type"]
-    assert by_us == by_them == [(name, {"limit": 1}, UNTOLD)]
+    assert by_us == by_them == [(name, {"limit": 1}, Told(can_ask=True))]
+
+
+@pytest.mark.parametrize("elicitation", [{}, {"form": {}}, {"url": {}}, {"form": {}, "url": {}}, None])
+def test_whether_a_client_can_ask_is_seen_as_by_the_sdk(elicitation):
+    can = {} if elicitation is None else {"elicitation": elicitation}
+    meta = META | {"io.modelcontextprotocol/clientCapabilities": can}
+
+    ours, _, (by_us, by_them) = asked(sent("tools/call", {"name": "halopsa_slow", "arguments": {}, "_meta": meta}))
+
+    assert ours is not None
+    assert by_us == by_them
+    assert by_us[0][2].can_ask is (elicitation is not None and elicitation != {"url": {}})
 
 
 @pytest.mark.parametrize("extensions", [{}, {EXTENSION: {}}, {"x.example/y": {}}, None])

@@ -54,6 +54,8 @@ LISTS = {
     "step_up": None,
     "account": None,
     "notifications": None,
+    "notification_preferences": None,
+    "notification_channels": Role.ADMIN,
     "account_sessions": None,
     "sign_in_methods": None,
     "security": Role.ADMIN,

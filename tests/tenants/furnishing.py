@@ -15,13 +15,16 @@ from django.db import connection
 from approvals.models import (
     ApprovalRequest,
     Comment,
+    Delivery,
     ExecutionGrant,
     GrantUse,
     HeldGrant,
     HostAgent,
     Notification,
+    NotificationChannels,
     NotificationCursor,
     NotificationEvent,
+    NotificationPreferences,
     Recipient,
     ToolRule,
     Vote,
@@ -162,6 +165,7 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     CheckpointSignature.objects.create(epoch=0, size=0, key=bytes(32), value=bytes(64))
     SecurityPolicy.objects.create()
     NotificationCursor.objects.create()
+    NotificationChannels.objects.create()
     NotificationEvent.objects.create(id=uuid7())
     HandoverDomain.objects.create(name=f"{world.workspace}.example", token="t", added_by="tests")
     SpentChallenge.objects.create(digest=secrets.token_bytes(32))
@@ -278,6 +282,8 @@ def _told(customer: Customer, user: UUID) -> None:
         place="approval", event_id=uuid7(), first_at=NOW, last_at=NOW,
     )  # fmt: skip
     Recipient.objects.create(notification=notification, person_id=user)
+    Delivery.objects.create(notification=notification, person_id=user, channel="email", next_try_at=LATER)
+    NotificationPreferences.objects.create(person_id=user)
 
 
 def _packed(customer: Customer) -> None:
