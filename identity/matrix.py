@@ -191,7 +191,7 @@ SURFACES = (
         reads=(
             "billing_plan", "billing_overview", "billing_exports", "billing_export", "billing-plan.list",
             "billing-overview.list", "billing-export.list", "billing-export.file", "billing_limits",
-            "billing-limit.list",
+            "billing-limit.list", "billing_assets", "billing-asset.list",
         ),
     ),
     Surface(

@@ -23,6 +23,7 @@ for _module in (
     "msplex.portal.api",
     "msplex.portal.api_approvals",
     "msplex.portal.api_audit",
+    "msplex.portal.api_assets",
     "msplex.portal.api_billing",
     "msplex.portal.api_limits",
     "msplex.portal.api_explain",

@@ -29,6 +29,7 @@ LISTS = {
     "billing_prices": Role.BILLING,
     "billing_exports": Role.VIEWER,
     "billing_limits": Role.VIEWER,
+    "billing_assets": Role.VIEWER,
     "alerts": Role.BILLING,
     "audit": Role.OPERATOR,
     "audit_trace": Role.BILLING,

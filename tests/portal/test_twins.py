@@ -39,6 +39,7 @@ TWINS = {
     "billing_overview": ("billing-overview-list", "get"),
     "billing_prices": ("billing-price-list", "post"),
     "billing_exports": ("billing-export-list", "get"),
+    "billing_assets": ("billing-asset-list", "get"),
     "billing_limits": ("billing-limit-list", "get"),
     "billing_limit": ("billing-limit-detail", "put"),
     "billing_export": ("billing-export-file", "get"),
