@@ -89,6 +89,10 @@ class Handlers:
             return created(task) if task else answers.refused(begun)
         return await self._result(begun, begun.call_id, told, progress)
 
+    async def explain(self, work: Callable[[Caller, str], Any], caller: Caller, call: str) -> Any:
+        """What is recorded of one call of the caller's own."""
+        return await self._in_thread(closing, work, caller, call)
+
     async def _in_thread(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Database work; whatever goes wrong is said in words of ours."""
         async with self._turn():

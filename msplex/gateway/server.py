@@ -24,6 +24,7 @@ from msplex.gateway import answers, handles
 from msplex.gateway.approving import told_in
 from msplex.gateway.callers import Caller
 from msplex.gateway.confirming import can_ask, with_answer
+from msplex.gateway.explaining import add_explain
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.progress import Progress, wants_progress
 from msplex.gateway.tasks_wire import add_tasks, is_modern, takes_tasks
@@ -87,6 +88,7 @@ def make_server(handlers: Handlers) -> Server[Any]:
         on_subscriptions_listen=listen,
     )
     add_tasks(server, handlers.tasks, caller_of)
+    add_explain(server, handlers.explain, caller_of)
     server.middleware.append(sealed_state())
     return server
 

@@ -109,7 +109,7 @@ def look_at(caller: Caller, task: str) -> Found | None:
         id_ = UUID(task)
     except ValueError:
         return None
-    seen = _admitted(caller)
+    seen = admitted(caller)
     with acting_for(seen.context), transaction.atomic():
         request = _request(caller, id_)
         call = _call(caller, request.call_id if request else id_)
@@ -120,7 +120,7 @@ def look_at(caller: Caller, task: str) -> Found | None:
     return Found(seen, request, call, answer, agreed)
 
 
-def _admitted(caller: Caller) -> Seen:
+def admitted(caller: Caller) -> Seen:
     """Whoever may not act any more, or whose workspace is suspended, asks for nothing."""
     seen = see(caller)
     decision = decide(seen.snapshot, seen.principal, Request(""))

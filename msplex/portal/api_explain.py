@@ -13,8 +13,13 @@ from identity.models import Principal
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
 from msplex.decision.verdicts import Gate
-from msplex.portal.trying import Answer, ask
+from msplex.portal.trying import Answer, Earlier, ask, ask_then
 from tenants.errors import Invalid
+
+OUTCOMES = (
+    "`waits`: for people to approve. As it was: `refused`, which is certain, or `untold`: nothing that is recorded"
+    " stood in the way."
+)
 
 
 class ExplanationIn(serializers.Serializer[Any]):
@@ -26,10 +31,14 @@ class ExplanationIn(serializers.Serializer[Any]):
         required=False, allow_null=True, default=None, help_text="Another time on the clock; all else is as of now."
     )
 
+    as_it_was = serializers.BooleanField(
+        required=False, default=False, help_text="With the roles, rules and plan of `at`, which is over."
+    )
+
 
 class VerdictOut(serializers.Serializer[Any]):
     gate = serializers.ChoiceField(choices=[gate.value for gate in Gate])
-    ok = serializers.BooleanField()
+    ok = serializers.BooleanField(allow_null=True, help_text="None, as it was: cannot be told; `detail` says why.")
     code = serializers.CharField(allow_blank=True)
     detail = serializers.CharField(allow_blank=True)
 
@@ -42,7 +51,7 @@ class ChangeOut(serializers.Serializer[Any]):
 
 @extend_schema_serializer(many=False)
 class ExplanationOut(serializers.Serializer[Any]):
-    outcome = serializers.ChoiceField(choices=["runs", "waits", "refused"], help_text="`waits`: for people to approve.")
+    outcome = serializers.ChoiceField(choices=["runs", "waits", "refused", "untold"], help_text=OUTCOMES)
     verdicts = VerdictOut(many=True, help_text="Behind the first refusal as they would be after the changes.")
     changes = ChangeOut(many=True, help_text="All of them together would let it pass; none is too many.")
     complete = serializers.BooleanField(help_text="False: something is in the way that no change here mends.")
@@ -63,6 +72,10 @@ class ExplanationViewSet(TenantViewSet):
         terms = asked.validated_data
         if not Principal.objects.filter(pk=terms["principal"]).exists():
             raise Invalid("There is no such person or service account.", field="principal")
+        if terms["as_it_was"]:
+            at = terms["at"] or timezone.now()
+            then = ask_then(terms["principal"], terms["tool"], terms["arguments"], customer=terms["customer"], at=at)
+            return Response(ExplanationOut(_said_then(then)).data)
         answer = ask(
             terms["principal"], terms["tool"], terms["arguments"], customer=terms["customer"],
             now=terms["at"] or timezone.now(),
@@ -77,6 +90,17 @@ def _said(answer: Answer) -> dict[str, Any]:
         "verdicts": [verdict.as_json() for verdict in said.verdicts],
         "changes": said.changes,
         "complete": said.complete,
+        "approvers": answer.approvers,
+        "rule": answer.rule,
+    }
+
+
+def _said_then(answer: Earlier) -> dict[str, Any]:
+    return {
+        "outcome": answer.outcome,
+        "verdicts": [each.as_json() for each in answer.told.told],
+        "changes": [],
+        "complete": False,
         "approvers": answer.approvers,
         "rule": answer.rule,
     }

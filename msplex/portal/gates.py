@@ -14,6 +14,7 @@ class Outcome(StrEnum):
     PASSED = "passed"
     REFUSED = "refused"
     SKIPPED = "skipped"
+    UNTOLD = "untold"  # of a moment that is over: nobody has recorded what the gate would need
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +72,6 @@ def times_of(call: ToolCall) -> dict[Gate, timedelta]:
 def _step(sign: Sign, verdict: Mapping[str, Any] | None, took: timedelta | None) -> Step:
     if verdict is None:
         return Step(sign, Outcome.SKIPPED, "", "")
-    outcome = Outcome.PASSED if verdict.get("ok") else Outcome.REFUSED
+    said = verdict.get("ok")
+    outcome = Outcome.UNTOLD if said is None else Outcome.PASSED if said else Outcome.REFUSED
     return Step(sign, outcome, str(verdict.get("code") or ""), str(verdict.get("detail") or ""), took)

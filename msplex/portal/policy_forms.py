@@ -172,14 +172,24 @@ class TryForm(forms.Form):
     customer = CustomerChoice(required=False, empty_label="Not named")
     arguments = ArgumentsField(rows=3, help_text="A JSON object.")
     at = forms.DateTimeField(
-        label="When (UTC)", required=False, help_text="Empty: now. Only the clock is another; all else is as of now.",
+        label="When (UTC)", required=False, help_text="Empty: now. Only the clock is another, unless you choose below.",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )  # fmt: skip
+
+    as_it_was = forms.BooleanField(
+        label="With the roles, rules and plan of then", required=False, help_text="For a time that is over."
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["principal"].queryset = Principal.objects.order_by("label", "id")  # type: ignore[attr-defined]
         self.fields["customer"].queryset = Customer.objects.order_by("name", "id")  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean()
+        if found and found.get("as_it_was") and found.get("at") and found["at"] > timezone.now():
+            self.add_error("at", "Choose a time that is over.")
+        return found
 
     def clean_at(self) -> datetime:
         at: datetime | None = self.cleaned_data["at"]

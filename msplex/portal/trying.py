@@ -6,14 +6,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from billing.selectors import calls_of_customer, calls_used
 from identity.errors import PrincipalRefused
-from identity.principals import ActingPrincipal
+from identity.models import Principal
+from identity.principals import ActingPrincipal, PrincipalKind
 from identity.selectors import known_principal
+from msplex.decision.as_of import AsOf, as_of
 from msplex.decision.explain import Explanation, Question, explain
+from msplex.decision.past import past
 from msplex.decision.snapshot import snapshot
 from msplex.decision.verdicts import Code, Request, Usage
 from msplex.portal.gates import Step, way_through
+from tenants.errors import Invalid
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +57,45 @@ def ask(principal_id: UUID, tool: str, arguments: Mapping[str, Any], *, customer
         question = dataclasses.replace(question, usage=Usage(used, of_customer=calls_of_customer(found.id)))
     said = explain(question)
     return Answer(said, way_through(verdict.as_json() for verdict in said.verdicts))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Earlier:
+    """What can be told of a moment that is over."""
+
+    told: AsOf
+    steps: list[Step]
+
+    @property
+    def outcome(self) -> str:
+        return self.told.outcome
+
+    @property
+    def approvers(self) -> int:
+        return self.told.ruling.approvers if self.told.ruling else 0
+
+    @property
+    def rule(self) -> str:
+        return self.told.ruling.rule.name if self.told.ruling and self.told.ruling.rule else ""
+
+
+def ask_then(
+    principal_id: UUID, tool: str, arguments: Mapping[str, Any], *, customer: str | None, at: datetime
+) -> Earlier:
+    """As it was at that moment, as far as that is recorded. Reads only."""
+    if at >= timezone.now():
+        raise Invalid("Choose a time that is over.", field="at", code="not_past")
+    question = Question(snapshot(), _whoever(principal_id), Request(tool, dict(arguments), customer), at, Usage())
+    told = as_of(question, past(principal_id, at))
+    return Earlier(told, way_through(each.as_json() for each in told.told))
+
+
+def _whoever(principal_id: UUID) -> ActingPrincipal | None:
+    """The account, whether or not it may act now; its roles are those of then."""
+    row = Principal.objects.filter(id=principal_id).first()
+    if row is None:
+        return None
+    return ActingPrincipal(row.pk, PrincipalKind(row.kind), row.label, row.tenant_id, row.epoch)
 
 
 def _principal(principal_id: UUID) -> ActingPrincipal | None:

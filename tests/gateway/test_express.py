@@ -61,6 +61,9 @@ class Answering:
         self.asked: list[Any] = []
         self.tasks: list[Any] = []
 
+    async def explain(self, *_: object) -> None:
+        """Asked of the SDK alone."""
+
     async def tools(self, caller: Caller, cursor: str | None = None) -> answers.Page:
         assert (caller, cursor) == (CALLER, None)
         instance = ConnectorInstance(tenant_id=UUID(int=1), slug="halopsa", name="Halo", connector="halopsa")

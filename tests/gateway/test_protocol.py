@@ -129,7 +129,7 @@ def test_discovery_names_the_revision_and_what_can_be_done(door):
     found = door.post("server/discover", {}).json()["result"]
 
     assert VERSION in found["supportedVersions"]
-    extensions = {"io.modelcontextprotocol/tasks": {}}
+    extensions = {"io.modelcontextprotocol/tasks": {}, "io.msplex/explain": {}}
     assert found["capabilities"] == {"tools": {"listChanged": True}, "extensions": extensions}
     assert "data" in found["instructions"]
 

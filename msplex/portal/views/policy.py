@@ -17,7 +17,7 @@ from msplex.portal.answers import carry_out, mend, one, said_beside
 from msplex.portal.policy_forms import RuleForm, TryForm
 from msplex.portal.policy_words import KINDS, needs
 from msplex.portal.requests import PortalRequest
-from msplex.portal.trying import ask
+from msplex.portal.trying import ask, ask_then
 
 FORM = "portal/policy/form.html"
 
@@ -78,8 +78,11 @@ def policy_try(request: PortalRequest) -> HttpResponse:
     if form.is_bound and form.is_valid():
         asked = form.cleaned_data
         customer = str(asked["customer"].pk) if asked["customer"] else None
-        context["answer"] = ask(
-            asked["principal"].pk, asked["tool"], asked["arguments"], customer=customer, now=asked["at"]
+        who, what = asked["principal"].pk, (asked["tool"], asked["arguments"])
+        context["answer"] = (
+            ask_then(who, *what, customer=customer, at=asked["at"])
+            if asked["as_it_was"]
+            else ask(who, *what, customer=customer, now=asked["at"])
         )
     elif form.is_bound:
         return mend(request, "portal/policy/try.html", context)
