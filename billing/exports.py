@@ -5,7 +5,8 @@ sha256 over "day sha256\\n" for each day (UTC) that has calls, of sha256 over "c
 `msplex_verify_export.py` makes it again from an audit pack of the customer.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -70,11 +71,12 @@ FROM (
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """`made_at`: what happens from then on is not in it."""
+    """`made_at`: what happens from then on is not in it. `digests`: of the ledgers, if they are read already."""
 
     what: What
     month: date
     made_at: datetime
+    digests: Mapping[UUID, str] | None = None
 
     @property
     def name(self) -> str:
@@ -83,6 +85,10 @@ class Export:
     @property
     def columns(self) -> tuple[str, ...]:
         return COLUMNS[self.what]
+
+    @property
+    def ledgers(self) -> Mapping[UUID, str]:
+        return ledger_digests(self.month) if self.digests is None else self.digests
 
     @property
     def every(self) -> tuple[str, str, str]:
@@ -102,6 +108,12 @@ def ledger_digests(month: date) -> dict[UUID, str]:
         return dict(cursor.fetchall())
 
 
+def ledger_of(digests: Mapping[UUID, str]) -> str:
+    """One digest of all of them: sha256 over "customer sha256\\n" of each customer, by id. Nothing without calls."""
+    lines = "".join(f"{customer} {digests[customer]}\n" for customer in sorted(digests))
+    return hashlib.sha256(lines.encode()).hexdigest() if lines else ""
+
+
 def _names() -> dict[UUID | None, tuple[str, str]]:
     named: dict[UUID | None, tuple[str, str]] = {each.pk: (each.key, each.name) for each in Customer.objects.all()}
     return named | {None: ("", "")}
@@ -109,7 +121,7 @@ def _names() -> dict[UUID | None, tuple[str, str]]:
 
 def _usage(export: Export) -> Iterator[Row]:
     """One row for each customer, meter and connector; without a customer: of the whole tenant, where it is a gauge."""
-    names, digests, closed = _names(), ledger_digests(export.month), "yes" if is_closed(export.month) else "no"
+    names, digests, closed = _names(), export.ledgers, "yes" if is_closed(export.month) else "no"
     found, corrected = totals(export.month), corrections(export.month)
     for key in sorted(found.keys() | corrected.keys(), key=lambda key: (names[key[0]], key[1:])):
         customer, meter, connector = key
@@ -133,7 +145,7 @@ def _invoice(export: Export) -> Iterator[Row]:
 
 def _focus(export: Export) -> Iterator[Row]:
     """FOCUS 1.2, of usage without money: periods in UTC, from inclusive to exclusive; what there is not is null."""
-    names, digests = _names(), ledger_digests(export.month)
+    names, digests = _names(), export.ledgers
     for charge_class, found in ((None, totals(export.month)), ("Correction", corrections(export.month))):
         for key in sorted(found, key=lambda key: (names[key[0]], key[1:])):
             (customer, meter, connector), quantity = key, found[key]

@@ -32,7 +32,7 @@ def events_of(path: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Header and body of each event that a pack shows."""
     try:
         with zipfile.ZipFile(path) as pack:
-            names = [name for name in pack.namelist() if name.endswith("events.jsonl.gz")]
+            names = [name for name in pack.namelist() if name.endswith(".jsonl.gz")]
             if len(names) != 1:
                 raise Unreadable(f"{path} is no audit pack: it has no events.")
             with pack.open(names[0]) as packed, gzip.open(packed) as lines:

@@ -18,6 +18,7 @@ from billing.models import (
 from billing.months import ends, starts, this_month
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed
+from tenants.models import Asset
 
 _USED = "SELECT connector, used FROM billing_quotacounter WHERE tenant_id = %s AND month = %s"
 Key = tuple[UUID | None, str, str]  # customer, meter, connector
@@ -97,6 +98,11 @@ def subscription_periods() -> QuerySet[SubscriptionPeriod]:
 def subscription_at(moment: Any) -> SubscriptionPeriod | None:
     """What held then, with the terms of then."""
     return subscription_periods().filter(valid_from__lte=moment).first()
+
+
+def assets() -> QuerySet[Asset]:
+    """By customer and name; those that are active first."""
+    return Asset.objects.select_related("customer").order_by("customer__name", "-active", "name", "id")
 
 
 def plan_versions() -> QuerySet[PlanVersion]:

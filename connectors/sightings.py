@@ -13,7 +13,7 @@ from connectors.narrowing import normalised
 from connectors.shapes import integer, text
 
 MOST = 5000  # of one pull; what comes after them is not looked at, and then nothing counts as over
-_TITLE, _ID = 300, 64
+_TITLE, _ID, _NAME = 300, 64, 200
 _YEARS = range(1990, 2100)
 
 
@@ -32,11 +32,25 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Managed:
+    """Raw: one thing that the vendor manages for a client, such as a device."""
+
+    owner: Any
+    id: Any
+    name: Any
+    kind: str = "device"
+
+
+@dataclass(frozen=True, slots=True)
 class Sightings:
-    """`whole`: the kinds of which everything was read, so that what is not there any more is over."""
+    """`whole`: the kinds of which everything was read, so that what is not there any more is over.
+
+    `managed`: everything that the vendor manages; None where it does not say, or not all was read.
+    """
 
     rows: Iterable[Sighting]
     whole: frozenset[Signal.Kind]
+    managed: Iterable[Managed] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +72,36 @@ class Read:
         return {name: getattr(self, name) for name in names}
 
 
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """What is managed, every value of it checked."""
+
+    owner: str
+    external_id: str
+    name: str
+    kind: str
+
+
+def read_thing(seen: Managed) -> Thing | None:
+    """None if it names no owner, or nothing to know it by again. Without a name its id is its name."""
+    owner, known = normalised(seen.owner), _known(seen.id)
+    if owner is None or known is None:
+        return None
+    return Thing(owner, known, text(seen.name, _NAME) or known, seen.kind)
+
+
+def _known(value: Any) -> str | None:
+    """An id by which it is known again."""
+    number = integer(value)
+    known = str(number) if number is not None else text(value, _ID)
+    return known if known and len(known) <= _ID else None
+
+
 def read(seen: Sighting) -> Read | None:
     """None if it names no owner, or nothing to know it by again."""
     owner = normalised(seen.owner)
-    number = integer(seen.id)
-    known = str(number) if number is not None else text(seen.id, _ID)
-    if owner is None or not known or len(known) > _ID:
+    known = _known(seen.id)
+    if owner is None or known is None:
         return None
     count = integer(seen.count)
     if seen.count is not None and (count is None or count < 0):

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from audit.actors import CallRef, system
 from audit.errors import AuditUnavailable
+from connectors.assets import keep_assets
 from connectors.broker import Purpose
 from connectors.canary import leaks
 from connectors.catalogue import find
@@ -26,7 +27,7 @@ from connectors.readiness import has_credential_for_all
 from connectors.scrub import scrubbed
 from connectors.selectors import connectors_with_signals, due_for_pull
 from connectors.selectors import owners as owners_of
-from connectors.sightings import MOST, Read, Sightings, read
+from connectors.sightings import MOST, Read, Sightings, Thing, read, read_thing
 from connectors.tasks import pull_signals as pull_task
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class Pulled:
 
     rows: list[Read] = field(default_factory=list)
     whole: frozenset[Signal.Kind] = frozenset()
+    things: list[Thing] | None = None  # None: what is managed was not told
+    all_things: bool = False  # each of them could be read
     unreadable: int = 0
     code: str = ""
 
@@ -83,10 +86,14 @@ def _read(entry: Connector, connection: Connection) -> Pulled:
     told: Sightings = entry.signals(connection)
     seen = list(islice(iter(told.rows), MOST + 1))
     rows = [found for each in seen[:MOST] if (found := read(each)) is not None]
-    if leaks([[row.title, row.external_id] for row in rows], connection.secrets):
+    managed = None if told.managed is None else [read_thing(each) for each in told.managed]
+    things = None if managed is None else [each for each in managed if each]
+    said = [[row.title, row.external_id] for row in rows] + [[each.name, each.external_id] for each in things or ()]
+    if leaks(said, connection.secrets):
         raise OutputBlocked
     whole = told.whole if len(seen) <= MOST else frozenset()
-    return Pulled(rows, whole, unreadable=min(len(seen), MOST) - len(rows))
+    read_all = managed is not None and None not in managed
+    return Pulled(rows, whole, things, all_things=read_all, unreadable=min(len(seen), MOST) - len(rows))
 
 
 @transaction.atomic
@@ -102,6 +109,8 @@ def keep(instance: ConnectorInstance, pulled: Pulled, now: datetime) -> None:
         mine = {(owners[row.owner], row.kind.value, row.external_id): row for row in pulled.rows if row.owner in owners}
         _forget_strangers(instance, owners)
         _write(instance, mine, pulled.whole, now)
+        if pulled.things is not None:
+            keep_assets(instance, pulled.things, owners, whole=pulled.all_things)
         pull.ok_at, pull.kept = now, len(mine)
         pull.unmapped = sum(row.owner not in owners for row in pulled.rows)
         pull.unreadable = pulled.unreadable

@@ -135,7 +135,7 @@ SURFACES = (
     ),
     Surface(
         "Approvals", "See requests for approval", ALL_BUT_BILLING,
-        reads=("approvals", "approval", "approval-request.list", "approval-request.retrieve"),
+        reads=("approvals", "approval", "approval_card", "approval-request.list", "approval-request.retrieve"),
     ),
     Surface(
         "Approvals", "Ask for approval before calling, and withdraw it", SETS_UP | {OPERATOR_OF_ONE},
@@ -191,7 +191,7 @@ SURFACES = (
         reads=(
             "billing_plan", "billing_overview", "billing_exports", "billing_export", "billing-plan.list",
             "billing-overview.list", "billing-export.list", "billing-export.file", "billing_limits",
-            "billing-limit.list",
+            "billing-limit.list", "billing_assets", "billing-asset.list",
         ),
     ),
     Surface(

@@ -122,10 +122,15 @@ class ExportOut(serializers.ModelSerializer[Event]):
     month = serializers.CharField(source="facts.month", default="")
     format = serializers.CharField(source="facts.format", default="")
     by = serializers.CharField(source="facts.actor_label", default="")
+    ledger = serializers.CharField(
+        source="facts.ledger",
+        default="",
+        help_text="Digest of all calls of the month when it was made, of all customers.",
+    )
 
     class Meta:
         model = Event
-        fields = ("id", "occurred_at", "what", "month", "format", "by")
+        fields = ("id", "occurred_at", "what", "month", "format", "by", "ledger")
 
 
 class PriceIn(serializers.Serializer[Any]):

@@ -12,7 +12,7 @@ from django.utils import timezone
 from audit.actors import Actor
 from audit.kinds import EventKind
 from audit.services import record
-from billing.exports import MEDIA_TYPES, Export, Format, What, calls, ledger_digests, rows
+from billing.exports import MEDIA_TYPES, Export, Format, What, calls, ledger_digests, ledger_of, rows
 from billing.rows import Row, as_csv, as_json
 from identity.permissions import Permission
 from identity.principals import ActingPrincipal
@@ -64,14 +64,15 @@ def _written(export: Export, made_as: Format, lines: list[Row], *, first: bool) 
 
 def give_out(what: What, month: date, made_as: Format, *, principal: ActingPrincipal, by: Actor) -> HttpResponseBase:
     """On the record before the first row."""
-    export, context = Export(what, month, timezone.now()), current()
+    digests = {} if what is What.INVOICE else ledger_digests(month)
+    export, context = Export(what, month, timezone.now(), digests), current()
     if context is None:
         raise LookupError("no tenant context")
-    told = {"format": made_as.value, "month": f"{month:%Y-%m}", "what": what.value}
+    told = {"format": made_as.value, "ledger": ledger_of(digests), "month": f"{month:%Y-%m}", "what": what.value}
     record(EventKind.USAGE_EXPORTED, actor=by, subject=("usage_export", None, export.name), body=told)
     response: HttpResponseBase
     if what is What.CALLS:
-        pieces = Pieces(export, made_as, context, principal, ledger_digests(month))
+        pieces = Pieces(export, made_as, context, principal, digests)
         response = StreamingHttpResponse(iter(pieces), content_type=MEDIA_TYPES[made_as])
     else:
         lines = list(rows(export))

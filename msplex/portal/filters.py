@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from approvals.filters import HeldGrantFilter, RequestFilter
 from approvals.notifications.filters import NotificationFilter
+from billing import filters as billing
 from connectors import filters as calls
 from connectors.models import ImportedTool
 from identity.models import Invitation, RoleBinding, ServiceAccount, User
@@ -85,6 +86,14 @@ class NotificationsFilter(Narrowing, NotificationFilter):
 class SignalFilter(Narrowing, calls.SignalFilter):
     customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
     instance = filters.UUIDFilter(field_name="instance_id", label="One connection", widget=forms.HiddenInput)
+
+
+class AssetFilter(Narrowing, billing.AssetFilter):
+    q = filters.CharFilter(field_name="name", lookup_expr="icontains", label="Search", widget=SEARCH)
+    customer = filters.ModelChoiceFilter(queryset=customers_to_choose, label="Customer", empty_label="Any")
+    active = filters.ChoiceFilter(
+        choices=(("true", "Active"), ("false", "Not active")), label="State", empty_label="Any"
+    )
 
 
 class ToolFilter(Narrowing):

@@ -68,6 +68,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
                 Permission.BILLING_ACCOUNT_READ,
                 ("billing_overview", "billing_prices"),
             ),
+            Place("Assets", "monitor-smartphone", "billing_assets", Permission.BILLING_ACCOUNT_READ, "billing_assets"),
             Place("Plan", "wallet-cards", "billing_plan", Permission.BILLING_ACCOUNT_READ, "billing_plan"),
             Place("Limits", "gauge", "billing_limits", Permission.BILLING_ACCOUNT_READ, "billing_limit"),
             Place("Exports", "file-spreadsheet", "billing_exports", Permission.BILLING_ACCOUNT_READ, "billing_export"),

@@ -7,7 +7,6 @@ import io
 import json
 import subprocess
 import sys
-import zipfile
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +19,7 @@ from django.utils import timezone
 
 from audit.kinds import EventKind
 from audit.models import Event
+from audit.packs.format import names_of, zip_of
 from audit.spreadsheets import cell
 from billing import msplex_verify_export
 from billing.exports import COLUMNS, Export, What, ledger_digests, rows
@@ -197,8 +197,8 @@ def pack_of(world: TenantWorld, path: Path, calls: list[Any], **body: Any) -> Pa
         }  # fmt: skip
         told = {"billed": True, "connector": event.connector} | body
         lines.append(json.dumps({"header": json.dumps(header), "body": json.dumps(told)}))
-    with zipfile.ZipFile(path, "w") as pack:
-        pack.writestr("2026-events.jsonl.gz", gzip.compress("\n".join(lines).encode()))
+    _, events = names_of(f"{MONTH:%Y-%m}")
+    path.write_bytes(zip_of("acme", {events: gzip.compress("\n".join(lines).encode()), "proof.json": b"{}"}))
     return path
 
 

@@ -16,7 +16,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         for name in (
             "approvals", "approval_new", "grants", "grant_new", "host_agents",
             "dashboard", "usage", "billing_plan", "billing_overview", "billing_prices", "billing_exports",
-            "billing_limits",
+            "billing_limits", "billing_assets",
             "alerts", "notifications", "notification_preferences", "notification_channels", "calls", "audit",
             "audit_trace", "agent_clients", "policy", "policy_rule_new",
             "policy_try", "packs", "pack_witnesses", "pack_domains",
@@ -35,6 +35,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         ],
         "alert": reverse("portal:alert", args=[alert_of(it)]),
         "approval": reverse("portal:approval", args=[approval_of(it)]),
+        "approval_card": reverse("portal:approval_card", args=[approval_of(it)]),
         "approvals_all": f"{reverse('portal:approvals')}?show=",
         "grant": reverse("portal:grant", args=[grant_of(it)]),
         "audit_event": reverse("portal:audit_event", args=[event_of(it)]),

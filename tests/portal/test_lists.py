@@ -20,11 +20,17 @@ from identity.services import create_customer, invite
 from msplex.decision.verdicts import Gate
 from msplex.portal import paging
 from tenants.ids import uuid7
+from tenants.models import Asset
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Person, make_machine, make_person
 from tests.portal.factories import make_call, make_refusal, make_request
 from tests.portal.hosts import make_grant, make_host_agent
 from tests.tenants.furnishing import as_administrator
+
+
+def _asset(world: TenantWorld, _: Person, number: int) -> None:
+    with world.acting():
+        Asset.objects.create(customer=world.customers[0], name=f"host {number}")
 
 
 def _customer(world: TenantWorld, owner: Person, number: int) -> None:
@@ -86,6 +92,7 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "host_agents": lambda world, _, number: make_host_agent(world, f"SRV-{number}"),
     "customers": _customer,
     "billing_limits": _customer,
+    "billing_assets": _asset,
     "notifications": _notification,
     "signals": _signal,
     "connectors": _instance,
@@ -101,6 +108,7 @@ QUERIES = {
     "calls": 11,
     "customers": 11,
     "billing_limits": 11,
+    "billing_assets": 12,
     "signals": 12,
     "connectors": 12,
     "connector_credentials": 15,

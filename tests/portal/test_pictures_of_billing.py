@@ -49,7 +49,15 @@ def test_pictures_of_a_month_of_usage(page: Page, northwind: Furnished, as_perso
         roll_up(now)
     as_person(northwind.owner)
     _dress(page, look)
-    for name in ("usage", "billing_overview", "billing_plan", "billing_exports", "billing_prices", "billing_limits"):
+    for name in (
+        "usage",
+        "billing_overview",
+        "billing_plan",
+        "billing_exports",
+        "billing_prices",
+        "billing_limits",
+        "billing_assets",
+    ):
         page.goto(reverse(f"portal:{name}"))
         _picture(page, f"full-{name}", look)
     page.goto(reverse("portal:billing_limit", args=[world.customers[0].pk]))
@@ -60,6 +68,6 @@ def test_pictures_of_a_month_of_usage(page: Page, northwind: Furnished, as_perso
 def test_pictures_of_no_usage(page: Page, tailspin: Person, as_person, look: str) -> None:
     as_person(tailspin)
     _dress(page, look)
-    for name in ("usage", "billing_overview", "billing_plan", "billing_exports"):
+    for name in ("usage", "billing_overview", "billing_plan", "billing_exports", "billing_assets"):
         page.goto(reverse(f"portal:{name}"))
         _picture(page, f"empty-{name}", look)

@@ -13,10 +13,11 @@ from connectors.contract import Connection
 from connectors.models import Signal
 from connectors.narrowing import normalised
 from connectors.shapes import at, integer
-from connectors.sightings import Sighting, Sightings
+from connectors.sightings import Managed, Sighting, Sightings
 from connectors.vendors.ninjaone.client import NinjaClient
 from connectors.vendors.ninjaone.shapes import DEVICE, OWNER
 
+_PENDING = "PENDING"
 _PAGES = 20  # of a thousand devices each
 _SEVERITIES = {
     "CRITICAL": Signal.Severity.CRITICAL,
@@ -41,7 +42,14 @@ def signals(connection: Connection) -> Sightings:
     if len(pages) > _PAGES:  # a number of some of the devices would be taken for the number of all
         return Sightings(list(_alerts(alerts, owners)), frozenset())
     rows = [*_alerts(alerts, owners), *_devices(owners), *_vulnerabilities(health, owners)]
-    return Sightings(rows, frozenset(Signal.Kind))
+    return Sightings(rows, frozenset(Signal.Kind), [each for page in pages for each in _managed(page)])
+
+
+def _managed(page: list[Any]) -> Iterator[Managed]:
+    """Without what nobody has approved yet: that is not managed."""
+    for row in page:
+        if at(row, "approvalStatus") != _PENDING:
+            yield Managed(at(row, OWNER), at(row, "id"), at(row, "displayName") or at(row, "systemName"))
 
 
 def _alerts(rows: list[Any], owners: Owners) -> Iterator[Sighting]:

@@ -14,7 +14,9 @@ import redis
 
 from msplex.runtime.bench import calls, packs, sealing
 from msplex.runtime.bench.doors import sign_in_page
+from msplex.runtime.bench.metering import metering
 from msplex.runtime.bench.rekeying import rekey
+from msplex.runtime.bench.rollups import rollup
 from msplex.runtime.bench.search import audit_search
 from msplex.runtime.bench.withdrawal import withdrawal
 from msplex.runtime.world import World, world
@@ -23,7 +25,7 @@ from msplex.runtime.world import World, world
 Case = Callable[[World], dict[str, Any]]
 CASES: tuple[Case, ...] = (
     calls.tools_call, calls.tools_list, calls.denial, sign_in_page, withdrawal, sealing.record_overhead,
-    sealing.record_rates, sealing.seal_wait, sealing.kills, audit_search, packs.packs, rekey,
+    sealing.record_rates, sealing.seal_wait, sealing.kills, audit_search, packs.packs, rekey, metering, rollup,
 )  # fmt: skip
 
 

@@ -63,20 +63,7 @@ def _vendor_request(world: World) -> tuple[str, dict[str, str]]:
 
 def _mcp(world: World, method: str, params: Mapping[str, Any], *, result: str) -> Client:
     """A client of MCP 2026-07-28 on a connection that it keeps."""
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": VERSION,
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
-    }
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}})
-    headers = {
-        "Accept": "application/json, text/event-stream",
-        "Authorization": f"Bearer {Agent(world, 0, 1).token()}",
-        "Content-Type": "application/json",
-        "MCP-Protocol-Version": VERSION,
-        "Mcp-Method": method,
-        **({"Mcp-Name": params["name"]} if "name" in params else {}),
-    }
+    body, headers = request_of(Agent(world, 0, 1).token(), method, params)
     parts = urlsplit(world.gateway)
 
     def client(_: int) -> Callable[[], None]:
@@ -92,3 +79,21 @@ def _mcp(world: World, method: str, params: Mapping[str, Any], *, result: str) -
         return call
 
     return client
+
+
+def request_of(token: str, method: str, params: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """Its body and its headers."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": VERSION,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
+    }
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}})
+    return body, {
+        "Accept": "application/json, text/event-stream",
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "MCP-Protocol-Version": VERSION,
+        "Mcp-Method": method,
+        **({"Mcp-Name": params["name"]} if "name" in params else {}),
+    }

@@ -35,11 +35,16 @@ def packs(world: World) -> dict[str, Any]:
         archive, key = Path(folder) / "pack.zip", Path(folder) / "log.pub"
         written = _run(world, Process.BROKER, "write", str(tenant), str(customer))
         drain(world)
-        built = _run(world, Process.WORKER, "build", str(tenant), str(customer), str(archive))
+        built = build_pack(world, str(tenant), str(customer), archive)
         with database_of(world) as server:
             publics = [bytes(row[0]) for row in server.execute("SELECT public FROM border.log_key")]
         key.write_text("".join(_pem(public) for public in publics))
         return {**written, **built, **_verified(archive, key)}
+
+
+def build_pack(world: World, tenant: str, customer: str, archive: Path) -> dict[str, Any]:
+    """Of the month of now, as an interim pack, in a worker's process; its zip, and what it took."""
+    return _run(world, Process.WORKER, "build", tenant, customer, str(archive))
 
 
 def _pem(public: bytes) -> str:

@@ -41,14 +41,14 @@ def seal_wait(world: World) -> dict[str, Any]:
 
 def kills(world: World) -> dict[str, Any]:
     """SIGKILL of the sealer under four writers a hundred times, and PostgreSQL stopped in the middle; then fsck."""
-    _as_in_production(world)
+    as_in_production(world)
     writer = _start(world, "until_told", stdin=subprocess.PIPE)
     sealer = next(child for child in world.supervisor.children if child.program.name == "sealer")
     began = time.monotonic()
     for number in range(KILLS):
         _kill(sealer)
         if number in range(KILLS // (CRASHES + 1), KILLS, KILLS // (CRASHES + 1)):
-            _crash(world)
+            crash(world)
     written = json.loads(writer.communicate()[0])
     drain(world)
     return _counted(world, written) | {"kills": KILLS, "crashes": CRASHES, "seconds": round(time.monotonic() - began)}
@@ -72,7 +72,7 @@ def _counted(world: World, written: list[str]) -> dict[str, Any]:
 
 def _kill(sealer: Child) -> None:
     """At some moment of its work, not of its start."""
-    wait_until(lambda: _is_up(sealer), 60)
+    wait_until(lambda: is_up(sealer), 60)
     time.sleep(random.uniform(0.0, 0.3))  # noqa: S311 - a moment, not a secret
     if sealer.process:
         sealer.process.send_signal(signal.SIGKILL)
@@ -80,20 +80,20 @@ def _kill(sealer: Child) -> None:
     sealer.start()
 
 
-def _is_up(sealer: Child) -> bool:
+def is_up(sealer: Child) -> bool:
     """It may have met a database that was away, and have ended by itself."""
     sealer.revive()
     return sealer.is_ready()
 
 
-def _crash(world: World) -> None:
+def crash(world: World) -> None:
     """`pg_ctl stop -m immediate`, and a start with recovery."""
     postgres = world.supervisor.servers.postgres
     postgres.crash()
     postgres.start()
 
 
-def _as_in_production(world: World) -> None:
+def as_in_production(world: World) -> None:
     """A throw-away server answers a commit before it is written; here that would be the loss that is looked for."""
     with database_of(world) as database:
         database.execute(f'ALTER DATABASE "{world.installation.database}" SET synchronous_commit = on'.encode())
