@@ -135,7 +135,7 @@ SURFACES = (
     ),
     Surface(
         "Approvals", "See requests for approval", ALL_BUT_BILLING,
-        reads=("approvals", "approval", "approval-request.list", "approval-request.retrieve"),
+        reads=("approvals", "approval", "approval_card", "approval-request.list", "approval-request.retrieve"),
     ),
     Surface(
         "Approvals", "Ask for approval before calling, and withdraw it", SETS_UP | {OPERATOR_OF_ONE},

@@ -28,7 +28,7 @@ from tenants.isolation.context import Context, acting_for
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 API_PREFIX = "/api/"
 # Without a context: nothing of a tenant is there.
-OUTSIDE = ("/static/", "/healthz", "/readyz", "/oauth/", "/.well-known/", "/links/", "/hooks/", "/held/")
+OUTSIDE = ("/static/", "/app/", "/healthz", "/readyz", "/oauth/", "/.well-known/", "/links/", "/hooks/", "/held/")
 REQUEST_ID_LENGTH = 64
 
 

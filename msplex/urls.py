@@ -9,7 +9,7 @@ from rest_framework.routers import SimpleRouter
 from approvals.views import held_enrol, held_report, held_sync
 from connectors.views import hook
 from identity.web import public
-from msplex import verifying
+from msplex import installable, verifying
 from msplex.health import healthz, readyz
 from msplex.portal.api_approvals import EmergencyViewSet
 from msplex.portal.api_log import log_keys_view
@@ -40,6 +40,9 @@ bare = SimpleRouter(trailing_slash=False)
 bare.register("emergency", EmergencyViewSet, basename="emergency")
 
 urlpatterns = [
+    path("app/manifest.webmanifest", installable.manifest, name="manifest"),
+    path("app/worker.js", installable.worker, name="app-worker"),
+    path("app/offline/", installable.offline, name="offline"),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path(".well-known/msplex-log-keys.json", log_keys_view, name="log-keys"),

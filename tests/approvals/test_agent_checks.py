@@ -262,6 +262,15 @@ def test_each_use_takes_another_time_that_the_condition_becomes_true(host) -> No
     assert it.look(301) == 2
 
 
+def test_of_two_that_look_at_the_same_moment_one_has_the_use(host, monkeypatch) -> None:
+    it = Standing(host, live())
+    it.gone()
+    assert it.look(301) == 1
+    monkeypatch.setattr(it.agent, "_uses", lambda _: [])  # as it was before the other one claimed it
+
+    assert it.look(1) == 1
+
+
 @pytest.mark.parametrize("window", [{"nbf": 7200}, {"exp": 200}])
 def test_outside_of_its_window_nothing_happens(host, window) -> None:
     it = Standing(host, live(**{name: int(Hands().wall()) + value for name, value in window.items()}))

@@ -35,6 +35,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         ],
         "alert": reverse("portal:alert", args=[alert_of(it)]),
         "approval": reverse("portal:approval", args=[approval_of(it)]),
+        "approval_card": reverse("portal:approval_card", args=[approval_of(it)]),
         "approvals_all": f"{reverse('portal:approvals')}?show=",
         "grant": reverse("portal:grant", args=[grant_of(it)]),
         "audit_event": reverse("portal:audit_event", args=[event_of(it)]),

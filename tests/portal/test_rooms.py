@@ -79,6 +79,7 @@ DETAILS = {
     "alert": Role.BILLING,
     "audit_event": Role.OPERATOR,
     "approval": Role.BILLING,
+    "approval_card": Role.BILLING,
     "grant": Role.BILLING,
     "policy_rule": Role.OPERATOR,
     "pack": Role.OPERATOR,

@@ -72,6 +72,7 @@ TWINS = {
     "pack_domain_remove": ("handover-domain-detail", "delete"),
     "approvals": ("approval-request-list", "get"),
     "approval": ("approval-request-detail", "get"),
+    "approval_card": ("approval-request-detail", "get"),
     "approval_new": ("emergency-quorum", "post"),
     "grants": ("held-grant-list", "get"),
     "grant": ("held-grant-detail", "get"),

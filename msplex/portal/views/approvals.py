@@ -30,7 +30,7 @@ from msplex.portal.security_forms import NO_ANSWER, PasskeyForm
 from msplex.portal.selectors import names_of
 from tenants.errors import DomainError, Invalid
 
-PAGE = "portal/approvals/detail.html"
+PAGE, CARD = "portal/approvals/detail.html", "portal/approvals/card.html"
 DONE = "Your vote counts for exactly what you were shown."
 
 
@@ -50,6 +50,13 @@ def approvals(request: PortalRequest) -> HttpResponse:
 @never_cache
 def approval(request: PortalRequest, pk: UUID) -> HttpResponse:
     return render(request, PAGE, _about(request, one(requests(), pk)))
+
+
+@requires(Permission.GATEWAY_CALL_READ)
+@never_cache
+def approval_card(request: PortalRequest, pk: UUID) -> HttpResponse:
+    """The same for a phone: what it is about, and the two answers."""
+    return render(request, CARD, _about(request, one(requests(), pk)))
 
 
 @requires(Permission.GATEWAY_TOOL_WRITE)
@@ -76,7 +83,7 @@ def approval_approve(request: PortalRequest, pk: UUID) -> HttpResponse:
             ):
                 return _done(request, pk)
             form.add_error("code", VoteRefused().message)
-    return committed(mend(request, PAGE, _about(request, one(requests(), pk)) | {"vote": form}))
+    return committed(mend(request, _page(request), _about(request, one(requests(), pk)) | {"vote": form}))
 
 
 @requires(Permission.APPROVALS_REQUEST_DECIDE)
@@ -92,7 +99,7 @@ def approval_passkey(request: PortalRequest, pk: UUID) -> HttpResponse:
             refused = VoteRefused().message
         except DomainError as error:
             refused = error.message
-    return committed(mend(request, PAGE, _about(request, one(requests(), pk)) | {"refused": refused}))
+    return committed(mend(request, _page(request), _about(request, one(requests(), pk)) | {"refused": refused}))
 
 
 @requires(Permission.APPROVALS_REQUEST_DECIDE)
@@ -102,8 +109,8 @@ def approval_reject(request: PortalRequest, pk: UUID) -> HttpResponse:
     if form.is_valid():
         with said_beside(form):
             reject(found, principal=request.principal, reason=form.cleaned_data["reason"], by=request.actor)
-            return redirect("portal:approval", pk)
-    return mend(request, PAGE, _about(request, found) | {"rejection": form})
+            return _back(request, pk)
+    return mend(request, _page(request), _about(request, found) | {"rejection": form})
 
 
 @requires(Permission.GATEWAY_TOOL_WRITE)
@@ -151,13 +158,23 @@ def _about(request: PortalRequest, found: ApprovalRequest) -> dict[str, object]:
 
 def _done(request: PortalRequest, pk: UUID) -> HttpResponse:
     carry_out(request, lambda: None, DONE)
-    return redirect("portal:approval", pk)
+    return _back(request, pk)
+
+
+def _page(request: PortalRequest) -> str:
+    """The one that was answered from."""
+    return CARD if "card" in request.GET else PAGE
+
+
+def _back(request: PortalRequest, pk: UUID) -> HttpResponse:
+    return redirect("portal:approval_card" if "card" in request.GET else "portal:approval", pk)
 
 
 paths = [
     path("approvals/", approvals, name="approvals"),
     path("approvals/new/", approval_new, name="approval_new"),
     path("approvals/<uuid:pk>/", approval, name="approval"),
+    path("approvals/<uuid:pk>/card/", approval_card, name="approval_card"),
     path("approvals/<uuid:pk>/approve/", approval_approve, name="approval_approve"),
     path("approvals/<uuid:pk>/approve/passkey/", approval_passkey, name="approval_passkey"),
     path("approvals/<uuid:pk>/reject/", approval_reject, name="approval_reject"),
