@@ -30,6 +30,7 @@ EmailUrl = Annotated[str, AfterValidator(check_email_url), Field(repr=False)]
 Key = Annotated[bytes, BeforeValidator(_decode_base64), Field(repr=False)]
 Keys = Annotated[tuple[bytes, ...], NoDecode, BeforeValidator(_decode_lines), Field(repr=False)]
 Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Proposals = Annotated[list[Literal["SEP-2643"]], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
 
 
@@ -52,6 +53,7 @@ class Environment(BaseSettings):
     msplex_metrics_address: str = ""
     msplex_public_url: str = "http://127.0.0.1:8000"
     msplex_gateway_url: str = "http://127.0.0.1:8001/mcp"
+    msplex_mcp_proposals: Proposals = ["SEP-2643"]
     msplex_email_url: EmailUrl = ""
     msplex_email_from: str = "MSPlex <msplex@localhost>"
     msplex_vendor_networks: Networks = []

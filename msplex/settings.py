@@ -40,6 +40,7 @@ SEAL_SECONDS = env.msplex_seal_seconds
 
 PUBLIC_URL = env.msplex_public_url.rstrip("/")
 GATEWAY_RESOURCE = env.msplex_gateway_url
+MCP_PROPOSALS = frozenset(env.msplex_mcp_proposals)  # of MCP, that are spoken before they are decided
 API_RESOURCE = f"{PUBLIC_URL}/api"
 VENDOR_NETWORKS = tuple(env.msplex_vendor_networks)
 NOTIFY_NETWORKS = tuple(env.msplex_notify_networks)

@@ -22,7 +22,8 @@ ENVELOPE = "io.msplex/refusal"
 REPEATED = "io.msplex/repeated"
 EXPLANATION = "io.msplex/explanation"
 SCOPES = "io.msplex/scopes"
-AUTHORIZATION = "io.modelcontextprotocol/authorization"  # SEP-2643
+SEP_2643 = "SEP-2643"
+AUTHORIZATION = "io.modelcontextprotocol/authorization"
 INVALID_PARAMS = -32602
 # Outside the ranges that JSON-RPC and MCP reserve; the HTTP status says the same.
 DOOR_CLOSED = 403
@@ -123,10 +124,20 @@ def failed(gate: str, refusal: Refusal, begun: Begun) -> dict[str, Any]:
     meta: dict[str, Any] = {ENVELOPE: envelope(gate, refusal, begun.call_id)}
     if begun.explained is not None:
         meta[EXPLANATION] = _explanation(begun.explained)
-    if refusal.code == Code.APPROVAL_REQUIRED:
-        meta[AUTHORIZATION] = {"reason": "insufficient_authorization", "remediation": "available"}
+    if refusal.code == Code.APPROVAL_REQUIRED and SEP_2643 in settings.MCP_PROPOSALS:
+        meta[AUTHORIZATION] = _authorization(refusal)
     text = f"{refusal.message} [{gate}: {refusal.code}]"
     return {"content": [{"type": "text", "text": text}], "isError": True, "_meta": meta}
+
+
+def _authorization(refusal: Refusal) -> dict[str, Any]:
+    """In the words of SEP-2643, which is a proposal. The id is a name and opens nothing."""
+    said: dict[str, Any] = {"reason": "insufficient_authorization", "remediation": "available"}
+    if refusal.request_id is not None:
+        where = f"{settings.PUBLIC_URL}/approvals/{refusal.request_id}/"
+        said["authorizationContextId"] = str(refusal.request_id)
+        said["remediationHints"] = [{"type": "url", "url": where}]
+    return said
 
 
 def _explanation(said: Explanation) -> dict[str, Any]:
