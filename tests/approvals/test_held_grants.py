@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db.utils import ProgrammingError
 
-from approvals.binding import exact_text
+from approvals.binding import digest_of, exact_text
 from approvals.held.agents import add_agent, enrol, renew_code, revoke_agent
 from approvals.held.issuing import TYPE, bound_of
 from approvals.held.models import HeldGrant, HostAgent
@@ -69,6 +69,14 @@ def test_other_terms_are_another_request_with_other_words(held, changed) -> None
 
     assert first.pk != second.pk
     assert first.digest != second.digest
+    assert digest(first) == first.digest
+    first.terms = second.terms
+    assert digest(first) != first.digest  # nor is it its nonce alone that makes it another one
+
+
+def digest(request: ApprovalRequest) -> str:
+    given = {"arguments": request.arguments, "external_id": request.external_id, "tool_digest": request.tool_digest}
+    return digest_of(request, **given)
 
 
 def test_the_same_terms_find_the_request_that_is_open(held) -> None:

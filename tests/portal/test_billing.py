@@ -28,7 +28,7 @@ from tests.identity.factories import Person, make_machine, make_person
 NOW = datetime.now(UTC)
 MONTH = month_of(NOW)
 ROOMS = ("usage", "billing_plan", "billing_overview", "billing_exports")
-QUERIES = {"usage": 13, "billing_plan": 10, "billing_overview": 9, "billing_exports": 7}
+QUERIES = {"usage": 14, "billing_plan": 11, "billing_overview": 10, "billing_exports": 8}
 
 
 def rolled(world: TenantWorld) -> None:

@@ -175,7 +175,6 @@ def _kill(child: Child) -> None:
     wait_until(lambda: is_up(child), 60)
     child.kill()
     child.start()
-    wait_until(lambda: is_up(child), 60)
 
 
 def _stub(world: World, command: str) -> Any:
