@@ -35,6 +35,13 @@ class Servers:
             raise Unusable("DATABASE_URL names a server that is not ours to stop.")
         return self._postgres
 
+    @property
+    def valkey(self) -> Valkey:
+        """The embedded one."""
+        if self._valkey is None:
+            raise Unusable("REDIS_URL names a server that is not ours to stop.")
+        return self._valkey
+
     def stop(self, seconds: float = 10) -> None:
         if self._valkey:
             self._valkey.stop(seconds)

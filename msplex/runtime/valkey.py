@@ -65,6 +65,13 @@ class Valkey:
             process.kill()
             process.wait()
 
+    def crash(self) -> None:
+        """An immediate end, as of a power cut."""
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.wait()
+
     def _answers(self) -> bool:
         client = redis.Redis.from_url(self.url, socket_connect_timeout=1, socket_timeout=1)
         try:

@@ -22,17 +22,17 @@ _OK = 200
 
 def tools_call(world: World) -> dict[str, Any]:
     """The whole way: token, thirteen gates, audit before dispatch, broker, vendor, narrowing, outcome with usage."""
-    call = _mcp(world, "tools/call", {"name": LIST, "arguments": {"limit": ROWS}}, result="structuredContent")
+    call = mcp(world, "tools/call", {"name": LIST, "arguments": {"limit": ROWS}}, result="structuredContent")
     return _against_vendor(world, call)
 
 
 def tools_list(world: World) -> dict[str, Any]:
-    return _against_vendor(world, _mcp(world, "tools/list", {}, result="tools"))
+    return _against_vendor(world, mcp(world, "tools/list", {}, result="tools"))
 
 
 def denial(world: World) -> dict[str, Any]:
     """A call that is refused at gate 8, and recorded."""
-    call = _mcp(world, "tools/call", {"name": LIST, "arguments": {"limit": 0}}, result="content")
+    call = mcp(world, "tools/call", {"name": LIST, "arguments": {"limit": 0}}, result="content")
     return _against_vendor(world, call)
 
 
@@ -61,9 +61,9 @@ def _vendor_request(world: World) -> tuple[str, dict[str, str]]:
     return f"{world.vendor}/api/Tickets?{query}", {"Authorization": f"Bearer {token}"}
 
 
-def _mcp(world: World, method: str, params: Mapping[str, Any], *, result: str) -> Client:
+def mcp(world: World, method: str, params: Mapping[str, Any], *, result: str, tenant: int = 0) -> Client:
     """A client of MCP 2026-07-28 on a connection that it keeps."""
-    body, headers = request_of(Agent(world, 0, 1).token(), method, params)
+    body, headers = request_of(Agent(world, tenant, 1).token(), method, params)
     parts = urlsplit(world.gateway)
 
     def client(_: int) -> Callable[[], None]:

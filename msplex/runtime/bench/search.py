@@ -1,9 +1,7 @@
 """Search of the audit log among millions of events: a page of the API for each filter, and for pairs of them."""
 
-import base64
 import contextlib
 import hashlib
-import json
 import statistics
 import time
 import urllib.request
@@ -14,7 +12,7 @@ from uuid import UUID
 
 import psycopg
 
-from msplex.runtime.smoke.agent import Agent
+from msplex.runtime.smoke.agent import Agent, claims_of
 from msplex.runtime.world import World
 
 EVENTS, MONTHS = 5_000_000, 6
@@ -60,7 +58,9 @@ FROM (SELECT i, now() - interval '1 hour' - (1 - i::float8 / %(events)s) * make_
 def audit_search(world: World) -> dict[str, Any]:
     """Milliseconds of a whole request, from a program that asks one after the other."""
     agent = Agent(world, 0, 0)
-    size = _fill(world, UUID(_claims(agent)["tenant"]), UUID(_claims(agent)["sub"]))
+    claims = claims_of(agent)
+    size = fill_log(world, UUID(claims["tenant"]))
+    _may_look(world, UUID(claims["sub"]))
     token = agent.api_token()  # after its role has changed
     figures = {"events": EVENTS, "database_mb": size, "baseline": _times(world, token, "/api/v1/roles/", [{}])}
     for name, queries in _queries().items():
@@ -68,13 +68,11 @@ def audit_search(world: World) -> dict[str, Any]:
     return figures
 
 
-def _claims(agent: Agent) -> dict[str, Any]:
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(agent.token().split(".")[1] + "=="))
-    return claims
+def fill_log(world: World, tenant: UUID) -> int:
+    """Events of half a year; how large the database then is, in MiB.
 
-
-def _fill(world: World, tenant: UUID, account: UUID) -> int:
-    """As the administrator, past triggers: these events are looked for, and never sealed."""
+    As the administrator, past triggers: these events are looked for, and never sealed.
+    """
     place = world.installation
     with psycopg.connect(place.admin_url, dbname=place.database, autocommit=True) as database:
         database.execute("SET session_replication_role = replica")
@@ -82,9 +80,15 @@ def _fill(world: World, tenant: UUID, account: UUID) -> int:
         with _without_indexes(database):
             database.execute(_FILL.encode(), {"tenant": tenant, "events": EVENTS})
         database.execute("VACUUM ANALYZE content.audit_event")
-        database.execute("UPDATE content.identity_rolebinding SET role = 'viewer' WHERE principal_id = %s", [account])
         row = database.execute("SELECT pg_database_size(current_database()) / 1048576").fetchone()
     return int(row[0]) if row else 0
+
+
+def _may_look(world: World, account: UUID) -> None:
+    place = world.installation
+    with psycopg.connect(place.admin_url, dbname=place.database, autocommit=True) as database:
+        database.execute("SET session_replication_role = replica")
+        database.execute("UPDATE content.identity_rolebinding SET role = 'viewer' WHERE principal_id = %s", [account])
 
 
 @contextlib.contextmanager

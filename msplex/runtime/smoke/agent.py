@@ -97,3 +97,8 @@ class Agent:
                 return await ask(session)
 
         return asyncio.run(use())
+
+
+def claims_of(agent: Agent) -> dict[str, Any]:
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(agent.token().split(".")[1] + "=="))
+    return claims
