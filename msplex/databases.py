@@ -43,7 +43,8 @@ def application(url: str, *, pool_size: int, bounded: bool) -> dict[str, Any]:
         }
     if bounded:
         options["options"] = "-c statement_timeout=1200 -c lock_timeout=500"
-    return database | {"OPTIONS": options}
+    # Looked at before it is given out: after a restart of the server each of them would otherwise fail somebody once.
+    return database | {"OPTIONS": options, "CONN_HEALTH_CHECKS": bool(pool_size)}
 
 
 def migration(url: str) -> dict[str, Any]:

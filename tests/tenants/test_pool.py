@@ -212,6 +212,15 @@ def test_a_killed_backend_takes_its_context_with_it():
     assert_nothing_is_left(globex)
 
 
+def test_a_connection_that_the_server_ended_at_rest_is_given_to_nobody():
+    session = backend()
+    connection.close()
+    with admin() as server:
+        server.execute("SELECT pg_terminate_backend(%s, 5000)", [session])
+
+    assert backend() != session
+
+
 def test_a_transaction_without_a_context_ends_the_sessions_own():
     """Before the connection goes back: a SET that was not LOCAL outlives its transaction."""
     a_context_for_the_whole_session(make_tenant("acme"))
