@@ -7,6 +7,7 @@ transaction, and only then the sealed reply. What happened to a call is never le
 import dataclasses
 import json
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -40,6 +41,7 @@ from tenants.isolation.statements import Signed, columns, made, one, signed_tran
 
 logger = logging.getLogger(__name__)
 START_WITHIN = timedelta(seconds=60)  # by then the caller has been told that it took too long
+CLAIM_AGAIN_SECONDS = (0.1, 0.5, 2.0, 4.0)
 LOST_AFTER = timedelta(minutes=5)  # longer than a broker lets any call take
 MESSAGE_UNKNOWN = "The call may or may not have reached the vendor. Look there before you try again."
 MESSAGE_EXPIRED = "The call waited too long for the broker and was not sent. Try again in a moment."
@@ -87,7 +89,7 @@ def run(call_id: UUID, *, again: bool = False) -> Reply | None:
 
     `again`: the message was with somebody else before, who died. What comes back is for whoever waits.
     """
-    claimed = _claim(call_id) or _claim_approved(call_id)
+    claimed = _claimed(call_id)
     if claimed is None:
         return _finish_lost(call_id) if again else None
     call = claimed.call
@@ -109,6 +111,18 @@ class _Claimed:
     job: CallToRun | None
     asked: rechecking.Asked
     approval: Approval = UNASKED
+
+
+def _claimed(call_id: UUID) -> _Claimed | None:
+    """A database that is away for a moment, or a row that somebody holds, is no reason to let the call lie: nothing has
+    been sent yet. A claim whose answer was lost is found made, and its call is given up as unknown."""
+    for pause in CLAIM_AGAIN_SECONDS:
+        try:
+            return _claim(call_id) or _claim_approved(call_id)
+        except (AuditUnavailable, DatabaseError) as error:
+            logger.warning("call %s could not be claimed, and is tried again: %s", call_id, type(error).__name__)
+            time.sleep(pause)
+    return _claim(call_id) or _claim_approved(call_id)
 
 
 def _claim_approved(call_id: UUID) -> _Claimed | None:

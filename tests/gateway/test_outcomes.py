@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,7 +11,7 @@ import pytest
 import redis
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 
 from audit.kinds import EventKind
 from audit.models import Event
@@ -180,3 +180,23 @@ def _age(world: Any, call: ToolCall) -> None:
         cursor.execute("SET LOCAL ROLE msplex_owner")
         cursor.execute("UPDATE connectors_toolcall SET created_at = %s WHERE id = %s", [earlier, call.id])
         assert cursor.rowcount == 1
+
+
+@pytest.mark.usefixtures("broker")
+@pytest.mark.parametrize(("failures", "state"), [(2, "succeeded"), (9, "queued")])
+def test_a_call_that_cannot_be_claimed_at_once_is_tried_again(connected, monkeypatch, failures: int, state: str):
+    """With nothing sent in between; and not for ever."""
+    call, claim, left = queued(connected), execution._claim, iter(range(failures))
+    monkeypatch.setattr(execution, "CLAIM_AGAIN_SECONDS", (0.0, 0.0, 0.0))
+
+    def busy(call_id: UUID) -> Any:
+        if next(left, None) is not None:
+            raise OperationalError("canceling statement due to lock timeout")
+        return claim(call_id)
+
+    monkeypatch.setattr(execution, "_claim", busy)
+    with as_the_message(connected, call), suppress(OperationalError):
+        run(call.id)
+
+    with connected.tenant.acting():
+        assert ToolCall.objects.get(id=call.id).state == state
