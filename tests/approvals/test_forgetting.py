@@ -1,4 +1,4 @@
-"""What people were told goes after three months, with all that hangs on it; what waits stays; and nothing is told again."""
+"""What people were told goes after three months, with what hangs on it; what waits stays; nothing is told again."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
