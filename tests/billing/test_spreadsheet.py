@@ -9,7 +9,7 @@ import subprocess
 import zipfile
 from decimal import Decimal
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -56,8 +56,8 @@ def strict(what: What) -> list[list[Cell]]:
 def in_sheet(path: Path) -> list[list[Cell]]:
     """The rows of an .xlsx, each as long as the first. A cell is a number or text; a formula is found out."""
     with zipfile.ZipFile(path) as book:
-        strings = ElementTree.fromstring(book.read("xl/sharedStrings.xml"))
-        sheet = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
+        strings = ET.fromstring(book.read("xl/sharedStrings.xml"))
+        sheet = ET.fromstring(book.read("xl/worksheets/sheet1.xml"))
     assert not sheet.findall(".//s:f", NS)
     texts = ["".join(each.itertext()) for each in strings.findall("s:si", NS)]
     rows = [
@@ -67,12 +67,12 @@ def in_sheet(path: Path) -> list[list[Cell]]:
     return [[row.get(number) for number in range(len(rows[0]))] for row in rows]
 
 
-def _column(cell: ElementTree.Element) -> int:
+def _column(cell: ET.Element) -> int:
     """From 0: that of B7 is 1. No file of ours has more than 26."""
     return ord(cell.attrib["r"][0]) - ord("A")
 
 
-def _value(cell: ElementTree.Element, texts: list[str]) -> Cell:
+def _value(cell: ET.Element, texts: list[str]) -> Cell:
     value = cell.findtext("s:v", namespaces=NS)
     if value is None:
         return None
