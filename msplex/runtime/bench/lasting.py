@@ -8,7 +8,9 @@ from typing import Any
 
 from msplex.runtime.bench.calls import LIST, ROWS, mcp
 from msplex.runtime.bench.measure import CLIENTS, measure
+from msplex.runtime.bench.sealing import is_up
 from msplex.runtime.processes import wait_until
+from msplex.runtime.smoke.proof import expect
 from msplex.runtime.world import World
 
 SYNCS = 50
@@ -16,12 +18,14 @@ SYNCS = 50
 
 def lasting_call(world: World) -> dict[str, Any]:
     """The server is started anew as one that keeps what it has said, and stays so for what is measured after it."""
+    call = mcp(world, "tools/call", {"name": LIST, "arguments": {"limit": ROWS}}, result="structuredContent")
     server = world.supervisor.servers.postgres
     server.stop()
     server.throwaway = False
     server.start()
-    call = mcp(world, "tools/call", {"name": LIST, "arguments": {"limit": ROWS}}, result="structuredContent")
-    wait_until(lambda: _answers(call), 60, pause=0.5)
+    for child in world.supervisor.children:  # some end with their database
+        expect(wait_until(lambda child=child: is_up(child), 60), f"{child.program.name} did not come back")  # type: ignore[misc]
+    expect(wait_until(lambda: _answers(call), 60, pause=0.5), "no call is answered")
     figures: dict[str, Any] = {f"{clients}_clients": measure(call, clients=clients) for clients in CLIENTS}
     return {"sync_ms": _sync_ms(server.data.parent), **figures}
 
