@@ -138,8 +138,12 @@ def _claim_approved(call_id: UUID) -> _Claimed | None:
 
 
 def _claim(call_id: UUID) -> _Claimed | None:
-    """None: it is not ours to run, or takes an approval."""
-    with signed_transaction() as db:
+    """None: it is not ours to run, or takes an approval.
+
+    It does not wait for the disk: before anything leaves for the vendor the opening of the secret is committed, which
+    does, and lasts only with the claim before it. If both are gone after a crash, nothing was sent.
+    """
+    with signed_transaction(lasting=False) as db:
         claimed = db.ask(_CLAIM, datetime.now(UTC), acting_tenant(), call_id)
         needed, asked = ask_what_is_needed(db, call_id), rechecking.ask(db)
     row = one(claimed)

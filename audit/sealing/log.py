@@ -196,10 +196,11 @@ def _grown(db: Signed, log: Log, records: Sequence[Record]) -> Log:
 
 
 def sign_and_publish(done: Pass, keys: Sequence[Ed25519PrivateKey]) -> None:
-    """Ed25519 is deterministic: after a crash the same head gets the same signature again."""
+    """Ed25519 is deterministic: after a crash the same head gets the same signature again, so this need not wait for
+    the disk; what is signed does, here and in the sealer's memory."""
     log = done.log
     text = str(Checkpoint(log.origin, log.tree.size, log.tree.root()))
-    with acting_for(Context(log.tenant)), signed_transaction() as db:
+    with acting_for(Context(log.tenant)), signed_transaction(lasting=False) as db:
         for key in keys:
             signature = sign(text, key, log.origin)
             add_signature(db, log.tenant, (log.epoch, log.tree.size), public_of(key), signature.value)

@@ -25,6 +25,7 @@ from tenants.isolation.pipeline import Answer, Pipeline, Row
 
 _SIGN = "SELECT set_config('msplex.context', %s, true)"
 _SIGN_READING = "SELECT set_config('msplex.context', %s, true), set_config('transaction_read_only', 'on', true)"
+_SIGN_PASSING = "SELECT set_config('msplex.context', %s, true), set_config('synchronous_commit', 'off', true)"
 _KEPT = ("host", "port", "dbname", "user", "password", "options")
 CONNECT_SECONDS = 1
 # Each statement finds its few rows by keys, whatever the values and however large a table has become: planning it each
@@ -70,15 +71,17 @@ class Signed:
 
 
 @contextmanager
-def signed_transaction(context: Context | None = None) -> Iterator[Signed]:
+def signed_transaction(context: Context | None = None, *, lasting: bool = True) -> Iterator[Signed]:
     """Commits when the block ends, rolls back when it raises. DatabaseError for whatever the database says.
 
-    For the acting context, or another one of its tenant.
+    For the acting context, or another one of its tenant. Not `lasting`: the commit does not wait for the disk. Only for
+    what may be gone after a crash of the server, and never for a record: of a record that is gone an alert is raised.
+    What commits after it, and waits, makes it last, too: the log of the database is one sequence.
     """
     with _held_for(context) as (held, acting):
         held.pipeline.send("BEGIN")
         signed = Signed(held)
-        signed.act_for(acting)
+        signed.act_for(acting, _SIGN if lasting else _SIGN_PASSING)
         yield signed
         status = held.pipeline.end("COMMIT")
     if status != b"COMMIT":

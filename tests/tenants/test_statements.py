@@ -12,6 +12,7 @@ from tenants.isolation.context import Context, acting_for
 from tenants.isolation.statements import columns, insertion, made, one, signed_reading, signed_transaction, values_of
 from tenants.models import Customer
 from tests.factories import TenantWorld, make_tenant
+from tests.gateway.door import in_a_thread
 
 _KEYS = "SELECT key FROM tenants_customer ORDER BY key"
 _INSERT = insertion(Customer)
@@ -129,6 +130,23 @@ def test_a_reading_is_one_transaction_of_its_tenant_that_writes_nothing(acme):
         db.ask(_INSERT, *values_of(new_customer(acme, "read")))
     assert keys(Context(globex.id)) == ["globex-1", "globex-2", "globex-3"]
     assert "read" not in keys(Context(acme.id))
+
+
+def test_only_what_may_be_gone_after_a_crash_does_not_wait_for_the_disk(acme):
+    """The servers of the tests wait for nothing, so here is a connection that does."""
+    said = []
+
+    def ask() -> None:
+        for lasting in (True, False, True):
+            with signed_transaction(Context(acme.id), lasting=lasting) as db:
+                said.append(one(db.ask("SELECT current_setting('synchronous_commit')"))[0])
+
+    database = f'ALTER DATABASE "{os.environ["MSPLEX_TEST_DATABASE"]}"'
+    with psycopg.connect(os.environ["MSPLEX_ADMIN_DATABASE_URL"], autocommit=True) as admin:
+        admin.execute(f"{database} SET synchronous_commit = local")
+        in_a_thread(ask)
+        admin.execute(f"{database} RESET synchronous_commit")
+    assert said == ["local", "off", "local"]
 
 
 def test_nothing_of_a_reading_stays_for_the_next_transaction(acme):
