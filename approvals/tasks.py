@@ -87,3 +87,11 @@ def sweep_notifications() -> None:
         enqueue_due(now)
 
     for_each_tenant(work)
+
+
+@shared_task(name="approvals.forget_notifications", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def forget_notifications() -> None:
+    """Started by beat, once a day: what people were told three months ago, and how, is kept no longer."""
+    from approvals.notifications.forgetting import forget  # noqa: PLC0415
+
+    for_each_tenant(forget)

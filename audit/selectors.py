@@ -64,10 +64,6 @@ def open_alerts() -> QuerySet[Alert]:
     return Alert.objects.filter(state=Alert.State.OPEN)
 
 
-def number_of_open_alerts() -> int:
-    return open_alerts().count()
-
-
 def alerts_to_tell() -> QuerySet[Alert]:
     return open_alerts().filter(severity=Severity.HIGH.value, told_at=None).order_by("id")
 

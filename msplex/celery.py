@@ -37,6 +37,7 @@ app.conf.beat_schedule = {
     "approvals.expire_requests": _every(60.0, "approvals.expire_requests"),
     "approvals.follow_log": _every(15.0, "approvals.follow_log", expires=15),
     "approvals.sweep_notifications": _every(30.0, "approvals.sweep_notifications", expires=30),
+    "approvals.forget_notifications": _every(crontab(hour=2, minute=41), "approvals.forget_notifications"),
     "audit.cut_packs": _every(crontab(minute="2-59/10"), "audit.cut_packs"),
     "audit.check_logs": _every(crontab(hour=3, minute=17), "audit.check_logs"),
     "audit.watch_lag": _every(20.0, "audit.watch_lag"),

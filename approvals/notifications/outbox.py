@@ -3,13 +3,18 @@
 A batch and the place up to which it read are one transaction, and an event is taken once by its id. So whatever is
 killed, run again or run at the same time, none is lost and none is doubled. What is read has been sealed, and thereby
 been found to come from one of our processes: a planted row of the log notifies nobody.
+
+What happened longer ago than `STALE` is read and tells nobody: the ids of events are forgotten a day later
+(approvals.notifications.forgetting), so that a cursor that was put back, however far, cannot tell one twice.
 """
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
 from approvals.notifications.declared import KINDS
 from approvals.notifications.models import NotificationCursor, NotificationEvent
@@ -19,6 +24,7 @@ from audit.models import Event, Leaf
 logger = logging.getLogger(__name__)
 BATCH = 500  # leaves of one transaction
 ROUNDS = 40  # batches of one run; the next run goes on from there
+STALE = timedelta(days=89)
 
 
 def follow_log() -> int:
@@ -68,10 +74,11 @@ def _next(cursor: NotificationCursor) -> list[Leaf]:
 
 
 def _events(ids: Sequence[UUID]) -> list[Event]:
-    """Those of the declared kinds that were not taken, in the order of the log."""
+    """Those of the declared kinds that were not taken, and not so old that it may be forgotten, in the log's order."""
     place = {event_id: number for number, event_id in enumerate(ids)}
     known = set(NotificationEvent.objects.filter(id__in=ids).values_list("id", flat=True))
-    rows = Event.objects.filter(id__in=set(ids) - known, kind__in=KINDS)
+    since = timezone.now() - STALE
+    rows = Event.objects.filter(id__in=set(ids) - known, kind__in=KINDS, occurred_at__gt=since)
     return sorted(rows, key=lambda event: place[event.pk])
 
 

@@ -24,8 +24,8 @@ def waiting() -> Q:
     return awake & Q(acknowledged_at=None, notification__state=Notification.State.OPEN)
 
 
-def number_waiting(principal: ActingPrincipal) -> int:
-    return Recipient.objects.filter(waiting(), person_id=principal.id).count()
+def inbox_of(principal: ActingPrincipal) -> QuerySet[Recipient]:
+    return Recipient.objects.filter(waiting(), person_id=principal.id)
 
 
 def undelivered() -> QuerySet[Delivery]:

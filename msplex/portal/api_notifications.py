@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from approvals.notifications.filters import NotificationFilter
 from approvals.notifications.links import url_of
 from approvals.notifications.models import Recipient
-from approvals.notifications.selectors import notifications_for, number_waiting
+from approvals.notifications.selectors import inbox_of, notifications_for
 from approvals.notifications.services import SNOOZES, acknowledge, snooze
 from identity.permissions import Permission
 from identity.rest import TenantViewSet, valid_input
@@ -72,7 +72,7 @@ class NotificationViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     @extend_schema(responses=WaitingOut)
     @action(detail=False, methods=["get"], pagination_class=None, filter_backends=())
     def waiting(self, request: Request) -> Response:  # noqa: ARG002
-        return Response(WaitingOut({"waiting": number_waiting(self.principal)}).data)
+        return Response(WaitingOut({"waiting": inbox_of(self.principal).count()}).data)
 
     @extend_schema(request=None, responses=NotificationOut)
     @action(detail=True, methods=["post"])

@@ -1,15 +1,13 @@
 """Where a signed-in person can go. A place they may not enter is not shown."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.urls import reverse
 
-from approvals.selectors import waiting_for
-from audit.selectors import number_of_open_alerts
 from identity.permissions import Permission
-from identity.principals import ActingPrincipal
 from msplex.portal.requests import PortalRequest
+from msplex.portal.waiting import ALERTS, APPROVALS, numbers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +17,7 @@ class Place:
     name: str
     permission: Permission
     rooms: str | tuple[str, ...]  # the beginnings of the names of its rooms, for "you are here"
-    waiting: Callable[[ActingPrincipal], int] = lambda _: 0  # what waits there for the person
+    waits: str = ""  # the name of what waits there for the person
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +35,6 @@ class Group:
     places: list[Shown]
 
 
-def _to_decide(principal: ActingPrincipal) -> int:
-    return waiting_for(principal).count() if principal.allows(Permission.APPROVALS_REQUEST_DECIDE) else 0
-
-
 PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
     (
         "",
@@ -50,9 +44,9 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Connectors", "plug", "connectors", Permission.CONNECTORS_CATALOGUE_READ, "connector"),
             Place("Signals", "radar", "signals", Permission.CONNECTORS_INSTANCE_READ, "signal"),
             Place("Tool calls", "activity", "calls", Permission.GATEWAY_CALL_READ, "call"),
-            Place("Approvals", "circle-check-big", "approvals", Permission.GATEWAY_CALL_READ, "approval", _to_decide),
+            Place("Approvals", "circle-check-big", "approvals", Permission.GATEWAY_CALL_READ, "approval", APPROVALS),
             Place("Held grants", "key-round", "grants", Permission.GATEWAY_CALL_READ, ("grant", "host_agent")),
-            Place("Alerts", "bell", "alerts", Permission.AUDIT_ALERT_READ, "alert", lambda _: number_of_open_alerts()),
+            Place("Alerts", "bell", "alerts", Permission.AUDIT_ALERT_READ, "alert", ALERTS),
             Place("Audit", "scroll-text", "audit", Permission.AUDIT_EVENT_READ, "audit"),
             Place("Audit packs", "package", "packs", Permission.AUDIT_EVENT_READ, "pack"),
         ),
@@ -98,13 +92,11 @@ def places_of(request: PortalRequest) -> Iterator[Group]:
     match = request.resolver_match
     here = match.url_name or "" if match else ""
     for label, places in PLACES:
-        shown = [
-            _show(place, here, request.principal) for place in places if request.principal.allows(place.permission)
-        ]
+        shown = [_show(place, here, request) for place in places if request.principal.allows(place.permission)]
         if shown:
             yield Group(label, shown)
 
 
-def _show(place: Place, here: str, principal: ActingPrincipal) -> Shown:
-    url = reverse(f"portal:{place.name}")
-    return Shown(place.label, place.icon, url, here.startswith(place.rooms), place.waiting(principal))
+def _show(place: Place, here: str, request: PortalRequest) -> Shown:
+    url, waiting = reverse(f"portal:{place.name}"), numbers_of(request).get(place.waits, 0)
+    return Shown(place.label, place.icon, url, here.startswith(place.rooms), waiting)

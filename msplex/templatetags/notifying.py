@@ -6,8 +6,8 @@ from django.utils.safestring import SafeString
 
 from approvals.notifications.links import path_of
 from approvals.notifications.models import Notification, Severity
-from approvals.notifications.selectors import number_waiting
 from msplex.portal.requests import PortalRequest
+from msplex.portal.waiting import NOTIFICATIONS, numbers_of
 
 register = template.Library()
 TONES = {Severity.INFO: "quiet", Severity.WARNING: "warn", Severity.CRITICAL: "bad"}
@@ -15,12 +15,9 @@ TONES = {Severity.INFO: "quiet", Severity.WARNING: "warn", Severity.CRITICAL: "b
 
 @register.simple_tag(takes_context=True)
 def waiting_number(context: template.Context) -> int:
-    """How many wait for who looks at the page; asked once for a page, however often it is shown."""
+    """How many wait for who looks at the page."""
     request: PortalRequest = context["request"]
-    known = getattr(request, "notifications_waiting", None)
-    number: int = number_waiting(request.principal) if known is None else known
-    request.notifications_waiting = number  # type: ignore[attr-defined]
-    return number
+    return numbers_of(request).get(NOTIFICATIONS, 0)
 
 
 @register.simple_tag

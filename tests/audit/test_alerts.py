@@ -16,7 +16,7 @@ from audit.alerts import DENIALS, HEADLINES, REMEDIES, RULES, WINDOW, AlertKind,
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.models import Alert, AlertHit, Event
-from audit.selectors import alerts, number_of_open_alerts
+from audit.selectors import alerts, open_alerts
 from audit.services import queue_record, record
 from audit.sweeping import KEPT, sweep_alerts
 from tenants.errors import Conflict, Invalid
@@ -292,11 +292,11 @@ def test_what_fell_between_two_writers_is_raised_by_the_sweep(
 def test_alerts_of_another_customer_and_tenant_are_not_there(acme: TenantWorld) -> None:
     refuse_secret(acme)
     with acme.acting(acme.customers[0]):
-        assert number_of_open_alerts() == 1
+        assert open_alerts().count() == 1
     with acme.acting(acme.customers[1]):
-        assert number_of_open_alerts() == 0
+        assert open_alerts().count() == 0
     with make_tenant("globex").acting():
-        assert number_of_open_alerts() == 0
+        assert open_alerts().count() == 0
 
 
 # Of processes that work for nobody in particular

@@ -93,4 +93,4 @@ def test_the_list_costs_the_same_whatever_it_holds(alice: Person) -> None:
         counts.append(len(queries))
 
     assert counts == [counts[0]] * 3
-    assert counts[0] <= 14
+    assert counts[0] <= 13
