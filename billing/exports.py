@@ -50,7 +50,7 @@ COLUMNS: dict[What, tuple[str, ...]] = {
     ),
     What.INVOICE: (
         *_EVERY, "estimate", *_WHOM, "active_assets", "free_assets", "billable_assets", "asset_price", "amount",
-        "currency",
+        "currency", "psa_billed", "psa_drift", "psa_state",
     ),
     What.FOCUS: (
         "BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd", "ChargeCategory",
@@ -139,7 +139,8 @@ def _invoice(export: Export) -> Iterator[Row]:
     for line in told.lines:
         yield [
             *export.every, "yes", line.customer_id, line.key, line.name, line.active_assets, prices.free_assets,
-            line.billable_assets, Decimal(prices.asset_price), line.amount, prices.currency,
+            line.billable_assets, Decimal(prices.asset_price), line.amount, prices.currency, line.psa.billed,
+            line.psa.drift, line.psa.state.value,
         ]  # fmt: skip
 
 

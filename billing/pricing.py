@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db.models import Count
 
+from billing.drift import UNKNOWN, Drift, DriftState, drifts
 from billing.meters import Meter
 from billing.models import GaugeSample, PriceList
 from billing.months import ends, month_of, starts
@@ -30,6 +31,7 @@ class Line:
     active_assets: int
     billable_assets: int
     amount: Decimal
+    psa: Drift = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class Overview:
     prices: PriceList
     lines: list[Line]
     counted_at: datetime | None
+
+    @property
+    def is_compared(self) -> bool:
+        """With what a PSA bills."""
+        return any(line.psa.state is not DriftState.UNKNOWN for line in self.lines)
 
     @property
     def total(self) -> Decimal:
@@ -59,14 +66,15 @@ def overview(month: date, now: datetime) -> Overview:
     prices = price_list_at(min(now, ends(month)))
     counted_at, assets = _counted(month, now)
     customers = Customer.objects.filter(created_at__lt=starts(month))
-    lines = [_line(each, assets.get(each.pk, 0), prices) for each in customers]
+    compared = drifts(assets, now) if month == month_of(now) else {}
+    lines = [_line(each, assets.get(each.pk, 0), prices, compared.get(each.pk, UNKNOWN)) for each in customers]
     return Overview(month, prices, sorted(lines, key=lambda line: (-line.amount, line.name, line.key)), counted_at)
 
 
-def _line(customer: Customer, active: int, prices: PriceList) -> Line:
+def _line(customer: Customer, active: int, prices: PriceList, psa: Drift) -> Line:
     billable = max(active - prices.free_assets, 0)
     amount = (billable * Decimal(prices.asset_price)).quantize(CENT)
-    return Line(customer.pk, customer.key, customer.name, active, billable, amount)
+    return Line(customer.pk, customer.key, customer.name, active, billable, amount, psa)
 
 
 def _counted(month: date, now: datetime) -> tuple[datetime | None, dict[UUID, int]]:

@@ -95,6 +95,21 @@ def sweep_signals() -> None:
     for_each_tenant(forget_old_signals)
 
 
+@shared_task(name="connectors.read_billed", process=Process.BROKER)  # type: ignore[untyped-decorator]
+def read_billed(instance_id: str) -> None:
+    from connectors.billed import read_billed as read  # noqa: PLC0415 - a leaf: it enqueues this
+
+    read(UUID(instance_id))
+
+
+@shared_task(name="connectors.sweep_billed", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def sweep_billed() -> None:
+    """Started by beat: customers whose agreements were not read in the last day, of every tenant."""
+    from connectors.billed import enqueue_due_readings  # noqa: PLC0415
+
+    for_each_tenant(enqueue_due_readings)
+
+
 @shared_task(name="connectors.keep_keys", base=PlainTask, process=Process.BROKER)  # type: ignore[untyped-decorator]
 def keep_keys() -> None:
     """Started by beat: keys that are due, and the next minute's share of a re-keying."""

@@ -50,6 +50,7 @@ app.conf.beat_schedule = {
     "connectors.sweep_clients": _every(crontab(minute="4-59/10"), "connectors.sweep_clients"),
     "connectors.watch": _every(60.0, "connectors.watch"),
     "connectors.sweep_signals": _every(60.0, "connectors.sweep_signals"),
+    "connectors.sweep_billed": _every(crontab(minute="6-51/15"), "connectors.sweep_billed"),
     "connectors.keep_keys": _every(60.0, "connectors.keep_keys", queue=Process.BROKER, expires=60),
     "gateway.sweep_lost_calls": _every(60.0, "gateway.sweep_lost_calls"),
     "gateway.sweep_names": _every(3600.0, "gateway.sweep_names"),

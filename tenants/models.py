@@ -95,6 +95,29 @@ class Asset(TenantModel):
         return self.name
 
 
+class BilledQuantity(TenantModel):
+    """How much a PSA bills the customer of the product that counts its assets, as it was last read (connectors.billed).
+
+    `source`: the connection; `owner`: the client there. `quantity`: none if there is no such line, or why in `code`.
+    """
+
+    source = models.UUIDField()
+    customer = TenantKey(Customer, models.DO_NOTHING, related_name="+")
+    owner = models.CharField(max_length=64)
+    product = models.CharField(max_length=100)
+    quantity = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    code = models.CharField(max_length=64, blank=True)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "source", "customer"], name="tenants_billed_customer")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product}: {self.quantity}"
+
+
 class Subscription(TenantModel):
     """Whether the tenant may use the gateway at all. Billing writes it, everyone reads it."""
 

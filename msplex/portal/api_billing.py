@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from audit.kinds import EventKind
 from audit.models import Event
 from audit.selectors import events
+from billing.drift import DriftState
 from billing.exports import Format, What
 from billing.models import PriceList, SubscriptionPeriod
 from billing.months import parsed
@@ -102,6 +103,19 @@ class LineOut(serializers.Serializer[Any]):
     active_assets = serializers.IntegerField()
     billable_assets = serializers.IntegerField()
     amount = serializers.DecimalField(**MONEY)  # type: ignore[arg-type]
+    psa_billed = serializers.DecimalField(
+        **MONEY,  # type: ignore[arg-type]
+        source="psa.billed",
+        allow_null=True,
+        help_text="What agreements in the PSA bill, in this month; null: not known.",
+    )
+    psa_drift = serializers.DecimalField(
+        **MONEY,  # type: ignore[arg-type]
+        source="psa.drift",
+        allow_null=True,
+        help_text="Active assets less what is billed.",
+    )
+    psa_state = serializers.ChoiceField(source="psa.state", choices=list(DriftState))
 
 
 @extend_schema_serializer(many=False)

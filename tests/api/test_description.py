@@ -180,7 +180,8 @@ def test_the_api_holds_its_description(callers: Callable[[str], Caller], label: 
         if chance:
             point_at(case, ids)
         response = case.call(headers=caller.headers, cookies=caller.cookies)
-        seen[response.status_code] += 1
+        if not any("." in str(value) for value in (case.path_parameters or {}).values()):
+            seen[response.status_code] += 1  # with a dot it is no address of ours, and nobody is asked for who they are
         case.validate_response(response, checks=CHECKS)
 
     ask()

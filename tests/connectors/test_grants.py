@@ -28,6 +28,7 @@ from connectors.models import (
 )
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.models import TenantModel
+from tenants.models import BilledQuantity
 from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld
 from tests.factories import TenantWorld, make_tenant
@@ -97,6 +98,7 @@ CHANGEABLE: dict[tuple[str, type[TenantModel]], set[str]] = {
     ("app", ToolCall): VERDICT,
     ("broker", Signal): TOLD,
     ("broker", SignalPull): {"pulled_at", "ok_at", "code", "kept", "unmapped", "unreadable"},
+    ("broker", BilledQuantity): {"owner", "product", "quantity", "code", "read_at"},
     ("worker", ToolCall): OUTCOME,
     ("broker", AdoptedSecret): MOVED,
     ("broker", ToolCall): OUTCOME | {"started_at"},
@@ -121,6 +123,7 @@ OTHERWISE = {
     HookDelivery: {"app": {"SELECT", "INSERT", "DELETE"}, "worker": {"SELECT", "DELETE"}},
     Signal: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT", "DELETE"}, "broker": {"SELECT", "INSERT", "DELETE"}},
     SignalPull: {"app": {"SELECT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
+    BilledQuantity: {"app": {"SELECT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT", "DELETE"}},
     # The broker's own: what a host agent has done with a grant that it held (approvals.held.settling).
     ToolCall: {"app": {"SELECT", "INSERT"}, "worker": {"SELECT"}, "broker": {"SELECT", "INSERT"}},
 }

@@ -18,8 +18,9 @@ from billing.plans import change_subscription, publish_plan
 from billing.rollups import roll_up
 from billing.terms import ConnectorTerms
 from identity.roles import Role
+from tenants.ids import uuid7
 from tenants.isolation.context import Context, acting_for
-from tenants.models import Customer, Subscription
+from tenants.models import BilledQuantity, Customer, Subscription
 from tests.billing.factories import BEN, manage, use
 from tests.conftest import as_role
 from tests.factories import TenantWorld, make_tenant
@@ -28,7 +29,7 @@ from tests.identity.factories import Person, make_machine, make_person
 NOW = datetime.now(UTC)
 MONTH = month_of(NOW)
 ROOMS = ("usage", "billing_plan", "billing_overview", "billing_exports")
-QUERIES = {"usage": 14, "billing_plan": 11, "billing_overview": 10, "billing_exports": 8}
+QUERIES = {"usage": 14, "billing_plan": 11, "billing_overview": 11, "billing_exports": 8}
 
 
 def rolled(world: TenantWorld) -> None:
@@ -61,6 +62,18 @@ def test_usage_shows_what_was_counted_and_what_is_over_the_plan(ben: Person) -> 
     assert "7 of 4" in page
     assert "3 over: 1.50 EUR" in page
     assert re.search(rf"{ben.world.customers[0].name} 5 10 0", page)
+
+
+def test_the_overview_shows_where_the_psa_bills_another_number(ben: Person) -> None:
+    assert "PSA bills" not in text(ben, "billing_overview")
+    with as_role("broker"), ben.world.acting():
+        BilledQuantity.objects.create(
+            source=uuid7(), customer=ben.world.customers[0], owner="1", product="DEVICE", quantity=7, read_at=NOW
+        )
+
+    assert f"{ben.world.customers[0].name} 9 7 Billed less +2 4 12.00" in text(ben, "billing_overview")
+    line = ben.browser().get("/api/v1/billing-overview/").json()["customers"][0]
+    assert (line["psa_billed"], line["psa_drift"], line["psa_state"]) == ("7.00", "2.00", "billed_less")
 
 
 def test_overview_and_plan_show_theirs(ben: Person) -> None:

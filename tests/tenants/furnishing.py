@@ -110,7 +110,7 @@ from identity.models import (
 )
 from tenants.ids import uuid7
 from tenants.isolation.models import TenantModel
-from tenants.models import Asset, Customer
+from tenants.models import Asset, BilledQuantity, Customer
 from tests.conftest import connected
 from tests.factories import TenantWorld, make_tenant
 
@@ -203,6 +203,7 @@ def _counted(customer: Customer) -> None:
     month = NOW.date().replace(day=1)
     of = {"customer": customer, "meter": "active_assets"}
     Asset.objects.create(customer=customer, name="tests", external_ref=secrets.token_hex(8))
+    BilledQuantity.objects.create(customer=customer, source=uuid7(), owner="1", product="tests", read_at=NOW)
     GaugeSample.objects.create(at=NOW, value=1, **of)
     UsageRollup.objects.create(grain="hour", starts_at=NOW, quantity=1, **of)
     UsageCorrection.objects.create(month=month, booked_in=month, quantity=1, created_at=NOW, **of)

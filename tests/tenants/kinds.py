@@ -158,6 +158,7 @@ KINDS: dict[str, Kind] = {
     "identity_totpdevice": own("user_id"),
     "identity_user": own_or_in_scope("id", own_written=True),
     "tenants_asset": of_customer("customer_id"),
+    "tenants_billedquantity": of_customer("customer_id"),
     "tenants_customer": of_customer("id"),
     "tenants_entitlement": SHARED,
     "tenants_revision": READ_ONLY,

@@ -2,6 +2,7 @@ from connectors.contract import Client, Connection, Connector
 from connectors.errors import VendorError
 from connectors.pace import Rate
 from connectors.paging import clients_of
+from connectors.vendors.connectwise.billed import billed
 from connectors.vendors.connectwise.client import ConnectWiseClient
 from connectors.vendors.connectwise.reads import READS
 from connectors.vendors.connectwise.signals import signals
@@ -36,6 +37,7 @@ CONNECTWISE = Connector(
     health=_health,
     clients=_clients,
     signals=signals,
+    billed=billed,
     external_id_label="ConnectWise company record id (a number)",
     owner_fields=frozenset(
         {

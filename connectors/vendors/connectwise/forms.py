@@ -22,6 +22,14 @@ class ConnectWiseSettingsForm(forms.Form):
     client_id = identifier(
         _GUID, label="Client ID", help_text="Of your integration, from developer.connectwise.com: a GUID."
     )
+    asset_product = forms.CharField(
+        label="Product that bills assets",
+        required=False,
+        max_length=100,
+        help_text="Its identifier in agreements, such as MANAGED-DEVICE: the billing overview compares its quantity"
+        " with what is counted. Empty: nothing is compared.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
     request_limit = request_limit(
         "Requests in a minute",
         "What your server takes. Empty: 300; ConnectWise documents no number. Calls are paced below it.",

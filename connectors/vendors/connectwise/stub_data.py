@@ -190,18 +190,18 @@ def agreements(client: int) -> list[dict[str, Any]]:
 
 
 def additions(agreement: int) -> list[dict[str, Any]]:
-    mark = marker(agreement // 10)
+    mark, quantity = marker(agreement // 10), float(agreement // 10)
     return [
         {
             "id": agreement * 100 + position,
             "agreementId": agreement,
             "product": {"id": 7, "identifier": "M365-BP"},
             "invoiceDescription": f"Seats {mark}",
-            "quantity": 12.0,
+            "quantity": quantity,
             "unitPrice": 22.0,
             "unitCost": 17.35,
-            "extPrice": 264.0,
-            "extCost": 208.2,
+            "extPrice": 22.0 * quantity,
+            "extCost": 17.35 * quantity,
             "margin": 55.8,
             "billCustomer": "Billable",
             "effectiveDate": "2026-01-01T00:00:00Z",
