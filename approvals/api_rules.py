@@ -13,7 +13,7 @@ from approvals import rules
 from approvals.models import ToolRule
 from approvals.policy import Comparison
 from connectors.contract import Risk, Tier
-from identity.api_fields import Text
+from identity.api_fields import Clock, Text
 from identity.permissions import Permission
 from identity.rest import TenantViewSet
 from identity.serializers import ROLE_CHOICES, OfCustomer
@@ -32,6 +32,8 @@ class RuleOut(serializers.ModelSerializer[ToolRule]):
     conditions = ConditionField(many=True)
     days = serializers.ListField(child=serializers.IntegerField(), help_text="0 is Monday. Empty: every day.")
     factors = serializers.ListField(child=serializers.CharField(), help_text="Roles that the approvers must have.")
+    starts = Clock(allow_null=True)
+    ends = Clock(allow_null=True)
 
     class Meta:
         model = ToolRule
@@ -58,8 +60,8 @@ class RuleIn(serializers.Serializer[Any]):
     customer = OfCustomer(required=False, allow_null=True)
     conditions = ConditionField(many=True, required=False)
     days = serializers.ListField(child=serializers.IntegerField(min_value=0, max_value=6), required=False, max_length=7)
-    starts = serializers.TimeField(required=False, allow_null=True)
-    ends = serializers.TimeField(required=False, allow_null=True)
+    starts = Clock(required=False, allow_null=True)
+    ends = Clock(required=False, allow_null=True)
     timezone = Text(max_length=64, required=False, allow_blank=True)
 
 

@@ -49,7 +49,7 @@ class InstanceClients(TenantViewSet):
         """Whom the vendor's system knows as a client, and who is mapped to each."""
         instance = self.get_object()
         rows: QuerySet[VendorClient] = clients(instance)
-        if request.query_params.get("unmapped", "").lower() in {"1", "true"}:
+        if _only_unmapped(request):
             rows = rows.filter(id__in=unmapped_clients(instance).values("id"))
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(ClientOut(page, many=True).data)
@@ -125,3 +125,10 @@ class InstanceClients(TenantViewSet):
         if found is None:
             raise NotFound
         return found
+
+
+def _only_unmapped(request: Request) -> bool:
+    said = request.query_params.get("unmapped", "").lower()
+    if said not in {"", "0", "1", "false", "true"}:
+        raise Invalid("Say true or false.", field="unmapped")
+    return said in {"1", "true"}

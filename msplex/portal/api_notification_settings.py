@@ -22,7 +22,7 @@ from approvals.notifications.settings import (
     tenant_channels,
 )
 from identity.api_defaults import NewestFirst
-from identity.api_fields import Text
+from identity.api_fields import Clock, Text
 from identity.permissions import Permission
 from identity.rest import TenantViewSet, valid_input
 
@@ -36,6 +36,8 @@ class SeveritiesField(serializers.ListField):
 
 @extend_schema_serializer(many=False)  # a `list` action that answers with one
 class PreferencesOut(serializers.ModelSerializer[NotificationPreferences]):
+    quiet_from = Clock(allow_null=True)
+    quiet_until = Clock(allow_null=True)
     ntfy_topic = serializers.SerializerMethodField(help_text="Empty, until preferences were set for the first time.")
 
     def get_ntfy_topic(self, own: NotificationPreferences) -> str:
@@ -49,8 +51,8 @@ class PreferencesOut(serializers.ModelSerializer[NotificationPreferences]):
 class PreferencesIn(serializers.Serializer[Any]):
     email = SeveritiesField()
     ntfy = SeveritiesField()
-    quiet_from = serializers.TimeField(allow_null=True, default=None)
-    quiet_until = serializers.TimeField(allow_null=True, default=None)
+    quiet_from = Clock(allow_null=True, default=None)
+    quiet_until = Clock(allow_null=True, default=None)
     timezone = serializers.ChoiceField(choices=sorted(available_timezones()), default="UTC")
     critical_breaks_through = serializers.BooleanField(default=True)
 
