@@ -5,7 +5,6 @@ outcome became unknown holds up the connection's others until a person has looke
 lifted at once.
 """
 
-import http.client
 import json
 import random
 import threading
@@ -13,12 +12,10 @@ import time
 import urllib.request
 from collections import Counter, defaultdict
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
-from msplex.runtime.bench.calls import request_of
+from msplex.runtime.bench.callers import kill, told_of
 from msplex.runtime.bench.sealing import as_in_production, crash, database_of, drain, is_up
-from msplex.runtime.children import Child
 from msplex.runtime.processes import wait_until
 from msplex.runtime.smoke.agent import Agent
 from msplex.runtime.smoke.proof import expect
@@ -27,7 +24,6 @@ from msplex.runtime.world import World
 CLIENTS, SECONDS = 16, 120.0
 SETTLED_SECONDS = 480.0  # longer than it takes until a lost call is given up
 TOOL = "halopsa_create_ticket"
-NO_ANSWER = "no answer"
 _TARGETS = {"calls": 4, "gateway": 2, "sealer": 2, "worker": 1, "broker": 1, "beat": 1, "valkey": 1, "postgres": 1}
 _ALLOWED = (
     "INSERT INTO content.approvals_toolrule SELECT (jsonb_populate_record(NULL::content.approvals_toolrule,"
@@ -123,8 +119,7 @@ class _Load:
     """Callers that do not stop because something is gone for a moment."""
 
     def __init__(self, world: World) -> None:
-        self._token = Agent(world, 0, 1).token()
-        self._at = urlsplit(world.gateway)
+        self._world, self._token = world, Agent(world, 0, 1).token()
         self._ended = threading.Event()
         self._answers: dict[str, str] = {}
         self._threads = [threading.Thread(target=self._work) for _ in range(CLIENTS)]
@@ -143,26 +138,9 @@ class _Load:
     def _work(self) -> None:
         while not self._ended.is_set():
             name = str(uuid4())
-            self._answers[name] = answer = self._call(name)
-            if answer != "done":
-                time.sleep(1.0 if answer == NO_ANSWER else 0.2)
-
-    def _call(self, name: str) -> str:
-        params = {"name": TOOL, "arguments": {"summary": name, "details": "of the bench"}}
-        body, headers = request_of(self._token, "tools/call", params)
-        connection = http.client.HTTPConnection(self._at.hostname or "", self._at.port, timeout=60)
-        try:
-            connection.request("POST", self._at.path, body, headers)
-            answer = json.loads(connection.getresponse().read())
-        except (OSError, ValueError, http.client.HTTPException):
-            return NO_ANSWER
-        finally:
-            connection.close()
-        told = answer.get("result") or answer["error"].get("data") or {}
-        if told.get("structuredContent"):
-            return "done"
-        refusal = (told.get("_meta") or told).get("io.msplex/refusal") or {}
-        return str(refusal.get("code", "refused"))
+            arguments = {"summary": name, "details": "of the bench"}
+            self._answers[name], again = told_of(self._world, self._token, TOOL, arguments)
+            time.sleep(0.5 if again else 0.0)
 
 
 def _shoot(world: World, of: dict[str, Any]) -> Counter[str]:
@@ -180,17 +158,11 @@ def _shoot(world: World, of: dict[str, Any]) -> Counter[str]:
             world.supervisor.servers.valkey.crash()
             world.supervisor.servers.valkey.start()
         else:
-            _kill(children[name])
+            kill(children[name])
         _lift(world, of)
     for child in children.values():
         expect(wait_until(lambda child=child: is_up(child), 60), f"{child.program.name} did not come back")  # type: ignore[misc]
     return killed
-
-
-def _kill(child: Child) -> None:
-    wait_until(lambda: is_up(child), 60)
-    child.kill()
-    child.start()
 
 
 def _lift(world: World, of: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ found authentic. Metered: the usage events. Billed: the file that the billing st
 
 import csv
 import dataclasses
-import http.client
 import io
 import json
 import random
@@ -20,25 +19,22 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from audit.verifier import msplex_verify
 from billing import msplex_verify_export
-from msplex.runtime.bench.calls import LIST, request_of
+from msplex.runtime.bench.callers import kill, told_of
+from msplex.runtime.bench.calls import LIST
 from msplex.runtime.bench.packs import build_pack
 from msplex.runtime.bench.rolling import roll
 from msplex.runtime.bench.sealing import as_in_production, crash, database_of, drain, is_up
-from msplex.runtime.children import Child
 from msplex.runtime.processes import wait_until
 from msplex.runtime.smoke.agent import Agent
 from msplex.runtime.smoke.browser import Browser
-from msplex.runtime.smoke.proof import Disproved, expect, totp
+from msplex.runtime.smoke.proof import expect, totp
 from msplex.runtime.world import World
 
 CALLS, CLIENTS = 1000, 8
 CRASH_AT = 500  # calls; the database is stopped in the middle of its work
-_OK = 200
-PATIENCE_SECONDS = 30
 SETTLED_SECONDS = 420  # longer than a sweep waits before it gives a lost call up
 _OF_TENANT = "WHERE tenant_id = %(tenant)s"
 _FINISHED = (
@@ -111,9 +107,10 @@ def _under_fire(world: World, customers: list[str]) -> tuple[Counter[str], Count
                 return
             if number >= CRASH_AT:
                 half.set()
-            answer = _call(world, token, rng.choice(customers))
+            answer, again = told_of(world, token, LIST, {"limit": 1, "customer": rng.choice(customers)})
             with lock:
                 answers[answer] += 1
+            time.sleep(0.2 if again else 0.0)
 
     def all_of_them() -> None:
         try:
@@ -130,30 +127,6 @@ def _under_fire(world: World, customers: list[str]) -> tuple[Counter[str], Count
     return killed, answers
 
 
-def _call(world: World, token: str, customer: str) -> str:
-    """What became of one call, for its caller."""
-    body, headers = request_of(token, "tools/call", {"name": LIST, "arguments": {"limit": 1, "customer": customer}})
-    parts = urlsplit(world.gateway)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
-    try:
-        connection.request("POST", parts.path, body, headers)
-        answer = json.loads(connection.getresponse().read())
-    except (OSError, ValueError, http.client.HTTPException):
-        time.sleep(0.2)
-        return "no answer"
-    finally:
-        connection.close()
-    told = answer.get("result") or answer["error"].get("data") or {}
-    return "done" if told.get("structuredContent") else str(_code(told))
-
-
-def _code(told: Any) -> str:
-    refusal = (told.get("_meta") or told).get("io.msplex/refusal") or {}
-    if refusal.get("retryable"):
-        time.sleep(0.2)
-    return str(refusal.get("code", "refused"))
-
-
 def _shoot(world: World, killed: Counter[str], ended: threading.Event, half: threading.Event) -> None:
     """Brokers all the time, now and then a gateway or the sealer, once the database."""
     rng = random.Random(8)  # noqa: S311 - a moment, not a secret
@@ -164,17 +137,10 @@ def _shoot(world: World, killed: Counter[str], ended: threading.Event, half: thr
             killed["postgres"] += 1
             continue
         name = rng.choices(("calls", "calls-2", "gateway", "sealer"), (6, 6, 1, 1))[0]
-        _kill(children[name])
+        kill(children[name])
         killed[name] += 1
     for child in children.values():
         expect(wait_until(lambda child=child: is_up(child), 60), f"{child.program.name} did not come back")  # type: ignore[misc]
-
-
-def _kill(child: Child) -> None:
-    """At once, with whatever it has in its hands; another takes its place when it is ready for work."""
-    wait_until(lambda: is_up(child), 60)
-    child.kill()
-    child.start()
 
 
 def _stub(world: World, command: str) -> Any:
@@ -187,19 +153,9 @@ def _stub(world: World, command: str) -> Any:
 def _files(world: World, tenant: dict[str, Any]) -> tuple[str, str]:
     """What Ben of billing takes out of the portal: the month's usage, and the ledger of its calls."""
     person = next(each for each in tenant["people"] if each["role"] == "billing")
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return _taken(world, tenant["workspace"], person)
-        except Disproved:  # the portal has met no crash of the database yet, and finds each dead connection once
-            if time.monotonic() > deadline:
-                raise
-
-
-def _taken(world: World, workspace: str, person: dict[str, str]) -> tuple[str, str]:
     browser = Browser()
     page = browser.get(world.portal + "/")
-    page = browser.submit(page, workspace=workspace, email=person["email"], password=person["password"])
+    page = browser.submit(page, workspace=tenant["workspace"], email=person["email"], password=person["password"])
     browser.submit(page, code=totp(person["totp_secret"]))
     usage, calls = (
         browser.get(f"{world.portal}/billing/exports/file/?what={what}").text for what in ("usage", "calls")
