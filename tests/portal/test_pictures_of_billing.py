@@ -16,7 +16,7 @@ from billing.plans import change_subscription, publish_plan
 from billing.rollups import roll_up
 from billing.terms import ConnectorTerms
 from tenants.isolation.context import Context, acting_for
-from tenants.models import Customer, Subscription
+from tenants.models import BilledQuantity, Customer, Subscription
 from tests.billing.factories import manage, use
 from tests.conftest import as_role
 from tests.identity.factories import SETUP, Person
@@ -44,6 +44,12 @@ def test_pictures_of_a_month_of_usage(page: Page, northwind: Furnished, as_perso
                 for day in range(now.day):
                     at = now - timedelta(days=day)
                     use(world, at, customer=customer, calls=7 + 5 * (day % 6) + 3 * number, recorded_at=now)
+    with as_role("broker"), world.acting():
+        for customer, quantity in zip(world.customers, ("4", "11.5"), strict=False):
+            BilledQuantity.objects.update_or_create(
+                source=world.id, customer=customer, owner="1", product="DEVICE",
+                defaults={"quantity": Decimal(quantity), "read_at": now},
+            )  # fmt: skip
     with as_role("worker"), acting_for(Context(world.id)):
         sample_gauges(now, of_others={Meter.CONNECTOR_INSTANCES: 2})
         roll_up(now)
