@@ -9,8 +9,6 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-import redis
-from django.conf import settings
 
 from msplex import execution
 from msplex.dispatch import crew as crews
@@ -39,14 +37,6 @@ class Calls:
         self.begun.set()
         assert self.go_on.wait(30)
         return Reply(f"reply-{call}", b"sealed")
-
-
-@pytest.fixture
-def client():
-    client = redis.Redis.from_url(settings.REDIS_URL)
-    for key in client.scan_iter("msplex:{calls}:*"):
-        client.delete(key)
-    return client
 
 
 @pytest.fixture

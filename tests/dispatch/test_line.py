@@ -5,7 +5,6 @@ from uuid import UUID, uuid4
 
 import pytest
 import redis
-from django.conf import settings
 
 from msplex.dispatch import line
 from msplex.dispatch.line import LineFull, Place, Stand
@@ -14,15 +13,6 @@ from tenants.isolation.context import Context, acting_for
 from tenants.isolation.tasks import TaskRefused
 
 ACME, GLOBEX = Context(uuid4(), (uuid4(),)), Context(uuid4(), (uuid4(),))
-
-
-@pytest.fixture(autouse=True)
-def client():
-    """This process's Redis, without what other tests have left in the line."""
-    client = redis.Redis.from_url(settings.REDIS_URL)
-    for key in client.scan_iter("msplex:{calls}:*"):
-        client.delete(key)
-    return client
 
 
 @pytest.fixture
