@@ -132,7 +132,7 @@ def test_a_mailbox_that_takes_no_letters_yet_gets_it_later(acme: TenantWorld, ma
     [
         ("die_before", "queued", 1),  # it has the letter, and has not kept it
         ("die_done", "sent", 1),  # it has said that it kept it
-        ("die_after", "queued", 2),  # it has kept it, and could not say so: RFC 5321, 4.5.5 leaves no other way
+        ("die_after", "queued", 2),  # it has kept it, and could not say so: RFC 1047
     ],
 )
 def test_a_server_that_goes_away_in_the_middle_of_a_letter_has_it_when_it_is_back(

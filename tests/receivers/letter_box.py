@@ -1,10 +1,10 @@
 """A mail server: aiosmtpd with STARTTLS and AUTH. What it takes is on its disk before it says so.
 
 `python -m tests.receivers.letter_box FOLDER PORT`. The folder has its certificate, key, and `orders`: what is to happen
-to the next letters, a word a line: `later` (451), `die_before` and `die_after` it is kept, `die_done`: after it said so.
+to the next letters, a word a line: `later` (451), `die_before` and `die_after` it is kept, `die_done`: it has said so.
 """
 
-# ruff: noqa: ARG002 -- the library names what it calls us with
+# ruff: noqa: ARG002, N802 -- the library names what it calls us with
 import asyncio
 import json
 import os
