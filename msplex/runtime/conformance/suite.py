@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msplex.runtime.conformance.node import PINS, SUITE, node, run
+from msplex.runtime.conformance.node import SUITE, node, run
 
 SECONDS = 420
 _TIME = re.compile(r"-\d{4}-\d\d-\d\dT.*")
@@ -33,7 +33,7 @@ class Leg:
 LEGS = (
     Leg("gateway 2026-07-28", "2026-07-28", fixtures=False, scenarios=PLAIN),
     Leg("suite 2026-07-28", "2026-07-28", fixtures=True),
-    Leg("suite 2025-11-25", "2025-11-25", fixtures=True, without=PINS / "stateless.yml"),
+    Leg("suite 2025-11-25", "2025-11-25", fixtures=True),
     Leg("tasks", "2026-07-28", fixtures=True, scenarios=tuple(f"tasks-{name}" for name in TASKS)),
 )
 
