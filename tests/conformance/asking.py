@@ -1,4 +1,4 @@
-"""The suite's tools that ask the client of a handshake revision in the middle of a call. Names and texts are the suite's."""
+"""The suite's tools that ask the client of a handshake revision in the middle of a call, in the suite's words."""
 
 import json
 from typing import Any
