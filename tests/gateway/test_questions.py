@@ -42,9 +42,12 @@ def nothing(*_):
     """Nobody says anything."""
 
 
-def test_the_answer_of_the_caller_is_what_it_said(caller):
+def test_the_first_answer_of_the_caller_is_the_answer(caller):
     def answer(message, _):
-        assert asking.take(caller, {"id": message["id"], "result": {"action": "decline"}})
+        said = [
+            asking.take(caller, {"id": message["id"], "result": {"action": each}}) for each in ("decline", "accept")
+        ]
+        assert said == [True, False]
 
     assert in_a_thread(asyncio.run, ask(caller, answer, [])) == {"result": {"action": "decline"}}
 

@@ -1,4 +1,4 @@
-"""The official suite, leg by leg. All of each has to pass, without a warning."""
+"""The official suite, leg by leg. All of each has to pass; of what is only recommended, it is said what is not done."""
 
 import json
 import re
@@ -48,8 +48,7 @@ def walk(leg: Leg, url: str) -> tuple[bool, dict[str, Any], str]:
             codes.append(code)
             said.append(text)
         figures = _figures(Path(place))
-    passed = not any(codes) and not figures["warned"]
-    return passed and bool(figures["scenarios"]), figures, "\n".join(said)
+    return not any(codes) and bool(figures["scenarios"]), figures, "\n".join(said)
 
 
 def _figures(place: Path) -> dict[str, Any]:
