@@ -8,9 +8,10 @@ from typing import Any
 
 from connectors.arguments import schema, whole, words
 from connectors.contract import UNTRUSTED, Connection, Fetched, Narrowing, Output, Risk, Tier, Tool
+from connectors.effects import Effect, Preview
 from connectors.errors import VendorError
 from connectors.vendors.halopsa.client import HaloClient
-from connectors.vendors.halopsa.reads import TICKET_OF_CUSTOMER
+from connectors.vendors.halopsa.reads import GET_TICKET, TICKET_OF_CUSTOMER
 from connectors.vendors.halopsa.shapes import ACTION, OWNER, TICKET
 
 # The outcome that Halo has built in for an internal note; without one it takes no action.
@@ -52,6 +53,25 @@ def _only(answer: Any) -> Any:
     return answer[0] if isinstance(answer, list) else answer
 
 
+_LOOK = Preview(
+    read=GET_TICKET,
+    kind="Ticket",
+    name="summary",
+    by={"ticket_id": "ticket_id"},
+    effects=(
+        Effect("Status", "status_id", "status_id"),
+        Effect("Priority", "priority_id", "priority_id"),
+        Effect("Assigned to", "agent_id", "agent_id"),
+    ),
+)
+_NOTED = Preview(
+    read=GET_TICKET,
+    kind="Ticket",
+    name="summary",
+    by={"ticket_id": "ticket_id"},
+    effects=(Effect("Status", "status_id"),),
+    does="A note is added, which the customer does not see.",
+)
 CREATE_TICKET = Tool(
     name="create_ticket",
     title="Open a ticket",
@@ -92,6 +112,7 @@ UPDATE_TICKET = Tool(
     output=Output("ticket", TICKET, many=False),
     run=_update_ticket,
     guard=TICKET_OF_CUSTOMER,
+    preview=_LOOK,
 )
 ADD_NOTE = Tool(
     name="add_note",
@@ -104,5 +125,6 @@ ADD_NOTE = Tool(
     output=Output("action", ACTION, many=False),
     run=_add_note,
     guard=TICKET_OF_CUSTOMER,
+    preview=_NOTED,
 )
 WRITES = (CREATE_TICKET, UPDATE_TICKET, ADD_NOTE)
