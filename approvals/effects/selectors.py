@@ -30,6 +30,10 @@ class Effects:
     digest: str = ""
 
     @property
+    def extent(self) -> str:
+        return "one object" if len(self.objects) == 1 else f"exactly these {len(self.objects)}"
+
+    @property
     def first(self) -> Sequence[Mapping[str, Any]]:
         return self.objects[:SHOWN]
 

@@ -1,4 +1,4 @@
-"""What a request would change is read by the broker, by calls like any other, before anybody can vote; and still holds."""
+"""What a request would change is read by the broker, by calls like any other, before anybody votes; and still holds."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.db import DatabaseError
 
-from approvals.effects.models import Preview
 from approvals.binding import digest_of
+from approvals.effects.models import Preview
 from approvals.effects.selectors import UNSEEN, Effects, effects_of
 from approvals.effects.services import WAIT, begin, is_waited_for, settle
 from approvals.errors import PreviewAwaited
@@ -322,5 +322,3 @@ def test_a_preview_names_fields_and_arguments_that_there_are(connector, tool) ->
     taken = set(tool.input_schema["properties"])
     assert {each.argument for each in preview.effects if each.argument} | set(preview.by) <= taken
     assert set(preview.by.values()) == set(preview.read.input_schema["required"])
-
-
