@@ -18,28 +18,31 @@ MINIMUM_LENGTH = 8
 
 def leaks(value: Any, secrets: Iterable[Secret]) -> bool:
     """True if any text anywhere in the value, keys included, contains one of the secrets, plain or encoded."""
-    texts = [text.casefold() for text in _texts(value)]
-    haystack = "\0".join([*texts, json.dumps(value, ensure_ascii=True).casefold(), _unspaced(texts)])
+    found: list[str] = []
+    _collect(value, found)
+    texts = "\0".join(found).casefold()
+    haystack = "\0".join([texts, json.dumps(value, ensure_ascii=True).casefold(), _unspaced(texts)])
     return any(needle in haystack for secret in secrets for needle in spellings(secret.reveal()))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _collect(value: Any, found: list[str]) -> None:
+    """Every text in it, whatever it is nested in; numbers as they are written."""
     if isinstance(value, str):
-        yield value
+        found.append(value)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield str(key)
-            yield from _texts(item)
+            found.append(str(key))
+            _collect(item, found)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _texts(item)
+            _collect(item, found)
     elif value is not None:
-        yield str(value)
+        found.append(str(value))
 
 
-def _unspaced(texts: list[str]) -> str:
-    # Base64 and hex are often broken over lines or grouped with colons.
-    return "\0".join("".join(text.split()).replace(":", "") for text in texts)
+def _unspaced(texts: str) -> str:
+    """Base64 and hex are often broken over lines or grouped with colons. NUL, between the texts, is no space."""
+    return "".join(texts.split()).replace(":", "")
 
 
 def spellings(secret: bytes) -> set[str]:

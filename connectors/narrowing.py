@@ -91,55 +91,53 @@ def normalised(value: Any) -> str | None:
 def narrow(rows: Sequence[Any], *, owner: Owning, shape: Shape) -> Narrowed:
     """Raw rows that belong to the owner, with foreign objects inside them removed; and how many things were removed."""
     kept: list[dict[str, Any]] = []
-    dropped = unreadable = foreign = 0
+    unreadable, removed = 0, _Removed(owner, shape.owner)
     for row in rows:
-        if isinstance(row, dict) and owner.owns(at(row, shape.owner)):
-            clean, inner = _without_foreign(row, owner, shape.owner)
-            kept.append(clean)
-            dropped, foreign = dropped + inner.dropped, foreign + inner.foreign
+        named = at(row, shape.owner) if isinstance(row, dict) else None
+        if isinstance(row, dict) and owner.owns(named):
+            kept.append(removed.from_row(row))
         else:
-            named = at(row, shape.owner) if isinstance(row, dict) else None
-            dropped += 1
+            removed.count(named)
             unreadable += normalised(named) is None
-            foreign += owner.tells_others(named)
-    return Narrowed(kept, dropped, unreadable, foreign)
+    return Narrowed(kept, removed.dropped, unreadable, removed.foreign)
 
 
-@dataclass(frozen=True, slots=True)
-class _Inner:
-    """What was removed inside a row."""
+@dataclass(slots=True)
+class _Removed:
+    """What goes, and how much of it has gone. `key`: where an object names its owner."""
 
+    owner: Owning
+    key: str
     dropped: int = 0
     foreign: int = 0
 
-    def __add__(self, other: "_Inner") -> "_Inner":
-        return _Inner(self.dropped + other.dropped, self.foreign + other.foreign)
+    def count(self, named: Any) -> None:
+        self.dropped += 1
+        self.foreign += self.owner.tells_others(named)
 
+    def from_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A nested object with another owner goes, and with it what repeats it beside it: user, user_id, user_name."""
+        clean: dict[str, Any] = {}
+        gone: set[str] = set()
+        for name, value in row.items():
+            kept = self._from(value) if isinstance(value, dict | list) else value
+            if isinstance(value, dict) and kept is None:
+                gone |= {f"{name}_id", f"{name}_name", f"{name}id", f"{name}name"}
+            else:
+                clean[name] = kept
+        return {name: value for name, value in clean.items() if name not in gone} if gone else clean
 
-def _without_foreign(row: Mapping[str, Any], owner: Owning, key: str) -> tuple[dict[str, Any], _Inner]:
-    """A nested object with another owner goes, and with it what repeats it beside it: user, user_id, user_name."""
-    clean, dropped = {}, _Inner()
-    gone: set[str] = set()
-    for name, value in row.items():
-        kept, inner = _kept(value, owner, key)
-        dropped += inner
-        if isinstance(value, dict) and kept is None:
-            gone |= {f"{name}_id", f"{name}_name", f"{name}id", f"{name}name"}
-        else:
-            clean[name] = kept
-    return {name: value for name, value in clean.items() if name not in gone}, dropped
-
-
-def _kept(value: Any, owner: Owning, key: str) -> tuple[Any, _Inner]:
-    if isinstance(value, dict):
-        if key.partition(".")[0] in value and not owner.owns(named := at(value, key)):
-            return None, _Inner(1, int(owner.tells_others(named)))
-        return _without_foreign(value, owner, key)
-    if isinstance(value, list):
-        pairs = [_kept(item, owner, key) for item in value]
-        kept = [new for old, (new, _) in zip(value, pairs, strict=True) if old is None or new is not None]
-        return kept, sum((count for _, count in pairs), start=_Inner())
-    return value, _Inner()
+    def _from(self, value: Any) -> Any:
+        """None: it is somebody else's."""
+        if isinstance(value, list):
+            pairs = [(item, self._from(item)) for item in value]
+            return [new for old, new in pairs if old is None or new is not None]
+        if not isinstance(value, dict):
+            return value
+        if self.key.partition(".")[0] in value and not self.owner.owns(named := at(value, self.key)):
+            self.count(named)
+            return None
+        return self.from_row(value)
 
 
 def pick(row: Mapping[str, Any], *, owner: Owning, shape: Shape) -> dict[str, Any] | None:

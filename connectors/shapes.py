@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from connectors.labels import looks_secret
@@ -13,6 +14,7 @@ from connectors.redaction import MASK
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 # Characters that a person does not see and a model does: controls, bidirectional overrides, zero width, tag characters.
 _UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+CUT = " [cut]"
 _INTEGER = re.compile(r"-?[0-9]{1,15}\Z")
 
 
@@ -90,18 +92,25 @@ class Shape:
 
 def at(row: Any, path: str) -> Any:
     """What stands at the end of a path such as `company.id`; None where it ends early."""
-    for key in path.split("."):
+    for key in _keys(path):
         row = row.get(key) if isinstance(row, Mapping) else None
     return row
+
+
+@lru_cache(maxsize=4096)
+def _keys(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
 
 
 def text(value: Any, limit: int) -> str | None:
     """Text as data: without the characters that hide instructions from people, and bounded."""
     if not isinstance(value, str):
         return None
+    if value.isprintable():  # nothing that is not seen, and no break of a line
+        return value if len(value) <= limit else value[:limit] + CUT
     kept = _UNSEEN.sub("", value.replace("\r\n", "\n"))
     kept = "".join(char for char in kept if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs", "Co"})
-    return kept if len(kept) <= limit else kept[:limit] + " [cut]"
+    return kept if len(kept) <= limit else kept[:limit] + CUT
 
 
 def integer(value: Any, _limit: int = 0) -> int | None:

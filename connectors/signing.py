@@ -23,8 +23,13 @@ def sign(label: str, *parts: bytes) -> bytes:
 
 def is_signed(signature: bytes, label: str, *parts: bytes) -> bool:
     """Whether the broker has signed exactly this."""
-    message = context(label, *parts)
-    return any(compact.verifies(key, signature, message) for key in believed())
+    return _is_signed(signature, context(label, *parts), tuple(map(compact.raw_of, believed())))
+
+
+@lru_cache(maxsize=1024)
+def _is_signed(signature: bytes, message: bytes, keys: tuple[bytes, ...]) -> bool:
+    """Kept, because the same credential is opened again and again, and what was signed does not change."""
+    return any(compact.verifies(Ed25519PublicKey.from_public_bytes(key), signature, message) for key in keys)
 
 
 def sign_compact(typ: str, payload: bytes) -> str:

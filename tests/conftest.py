@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from psycopg import sql
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.processes", "tests.receivers.mail_server", "tests.receivers.ntfy_server"]
 
 # Workers of one run share a password, so that they share the roles of the server.
 RUN = os.environ.setdefault("MSPLEX_TEST_RUN", f"{os.getpid()}")

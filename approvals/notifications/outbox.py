@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from approvals.notifications.declared import KINDS
 from approvals.notifications.models import NotificationCursor, NotificationEvent
-from approvals.notifications.taking import take
+from approvals.notifications.taking import meaningful, take
 from audit.models import Event, Leaf
 
 logger = logging.getLogger(__name__)
@@ -74,12 +74,12 @@ def _next(cursor: NotificationCursor) -> list[Leaf]:
 
 
 def _events(ids: Sequence[UUID]) -> list[Event]:
-    """Those of the declared kinds that were not taken, and not so old that it may be forgotten, in the log's order."""
+    """Those that mean something, were not taken, and are not so old that it may be forgotten; in the log's order."""
     place = {event_id: number for number, event_id in enumerate(ids)}
     known = set(NotificationEvent.objects.filter(id__in=ids).values_list("id", flat=True))
     since = timezone.now() - STALE
     rows = Event.objects.filter(id__in=set(ids) - known, kind__in=KINDS, occurred_at__gt=since)
-    return sorted(rows, key=lambda event: place[event.pk])
+    return sorted(meaningful(list(rows)), key=lambda event: place[event.pk])
 
 
 def _take(event: Event) -> None:

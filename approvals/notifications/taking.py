@@ -1,5 +1,6 @@
 """What one event means for people: a notification, the end of one, or nothing."""
 
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from django.db.models import Q
@@ -25,6 +26,36 @@ from audit.kinds import EventKind
 from audit.models import Alert, Event
 
 SEVERAL = 2  # what needs as many people is as urgent as can be
+
+
+def meaningful(events: Sequence[Event]) -> list[Event]:
+    """Without the calls that nobody had to approve and that raise no alert, which is nearly all that a log has: each
+    costs nothing more than having been read."""
+    of_calls = [event for event in events if event.call_id and _ends_call(event)]
+    approved = _approved({event.call_id for event in of_calls if event.call_id})
+    nothing = {event.pk for event in of_calls if event.call_id not in approved and not _alerts(event)}
+    return [event for event in events if event.pk not in nothing]
+
+
+def _ends_call(event: Event) -> bool:
+    return (EventKind(event.kind), event.result == "ok") in OF_CALLS
+
+
+def _alerts(event: Event) -> bool:
+    """Also one that cannot be read: it is said of by who takes it."""
+    try:
+        return alert_of(EventKind(event.kind), event.facts) is not None
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return True
+
+
+def _approved(calls: Collection[UUID]) -> set[UUID]:
+    """Those of them that were made under an approval."""
+    if not calls:
+        return set()
+    made, fired = "call_id", "held_grants__fired__call_id"
+    rows = ApprovalRequest.objects.filter(Q(call_id__in=calls) | Q(held_grants__fired__call_id__in=calls))
+    return {call for row in rows.values_list(made, fired) for call in row if call}
 
 
 def take(event: Event) -> None:

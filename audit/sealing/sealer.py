@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
-from audit.bell import AWAITED, SEALED, names
+from audit.bell import AWAITED
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.log_keys import installation
@@ -25,7 +25,7 @@ from audit.services import record
 from tenants.isolation.context import Context, acting_for
 
 logger = logging.getLogger(__name__)
-PAUSE_SECONDS = 0.05  # who waits rings
+PAUSE_SECONDS = 0.05  # who waits rings; what nobody waits for is sealed with the next that somebody does
 SPACING_SECONDS = 0.006  # between two passes: what comes meanwhile shares the next one
 RETRY_SECONDS = 1.0
 STUCK_SECONDS = 10.0  # between two looks at a log that must not be signed
@@ -69,10 +69,8 @@ class Sealer:
             try:
                 alone = alone or be_alone()
                 began = time.monotonic()
-                if self.once():
-                    time.sleep(max(0.0, began + SPACING_SECONDS - time.monotonic()))
-                else:
-                    self._rest(PAUSE_SECONDS)
+                if self.once() < MOST_EVENTS:
+                    self._rest(began)
                 self.gaps.look()
                 if time.monotonic() - last_look > RETRY_SECONDS:
                     last_look = time.monotonic()
@@ -103,23 +101,18 @@ class Sealer:
         self.memory.keep([(done.log.tenant, done.log.head) for done in passes], streams.items())
         for done in passes:
             self._publish(done)
-        self._ring(passes)
         return sum(len(done.events) for done in passes)
 
-    def _ring(self, passes: Sequence[Pass]) -> None:
-        """For those who wait for one of these."""
-        sealed = [event for done in passes for event in done.events]
-        _prepared("SELECT pg_notify(%s, %s)", [SEALED, names(sealed)])
-
-    def _rest(self, seconds: float) -> None:
-        """Until somebody waits for a seal, or until it is time to look anyway."""
+    def _rest(self, began: float) -> None:
+        """Until somebody waits for a seal, or until it is time to look anyway. `began`: when the last pass did."""
+        time.sleep(max(0.0, began + SPACING_SECONDS - time.monotonic()))
         raw = connection.connection
         with connection.wrap_database_errors:
             if self.listens is not raw:
                 raw.execute(f"LISTEN {AWAITED}")
                 self.listens = raw
             # To its end before anything else is asked: the connection is locked while one is waited for.
-            list(raw.notifies(timeout=seconds, stop_after=1))
+            list(raw.notifies(timeout=PAUSE_SECONDS, stop_after=1))
 
     def sign_packs(self) -> int:
         """What the worker has built and cannot sign itself. Whatever is wrong with a pack, the log goes on."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from audit.bell import SEALED, names
 from audit.sealing.tree import WholeTile
 from audit.services import BODY_LABEL
 from audit.streams import Mark, fits
@@ -25,8 +26,8 @@ _EPOCH = (
 )
 _RECORDS = (
     "SELECT e.id, e.customer_id, e.kind, e.result, e.actor_kind, e.actor_id, e.call_id, e.header, e.body,"
-    " e.writer, e.boot, e.n, e.mac, l.id IS NOT NULL FROM audit_event e"
-    " LEFT JOIN audit_leaf l ON l.tenant_id = e.tenant_id AND l.id = e.id"
+    " e.writer, e.boot, e.n, e.mac, l.sealed IS NOT NULL FROM audit_event e LEFT JOIN LATERAL ("
+    " SELECT true AS sealed FROM audit_leaf WHERE tenant_id = e.tenant_id AND id = e.id LIMIT 1) l ON true"
     " WHERE e.tenant_id = %s AND e.id = ANY (%s) ORDER BY e.id"
 )
 _NEXT_K = (
@@ -55,6 +56,7 @@ _ADD_SIGNATURE = (
     " ON CONFLICT DO NOTHING"
 )
 _SIGNED = "SELECT EXISTS (SELECT FROM audit_checkpointsignature WHERE tenant_id = %s)"
+_RING = "SELECT pg_notify(%s, %s)"
 _DONE = "DELETE FROM border.audit_pending WHERE tenant_id = %s AND event_id = ANY (%s)"
 _REFUSE = "UPDATE border.audit_pending SET refused = %s WHERE tenant_id = %s AND event_id = %s"
 
@@ -189,5 +191,6 @@ def add_signature(db: Signed, tenant: UUID, at: tuple[int, int], key: bytes, val
 
 
 def publish(db: Signed, tenant: UUID, events: Sequence[UUID]) -> None:
-    """Whoever waits for the seal of these may go on."""
+    """Whoever waits for the seal of these may go on, and is rung for when this is committed."""
     db.ask(_DONE, tenant, list(events))
+    db.ask(_RING, SEALED, names(events))

@@ -1,11 +1,13 @@
 """E-mail to people: written down with what it is about, sent by the worker after the commit, tried again for hours."""
 
+import contextlib
 import smtplib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
+from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
 from django.utils import timezone
 
@@ -104,7 +106,7 @@ def _send(mail: Mail) -> tuple[str, bool]:
     if url is None:
         return "The link was sealed under a key that has been replaced. Send it again.", True
     try:
-        message_of(mail, url).send()
+        _hand_in(message_of(mail, url))
     except smtplib.SMTPRecipientsRefused as error:
         code, _ = next(iter(error.recipients.values()), (0, b""))
         return f"The mail server does not take messages for this address ({code}).", _is_final(code)
@@ -113,6 +115,16 @@ def _send(mail: Mail) -> tuple[str, bool]:
     except (smtplib.SMTPException, OSError) as error:
         return f"The mail server could not be used: {error.strerror or error or type(error).__name__}", False
     return "", False
+
+
+def _hand_in(message: EmailMessage) -> None:
+    """Django leaves a connection open on which it could not log in."""
+    message.connection = get_connection()
+    try:
+        message.send()
+    finally:
+        with contextlib.suppress(OSError):
+            message.connection.close()
 
 
 def _is_final(code: int) -> bool:

@@ -11,6 +11,7 @@ import hmac
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -35,12 +36,21 @@ class Context:
     alias: str = "default"
 
     def token(self, backend_pid: int) -> str:
+        """Of this second: what a call asks for several times is made once."""
+        now = int(time.time())
+        return _token(self, backend_pid, now + TOKEN_SECONDS, settings.CONTEXT_KEY_ID, settings.CONTEXT_KEY)
+
+    def _said(self) -> str:
         scope = "*" if self.customers is None else ",".join(customer.hex for customer in self.customers)
         principal = self.principal.hex if self.principal else ""
-        expires = int(time.time()) + TOKEN_SECONDS
-        message = f"{settings.CONTEXT_KEY_ID}:{expires}:{self.tenant}:{scope}:{principal}"
-        mac = hmac.new(settings.CONTEXT_KEY, f"{message}:{backend_pid}".encode(), hashlib.sha256)
-        return f"{message}:{mac.hexdigest()}"
+        return f"{self.tenant}:{scope}:{principal}"
+
+
+@lru_cache(maxsize=1024)
+def _token(context: Context, backend_pid: int, expires: int, key_id: int, key: bytes) -> str:
+    message = f"{key_id}:{expires}:{context._said()}"
+    mac = hmac.new(key, f"{message}:{backend_pid}".encode(), hashlib.sha256)
+    return f"{message}:{mac.hexdigest()}"
 
 
 _current: ContextVar[Context | None] = ContextVar("msplex_context", default=None)

@@ -5,6 +5,7 @@ nothing of one tenant can stay in it for the next: it needs no cleaning between 
 Statements are queued and sent together (libpq's pipeline mode); reading a result sends what is queued.
 """
 
+import copy
 import json
 import os
 import select
@@ -19,6 +20,7 @@ import psycopg
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, JSONField, Model
+from django.db.models.base import ModelState
 
 from tenants.isolation.context import Context, current
 from tenants.isolation.pipeline import Answer, Pipeline, Row
@@ -42,8 +44,10 @@ _mine = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class _Held:
+    """`settings`: Django's, by which it was connected."""
+
     pid: int
-    parameters: dict[str, Any]
+    settings: dict[str, Any]
     raw: psycopg.Connection[Row]
     pipeline: Pipeline
 
@@ -131,13 +135,12 @@ def _undo(held: _Held) -> None:
 
 def _connection(wrapper: BaseDatabaseWrapper) -> _Held:
     """This thread's own, for the role that Django's connection has; a new one if the server has closed it."""
-    parameters = parameters_of(wrapper)
     held: _Held | None = getattr(_mine, "held", None)
-    if held and held.parameters == parameters and held.pid == os.getpid() and _is_alive(held.raw):
+    if held and held.settings == wrapper.settings_dict and held.pid == os.getpid() and _is_alive(held.raw):
         return held
-    raw = psycopg.connect(**parameters, autocommit=True, connect_timeout=CONNECT_SECONDS)
+    raw = psycopg.connect(**parameters_of(wrapper), autocommit=True, connect_timeout=CONNECT_SECONDS)
     raw.execute(BY_KEYS)
-    held = _mine.held = _Held(os.getpid(), parameters, raw, Pipeline(raw))
+    held = _mine.held = _Held(os.getpid(), copy.deepcopy(wrapper.settings_dict), raw, Pipeline(raw))
     return held
 
 
@@ -165,7 +168,10 @@ def columns(model: type[Model], alias: str) -> str:
 
 
 def made(model: type[M], values: Sequence[Any]) -> M:
-    """The model's instance out of the values of its columns, as the ORM would make it."""
+    """The model's instance out of the values of its columns, as the ORM would make it.
+
+    Without `__init__`, which is most of the work: it is for who makes a new one, with defaults and what was left out.
+    """
     names, of_json = _columns_of(model)
     if len(values) != len(names):
         raise ValueError(f"{model.__name__} has {len(names)} columns, not {len(values)}.")
@@ -173,7 +179,11 @@ def made(model: type[M], values: Sequence[Any]) -> M:
     for place in of_json:
         if isinstance(converted[place], str):
             converted[place] = json.loads(converted[place])
-    return model.from_db("default", names, converted)
+    instance = model.__new__(model)
+    instance._state = ModelState()
+    instance._state.adding, instance._state.db = False, "default"
+    instance.__dict__.update(zip(names, converted, strict=True))
+    return instance
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,5 @@
 """Messages leave over each channel, to real servers; what is down is tried again, what was killed is sent again."""
 
-import ipaddress
 import os
 import signal
 import subprocess
@@ -12,46 +11,36 @@ from pathlib import Path
 import pytest
 from django.core import mail
 
-from approvals.models import Delivery, Notification, NotificationChannels, NotificationPreferences, Recipient
+from approvals.models import Delivery, Notification, NotificationChannels, Recipient
 from approvals.notifications import delivering
-from approvals.notifications.delivering import deliver, enqueue_due
+from approvals.notifications.delivering import enqueue_due
 from approvals.notifications.services import acknowledge
-from approvals.notifications.settings import rotate_secret, set_channels, set_preferences
+from approvals.notifications.settings import rotate_secret
 from approvals.notifications.signing import signed_headers
 from approvals.tasks import deliver_notification
 from audit.kinds import EventKind
 from audit.selectors import events
-from identity.models import Mail, RoleBinding
+from identity.models import Mail
 from identity.roles import Role
 from identity.services import disable_principal
-from msplex.mail_server import email_settings
 from tenants.isolation.context import Context, acting_for
 from tests.approvals.asking import Desk
 from tests.approvals.receivers import Receiver, StandardWebhooks, receiving
+from tests.approvals.sending import ALL, make_due, prefers, quiet_desk, rows, send, set_up
 from tests.approvals.telling import follow
 from tests.conftest import as_role, role_url
-from tests.factories import make_tenant
-from tests.identity.factories import SETUP, Person, make_machine, make_person
+from tests.identity.factories import SETUP, make_person
 from tests.identity.post import post
+from tests.receivers.mail_server import MailServer
 from tests.tenants.furnishing import as_administrator
 
 ROOT = Path(__file__).parents[2]
-ALL = ["info", "warning", "critical"]
 CRITICAL = ["critical"]
-HERE = (ipaddress.ip_network("127.0.0.0/8"),)
 
 
 @pytest.fixture
 def desk(settings) -> Desk:
-    """Its agent is answered for by a viewer, so that nobody is told whom the test has not made."""
-    settings.NOTIFY_NETWORKS = HERE
-    world = make_tenant()
-    made = Desk(world)
-    vera = make_person(world, Role.VIEWER, name="vera")
-    made.machine = make_machine(world, owner=vera)
-    with as_administrator(), world.acting():
-        RoleBinding.objects.exclude(principal_id__in=[vera.id, made.machine.id]).delete()
-    return made
+    return quiet_desk(settings)
 
 
 @pytest.fixture
@@ -60,45 +49,10 @@ def webhook(desk: Desk) -> Iterator[Receiver]:
         yield it
 
 
-def set_up(desk: Desk, **given: object) -> None:
-    values = {"ntfy_server": "", "webhook_url": "", "webhook_severities": ALL, "escalate_minutes": 30}
-    with desk.world.acting():
-        set_channels(**values | given, by=SETUP)  # type: ignore[arg-type]
-
-
 def secret(desk: Desk) -> StandardWebhooks:
     with desk.world.acting():
         before = NotificationChannels.objects.values_list("webhook_mark", flat=True).first() or ""
         return StandardWebhooks(rotate_secret(replaces=before, by=SETUP)[1])
-
-
-def prefers(person: Person, **given: object) -> NotificationPreferences:
-    values = {
-        "email": [], "ntfy": [], "quiet_from": None, "quiet_until": None, "timezone": "UTC",
-        "critical_breaks_through": True,
-    }  # fmt: skip
-    with person.world.acting():
-        return set_preferences(**values | given, by=person.actor)  # type: ignore[arg-type]
-
-
-def rows(desk: Desk) -> list[Delivery]:
-    with desk.world.acting():
-        return list(Delivery.objects.select_related("notification").order_by("id"))
-
-
-def send(desk: Desk) -> list[Delivery]:
-    """As the worker does, all that is due."""
-    with as_role("worker"), acting_for(Context(desk.world.id)):
-        for row in [each.pk for each in rows(desk)]:
-            deliver(row)
-    return rows(desk)
-
-
-def make_due(desk: Desk) -> None:
-    """The pause until the next try is over."""
-    with as_administrator(), desk.world.acting():
-        Delivery.objects.update(next_try_at=datetime.now(UTC) - timedelta(seconds=1))
-        Mail.objects.update(next_try_at=datetime.now(UTC) - timedelta(seconds=1))
 
 
 def test_a_webhook_is_called_with_a_signature_that_somebody_else_can_check(desk: Desk, webhook: Receiver) -> None:
@@ -362,11 +316,9 @@ def test_a_redirect_is_not_followed(desk: Desk, webhook: Receiver) -> None:
     assert (row.problem, len(webhook.got)) == ("status_307", 1)
 
 
-def test_a_mail_server_that_is_down_and_up_again_gets_each_letter_once(desk: Desk, settings, smtp_server) -> None:
+@pytest.mark.slow
+def test_a_mail_server_that_is_down_and_up_again_gets_each_letter_once(desk: Desk, mail_server: MailServer) -> None:
     anna = make_person(desk.world, Role.ADMIN)
-    server, address = smtp_server
-    for name, value in email_settings(f"smtp://127.0.0.1:{address}", "MSPlex <a@x.example>", production=True).items():
-        setattr(settings, name, value)
     desk.asked(reason="The printer is stuck")
     follow(desk.world)
     (row,) = send(desk)
@@ -376,15 +328,16 @@ def test_a_mail_server_that_is_down_and_up_again_gets_each_letter_once(desk: Des
     with desk.world.acting():
         waiting = Mail.objects.get(template="notification")
     assert waiting.state == "queued"
-    heard = server()
+    mail_server.start()
     make_due(desk)
     post(desk.world)
     post(desk.world)
 
     with desk.world.acting():
         assert Mail.objects.get(template="notification").state == "sent"
-    assert [line[5:] for line in heard if line.upper().startswith("RCPT TO")] == [f"TO:<{anna.user.email}>"]
-    assert any("The printer is stuck" in line for line in heard)
+    (kept,) = mail_server.kept
+    assert kept["to"] == [anna.user.email]
+    assert "The printer is stuck" in kept["letter"]
 
 
 def test_without_a_queue_the_message_waits_and_the_sweep_sends_it(

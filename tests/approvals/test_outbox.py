@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from uuid import UUID, uuid4
 
 import pytest
@@ -187,6 +188,22 @@ def test_an_event_that_cannot_be_read_holds_up_none_of_the_others(
 
     assert "could not be turned into a notification" in caplog.text
     assert len(told(desk.world)["approval_needed"]) == 1
+
+
+def test_calls_that_mean_nothing_to_anybody_cost_no_more_than_being_read(
+    desk: Desk, django_assert_max_num_queries: Callable[..., AbstractContextManager[object]]
+) -> None:
+    with desk.world.acting():
+        for number in range(20):
+            ref = CallRef(uuid4(), desk.instance.pk, "list_tickets")
+            result = "failed" if number % 2 else "ok"
+            record(EventKind.CALL_FINISHED, actor=system("broker"), result=result, call=ref)
+    sealed(desk.world)
+
+    with as_role("worker"), acting_for(Context(desk.world.id)), django_assert_max_num_queries(24):
+        assert outbox.follow_log() == 0
+    with as_role("worker"), desk.world.acting():
+        assert not NotificationEvent.objects.exists()
 
 
 def test_what_is_decided_ends_what_approvers_were_told_and_tells_who_asked(desk: Desk) -> None:

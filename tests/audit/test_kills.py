@@ -58,7 +58,8 @@ def test_no_event_is_lost_and_no_head_is_wrong_however_often_it_is_killed(room: 
 def test_a_sealer_that_hangs_ends_by_itself_and_says_where_it_stood():
     code = (
         "import time, django; django.setup()\nfrom msplex.management.commands import seal; seal.HUNG_SECONDS = 0.5\n"
-        "for _ in range(10): assert seal.still_alive(); time.sleep(0.05)\n"
+        "seal.SAY_SECONDS, alive = 0.2, seal.Alive()\n"
+        "for _ in range(10): assert alive.still(); time.sleep(0.1)\n"
         "print('goes on', flush=True); time.sleep(20)"
     )
     environment = sealer_environment(Path("nowhere")) | {"DJANGO_SETTINGS_MODULE": "msplex.settings"}

@@ -1,6 +1,7 @@
 """Whatever a vendor sends, only the customer's own comes out."""
 
 import json
+import unicodedata
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from connectors.execution import answer
 from connectors.narrowing import COMPLETE, Owner, Parents, narrow, normalised, pick
 from connectors.paging import of_one_answer, picked_out
 from connectors.redaction import MASK, redact
-from connectors.shapes import Field, Kind, Nested, Shape
+from connectors.shapes import Field, Kind, Nested, Shape, text
 
 CHILD = Shape("client_id", (Field("id", Kind.INTEGER, required=True), Field("text")))
 SHAPE = Shape(
@@ -25,6 +26,7 @@ SHAPE = Shape(
 )
 OURS = Owner("11")
 FOREIGN = "FOREIGN"
+HIDING = ((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2069), (0xFEFF, 0xFEFF), (0xE0000, 0xE007F))
 
 OURS_SPELLED = [11, "11", " 11", "011"]
 NOT_OURS = [12, "12", 111, 0, -11, None, "", "*", "11,12", [11], {"id": 11}, True, 11.0, "\uff11\uff11"]
@@ -174,6 +176,15 @@ def test_hidden_characters_are_taken_out_of_text() -> None:
 
     assert text.startswith("abcd[2Je\nf\tgx")
     assert len(text) == 2000 + len(" [cut]")
+
+
+def test_of_every_character_the_unseen_ones_go_alone_or_in_a_text():
+    """The short way for plain text lets none of them through."""
+    for code in range(0x110000):
+        char = chr(code)
+        unseen = unicodedata.category(char) in {"Cc", "Cs", "Co"} and char not in "\n\t"
+        hides = any(low <= code <= high for low, high in HIDING)
+        assert text(char, 9) == ("" if unseen or hides else char), hex(code)
 
 
 def test_every_tool_of_the_catalogue_is_narrowable_and_typed() -> None:

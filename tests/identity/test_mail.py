@@ -1,9 +1,7 @@
 """Messages go out after the commit, once, by the worker alone; what they let a reader do stays sealed until then."""
 
 import smtplib
-import socketserver
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -258,51 +256,6 @@ def test_production_without_a_server_writes_links_nowhere(acme: TenantWorld, set
     assert "MSPLEX_EMAIL_URL" in again(acme, letter).problem
     assert "/links/" not in "".join(capfd.readouterr())
     assert email_settings("", "x@x.example", production=False)["EMAIL_BACKEND"].endswith(TerminalBackend.__name__)
-
-
-class _Smtp(socketserver.StreamRequestHandler):
-    """As much of a mail server as one message needs."""
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 here\r\n")
-        in_data = False
-        for line in self.rfile:
-            self.server.heard.append(line.decode().rstrip())
-            if in_data and line != b".\r\n":
-                continue
-            word = b"END" if in_data else line[:4].strip().upper()
-            in_data = word == b"DATA"
-            self.wfile.write({b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}.get(word, b"250 ok\r\n"))
-            if word == b"QUIT":
-                return
-
-
-@pytest.fixture
-def smtp() -> Iterator[socketserver.TCPServer]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Smtp) as server:
-        server.heard = []
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def test_a_message_reaches_a_server_by_smtp(acme: TenantWorld, settings, smtp) -> None:
-    url = f"smtp://127.0.0.1:{smtp.server_address[1]}"
-    for name, value in email_settings(url, "MSPlex <msplex@acme.example>", production=True).items():
-        setattr(settings, name, value)
-    link = Link.new(Purpose.PASSWORD, acme.id)
-    with acme.acting():
-        context = {"email": "a@x.example", "workspace": "acme", "expires": "soon"}
-        letter = send_mail_on_commit("password_reset", "a@x.example", context, link=link)
-
-    post(acme)
-
-    assert again(acme, letter).state == "sent"
-    assert link.url in smtp.heard
-    assert "RCPT TO:<a@x.example>" in [line.upper().replace("A@X.EXAMPLE", "a@x.example") for line in smtp.heard]
-    assert any(line.startswith("Message-ID: <") and str(letter.pk) in line for line in smtp.heard)
 
 
 @pytest.mark.parametrize(

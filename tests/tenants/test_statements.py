@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from django.db import DatabaseError, transaction
 
+from msplex.runtime.processes import wait_until
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.statements import columns, insertion, made, one, signed_reading, signed_transaction, values_of
 from tenants.models import Customer
@@ -102,9 +103,10 @@ def test_each_thread_has_its_own_and_it_ends_with_the_thread(acme, last):
         thread.join()
 
     assert len(set(pids)) == 2
-    with psycopg.connect(os.environ["MSPLEX_ADMIN_DATABASE_URL"]) as admin:
+    with psycopg.connect(os.environ["MSPLEX_ADMIN_DATABASE_URL"], autocommit=True) as admin:
         alive = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)"
-        assert admin.execute(alive, [pids]).fetchone() == (0,)
+        # A server's process ends a moment after its connection.
+        assert wait_until(lambda: admin.execute(alive, [pids]).fetchone() == (0,), 10)
 
 
 def test_it_needs_a_context_and_no_other_transaction(acme):
@@ -170,5 +172,9 @@ def test_a_row_becomes_the_models_instance(acme):
     with signed_transaction(Context(acme.id)) as db:
         row = one(db.ask(f"SELECT {columns(Customer, 'c')} FROM tenants_customer c ORDER BY key LIMIT 1"))
 
-    assert made(Customer, row).key == "acme-1"
-    assert made(Customer, row) == acme.customers[0]
+    customer = made(Customer, row)
+    with acme.acting():
+        same = Customer.objects.get(id=customer.id)
+        assert {**vars(customer), "_state": None} == {**vars(same), "_state": None}
+        assert vars(customer._state) == vars(same._state)
+        customer.save(update_fields=["key"])  # and not as a new one

@@ -2,6 +2,7 @@
 
 import faulthandler
 import signal
+import time
 from threading import Event
 from typing import Any
 
@@ -18,6 +19,7 @@ from tenants.process import Process, current_process
 
 # Without seals every change of every tenant is refused: a round that takes so long is not worth waiting for.
 HUNG_SECONDS = 60.0
+SAY_SECONDS = 1.0  # each time starts a thread that watches
 
 
 class Command(BaseCommand):
@@ -39,11 +41,20 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         sealer.catch_up()
         say_ready(self, "The sealer works.")
-        sealer.run(lambda: still_alive() and ended.is_set())
+        alive = Alive()
+        sealer.run(lambda: alive.still() and ended.is_set())
 
 
-def still_alive() -> bool:
-    """Unless this is called again in time, the process says where it stands and ends, and is started anew."""
-    PULSE.feel()
-    faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
-    return True
+class Alive:
+    """Unless it is said again and again, the process says where it stands and ends, and is started anew."""
+
+    def __init__(self) -> None:
+        self._said = -SAY_SECONDS
+
+    def still(self) -> bool:
+        PULSE.feel()
+        now = time.monotonic()
+        if now - self._said >= SAY_SECONDS:
+            self._said = now
+            faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
+        return True
