@@ -24,7 +24,7 @@ from audit.services import Queued, queue_record
 from billing.models import UsageEvent
 from billing.services import meter_call, reserve_call
 from connectors.arguments import call_digest
-from connectors.compact import opened
+from connectors.compact import encoded, opened
 from connectors.models import ToolCall
 from connectors.signing import believed
 from identity.services.authority import whole_tenant
@@ -212,7 +212,7 @@ def _ending(call: ToolCall, use: GrantUse) -> tuple[EventKind, ToolCall, str, di
     body = {
         "alert": lost, "billed": ok, "code": call.code, "connector": call.connector, "requests": [],
         "rows_returned": None, "state": ToolCall.State(call.state).value, "vendor_bytes": 0, "vendor_requests": 0,
-        "evidence": use.evidence,
+        "agent_key": encoded(bytes(use.agent.key)), "evidence": use.evidence,
     }  # fmt: skip
     return (EventKind.CALL_UNKNOWN if lost else EventKind.CALL_FINISHED), call, "ok" if ok else "failed", body
 
@@ -228,7 +228,8 @@ def _say(db: Signed, kind: EventKind, use: GrantUse, call: ToolCall | None, find
     """That it was used, by its agent; and, beside it, what was wrong about that."""
     label = call.tool if call else ""
     body = {
-        "agent": str(use.agent_id), "evidence": use.evidence, "finding": finding, "number": use.number,
+        "agent": str(use.agent_id), "agent_key": encoded(bytes(use.agent.key)), "evidence": use.evidence,
+        "finding": finding, "number": use.number,
         "step": use.step, "nonce": use.grant.nonce if use.grant else "",
         "outcome": ToolCall.State(call.state).value if call else "",
         "request": str(use.grant.request_id) if use.grant else "",
