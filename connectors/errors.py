@@ -72,6 +72,19 @@ class VendorError(ExecutionError):
     pass
 
 
+class PartlyDone(VendorError):
+    """Of several objects: which were changed, of which one nobody knows, and which were not sent. Ids as they came."""
+
+    def __init__(self, changed: Sequence[int], unknown: int, not_sent: Sequence[int]) -> None:
+        super().__init__("vendor_fault")
+        self.changed, self.unknown, self.not_sent = tuple(changed), unknown, tuple(not_sent)
+
+    def __str__(self) -> str:
+        told = {"Changed": self.changed, "Not sent": self.not_sent}
+        lists = [f"{word}: {', '.join(map(str, ids))}." for word, ids in told.items() if ids]
+        return " ".join([f"What became of {self.unknown} nobody knows.", *lists])
+
+
 class ArgumentsInvalid(ExecutionError):
     def __init__(self) -> None:
         super().__init__("arguments_invalid")

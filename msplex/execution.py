@@ -44,6 +44,7 @@ from msplex.outcomes import (
     MESSAGE_VOID,
     Outcome,
     changed_since,
+    lost_in,
 )
 from msplex.replies import Reply
 from msplex.telling import telling
@@ -193,7 +194,7 @@ def _execute(job: CallToRun, tool: Tool | None, shown: Shown = ()) -> Outcome:
             look_again(job.instance)
         if error.uncertain:
             logger.error("alert: call %s may have changed something: %s", job.call.id, error.code)  # noqa: TRY400
-            return dataclasses.replace(LOST, vendor_requests=error.vendor_requests, exchanges=error.exchanges)
+            return lost_in(error)
         return Outcome(
             ToolCall.State.FAILED,
             error.code,

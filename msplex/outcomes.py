@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from connectors.errors import ObjectChanged
+from connectors.errors import ExecutionError, ObjectChanged, PartlyDone
 from connectors.exchanges import Exchange
 from connectors.models import ToolCall
 from msplex.decision.verdicts import Code
@@ -37,6 +37,12 @@ class Outcome:
 
 
 LOST = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
+
+
+def lost_in(error: ExecutionError) -> Outcome:
+    """Of several objects, what is known of each is said."""
+    message = f"{error} {MESSAGE_UNKNOWN}" if isinstance(error, PartlyDone) else MESSAGE_UNKNOWN
+    return dataclasses.replace(LOST, message=message, vendor_requests=error.vendor_requests, exchanges=error.exchanges)
 
 
 def changed_since(error: ObjectChanged) -> Outcome:
