@@ -1,7 +1,7 @@
 """The clocks of requests, what people are told of them, and what the broker does about grants held in advance."""
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
@@ -14,7 +14,7 @@ from tenants.isolation.context import Context, acting_for, acting_tenant
 from tenants.isolation.tasks import PlainTask
 from tenants.metrics import tell_number
 from tenants.process import Process
-from tenants.sweeping import for_each_tenant
+from tenants.sweeping import Question, for_each_in_turn, for_those_with, number_of
 
 SEAL_SECONDS = 3.0
 
@@ -22,19 +22,13 @@ SEAL_SECONDS = 3.0
 @shared_task(name="approvals.expire_requests", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def expire_requests() -> None:
     """Started by beat: what nobody decided, or ran, in time has expired, and that is on the record."""
-    from approvals.held.services import expire_late_grants, take_up_again  # noqa: PLC0415 - leaves
-    from approvals.services import count_pending, expire_late_requests  # noqa: PLC0415
+    from approvals.held.services import WAITED, expire_late_grants, take_up_again  # noqa: PLC0415 - leaves
+    from approvals.services import expire_late_requests  # noqa: PLC0415
 
-    waiting: list[int] = []
-
-    def work(_now: datetime) -> None:
-        expire_late_requests()
-        expire_late_grants()
-        take_up_again()
-        waiting.append(count_pending())
-
-    for_each_tenant(work)
-    tell_number("approvals", sum(waiting))
+    now = datetime.now(UTC)
+    late = Question("late_requests", (now, now - WAITED))
+    for_those_with(late, expire_late_requests, expire_late_grants, take_up_again)
+    tell_number("approvals", number_of("pending_requests"))
 
 
 @shared_task(name="approvals.issue_grant", process=Process.BROKER)  # type: ignore[untyped-decorator]
@@ -62,7 +56,7 @@ def follow_logs() -> None:
     """Started by beat: what has happened becomes notifications, whatever was not asked for meanwhile."""
     from approvals.notifications.outbox import follow_log  # noqa: PLC0415
 
-    for_each_tenant(lambda _now: follow_log())
+    for_those_with(Question("unread_log"), lambda _now: follow_log())
 
 
 @shared_task(name="approvals.tell", process=Process.WORKER)  # type: ignore[untyped-decorator]
@@ -90,16 +84,12 @@ def sweep_notifications() -> None:
     from approvals.notifications.delivering import enqueue_due  # noqa: PLC0415
     from approvals.notifications.escalating import escalate  # noqa: PLC0415
 
-    def work(now: datetime) -> None:
-        escalate(now)
-        enqueue_due(now)
-
-    for_each_tenant(work)
+    for_those_with(Question("messages", (datetime.now(UTC),)), escalate, enqueue_due)
 
 
 @shared_task(name="approvals.forget_notifications", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def forget_notifications() -> None:
-    """Started by beat, once a day: what people were told three months ago, and how, is kept no longer."""
+    """Started by beat: what people were told three months ago, and how, is kept no longer."""
     from approvals.notifications.forgetting import forget  # noqa: PLC0415
 
-    for_each_tenant(forget)
+    for_each_in_turn("approvals.forget_notifications", forget, every=timedelta(days=1))

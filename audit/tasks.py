@@ -1,15 +1,16 @@
 """Packs and alerts. Everything here is safe to run again at any time."""
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from celery import Task, shared_task
 
+from tenants.ids import uuid7_floor
 from tenants.isolation.context import Context, acting_for, acting_tenant
 from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
-from tenants.sweeping import for_each_tenant
+from tenants.sweeping import Question, for_those_with
 
 logger = logging.getLogger(__name__)
 BUILD_SECONDS = 900
@@ -29,7 +30,7 @@ def build_pack(self: Task, pack_id: str) -> None:
 @shared_task(name="audit.cut_packs", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def cut_packs() -> None:
     """Started by beat, every few minutes: the packs of the months that are over, and those that nobody goes on with."""
-    from audit.packs.cutting import cut_due  # noqa: PLC0415
+    from audit.packs.cutting import begin_of, cut_due, month_of  # noqa: PLC0415
     from audit.packs.work import unfinished  # noqa: PLC0415
 
     def work(now: datetime) -> None:
@@ -37,12 +38,15 @@ def cut_packs() -> None:
         for pack in unfinished(now):
             build_pack.delay(pack_id=str(pack))
 
-    for_each_tenant(work)
+    now = datetime.now(UTC)
+    for_those_with(Question("packs", (now, begin_of(month_of(now)))), work)
 
 
 @shared_task(name="audit.sweep_alerts", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_alerts() -> None:
     """Started by beat: what happened again is counted in its alert; what fell between two writers is raised."""
-    from audit.sweeping import sweep_alerts as sweep  # noqa: PLC0415 - a leaf, as everywhere
+    from audit import alerts, sweeping  # noqa: PLC0415 - leaves, as everywhere
 
-    for_each_tenant(sweep)
+    now = datetime.now(UTC)
+    hits = Question("alert_hits", (uuid7_floor(now - sweeping.KEPT), uuid7_floor(now - alerts.WINDOW)))
+    for_those_with(hits, sweeping.sweep_alerts)

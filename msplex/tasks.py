@@ -1,13 +1,13 @@
 """Tasks of the composition root: the gateway's, and the nightly check of the log."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
 from django.db import transaction
 
 from tenants.isolation.tasks import PlainTask
 from tenants.process import Process
-from tenants.sweeping import for_each_tenant
+from tenants.sweeping import Question, for_each_in_turn, for_those_with
 
 CHECK_SECONDS = 6 * 3600
 
@@ -15,19 +15,20 @@ CHECK_SECONDS = 6 * 3600
 @shared_task(name="gateway.sweep_lost_calls", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_lost_calls() -> None:
     """Started by beat: calls whose broker died are said to have an unknown outcome, never left running."""
-    from msplex.execution import give_up_lost_calls  # noqa: PLC0415
+    from msplex.execution import LOST_AFTER, give_up_lost_calls  # noqa: PLC0415
 
-    for_each_tenant(give_up_lost_calls)
+    for_those_with(Question("lost_calls", (datetime.now(UTC) - LOST_AFTER,)), give_up_lost_calls)
 
 
 @shared_task(name="gateway.sweep_names", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sweep_names() -> None:
     """Started by beat: what calls were named by, and what was kept of their results, ends."""
-    from msplex.gateway.repeating import forget  # noqa: PLC0415 - leaves, as everywhere
-    from msplex.kept import forget_answers  # noqa: PLC0415
+    from msplex import kept  # noqa: PLC0415 - leaves, as everywhere
+    from msplex.gateway import repeating  # noqa: PLC0415
 
-    for_each_tenant(forget)
-    for_each_tenant(forget_answers)
+    now = datetime.now(UTC)
+    ends = (now - repeating.KEPT, now - repeating.RESULT_KEPT, now - kept.KEPT)
+    for_those_with(Question("old_names", ends), repeating.forget, kept.forget_answers)
 
 
 @shared_task(  # type: ignore[untyped-decorator]
@@ -50,7 +51,8 @@ def watch_lag() -> None:
 
 @shared_task(name="billing.sample_gauges", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def sample_gauges() -> None:
-    """Started by beat: what billing reports at its peak, with what it cannot see itself."""
+    """Started by beat, every minute, and comes to each tenant once in a quarter of an hour: what billing reports at its
+    peak, with what it cannot see itself."""
     from billing.gauges import sample_gauges as sample  # noqa: PLC0415 - leaves, as everywhere
     from billing.meters import Meter  # noqa: PLC0415
     from connectors.models import ConnectorInstance  # noqa: PLC0415
@@ -60,4 +62,4 @@ def sample_gauges() -> None:
         instances = ConnectorInstance.objects.exclude(state=ConnectorInstance.State.DRAFT).count()
         sample(now, of_others={Meter.CONNECTOR_INSTANCES: instances})
 
-    for_each_tenant(work)
+    for_each_in_turn("billing.sample_gauges", work, every=timedelta(minutes=15))

@@ -61,9 +61,9 @@ def expire_late_grants(now: datetime | None = None) -> int:
     return len(rows)
 
 
-def take_up_again() -> None:
+def take_up_again(now: datetime) -> None:
     """What the broker was told and has not done, because the message was lost. Of the acting tenant."""
-    before = datetime.now(UTC) - WAITED
+    before = now - WAITED
     with transaction.atomic():
         approved = ApprovalRequest.objects.filter(state="approved", approved_at__lt=before).exclude(terms={})
         asked = list(approved.values_list("id", flat=True)[:MOST])

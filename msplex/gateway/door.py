@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,24 +11,30 @@ from django.conf import settings
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import ClientCapabilities
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from msplex.draining import SIGNAL, begin_draining
 from msplex.gateway import auth
 from msplex.gateway.answers import UNAUTHORIZED
+from msplex.gateway.asgi_types import Message, Receive, Scope, Send
+from msplex.gateway.asking import EVENTS, Events, answer_in, take
 from msplex.gateway.callers import Caller
-from msplex.gateway.express import Express, Message, Receive, Scope, Send, again, read
+from msplex.gateway.confirming import can_ask
+from msplex.gateway.express import Express, again, read
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.replies import Replies
 from msplex.gateway.server import SCOPE, make_server
+from msplex.gateway.sessions import CAPABILITIES, begun, capabilities_of
 from msplex.gateway.watched import Watched, parent_in, watched
 from msplex.readiness import readiness
 from tenants.bound import bound
 from tenants.tracing import span
 
 MAX_BODY = 1024 * 1024
-EVENTS = b"text/event-stream"
-PROGRESS = b'"progressToken"'
+_ACCEPTED, _BAD_REQUEST = 202, 400
+EVENT_STREAM = b"text/event-stream"
+PROGRESS, CALL = b'"progressToken"', b'"tools/call"'
 
 
 class Application:
@@ -105,26 +111,36 @@ class Application:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         unusual = await self._express.answer(scope, receive, send, caller)
-        if unusual:
-            scope[SCOPE] = caller
-            manager, source = await self._manager_for(scope, unusual)
-            await manager.handle_request(scope, source, with_status(send))
+        if unusual is None:
+            return
+        scope[SCOPE] = caller
+        if scope["method"] == "GET":  # no revision has a stream here that nobody asked for
+            await _answer(send, 405, {"error": "method_not_allowed"}, (b"allow", b"POST"))
+            return
+        if not is_modern(scope) and takes_events(scope) and _is_small(scope):
+            await self._handshake(scope, unusual, send, caller)
+            return
+        manager = self._streaming if is_modern(scope) and takes_events(scope) else self._plain
+        await manager.handle_request(scope, unusual, with_status(send))
 
-    async def _manager_for(self, scope: Scope, receive: Receive) -> tuple[StreamableHTTPSessionManager, Receive]:
-        """The newest revision decides for itself when to stream; before it, a client says so by asking for progress."""
-        if not takes_events(scope):
-            return self._plain, receive
-        if is_modern(scope):
-            return self._streaming, receive
-        if not _is_small(scope):
-            return self._plain, receive
+    async def _handshake(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        """The newest revision decides for itself when to stream; before it we do, and a client answers by requests."""
         body = await read(receive)
-        wanted = isinstance(body, bytes) and self.streams(body)
-        return self._streaming if wanted else self._plain, again(body, receive)
+        source, told = again(body, receive), with_status(send)
+        if not isinstance(body, bytes):
+            await self._plain.handle_request(scope, source, told)
+        elif message := answer_in(body):
+            await self._plain.handle_request(scope, source, if_awaited(told, caller, message))
+        elif self.streams(body, can := capabilities_of(scope, caller), caller):
+            events = Events(told)
+            scope[EVENTS], scope[CAPABILITIES] = events, can
+            await self._streaming.handle_request(scope, source, events)
+        else:
+            await self._plain.handle_request(scope, source, begun(told, caller, body))
 
-    def streams(self, body: bytes) -> bool:
-        """Whether a request of a handshake revision is answered with a stream."""
-        return PROGRESS in body
+    def streams(self, body: bytes, can: ClientCapabilities | None, caller: Caller) -> bool:
+        """Whether a request of a handshake revision is answered with a stream: for progress, or to ask a person."""
+        return PROGRESS in body or (CALL in body and can_ask(can) and caller.claims.agent_session_id is not None)
 
 
 def _manager(
@@ -146,7 +162,7 @@ def _is_small(scope: Scope) -> bool:
 
 
 def takes_events(scope: Scope) -> bool:
-    return any(EVENTS in value for name, value in scope["headers"] if name == b"accept")
+    return any(EVENT_STREAM in value for name, value in scope["headers"] if name == b"accept")
 
 
 def is_modern(scope: Scope) -> bool:
@@ -168,6 +184,18 @@ def security() -> TransportSecuritySettings:
             *(f"http://{place}" for place in here),
         ],
     )
+
+
+def if_awaited(send: Send, caller: Caller, message: Mapping[str, Any]) -> Send:
+    """What the SDK would take is taken if somebody waits for it from this caller; else it is refused, whyever."""
+
+    async def forward(start: Message) -> None:
+        if start["type"] == "http.response.start" and start["status"] == _ACCEPTED:
+            known = await asyncio.to_thread(take, caller, message)
+            start = start if known else {**start, "status": _BAD_REQUEST}
+        await send(start)
+
+    return forward
 
 
 def with_status(send: Send) -> Send:

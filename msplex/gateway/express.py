@@ -7,7 +7,7 @@ body says. Whatever is out of the ordinary is left to the SDK, untouched; tests 
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import Coroutine, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -34,16 +34,13 @@ from connectors.contract import Tool
 from msplex.decision.snapshot import OfferedTool
 from msplex.gateway import answers, auth
 from msplex.gateway.approving import UNTOLD, Told
+from msplex.gateway.asgi_types import Message, Receive, Scope, Send
 from msplex.gateway.callers import Caller
 from msplex.gateway.confirming import can_ask, sealed
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.server import SCOPE, input_schema, sealed_state
 from msplex.gateway.tasks_wire import EXTENSION
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 T = TypeVar("T")
 
 VERSION = "2026-07-28"

@@ -19,6 +19,7 @@ from mcp.shared.exceptions import MCPError
 from msplex.decision.verdicts import Code, Gate, Refusal
 from msplex.gateway import answers, handles
 from msplex.gateway.approving import UNTOLD, Told
+from msplex.gateway.asking import Questions
 from msplex.gateway.callers import Caller
 from msplex.gateway.calls import Begun, DoorClosed, begin_call, list_tools
 from msplex.gateway.confirming import is_asked, question
@@ -51,6 +52,7 @@ class Handlers:
         self._turns = asyncio.Semaphore(THREADS)
         self._withdrawing: set[asyncio.Task[object]] = set()
         self.streams = Streams(self.names)
+        self.questions = Questions(replies)
         self.tasks: list[Source] = [CallTasks(self._in_thread)]
 
     async def tools(self, caller: Caller, cursor: str | None = None) -> answers.Page:

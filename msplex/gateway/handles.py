@@ -1,4 +1,4 @@
-"""Handles that clients give back, such as a cursor: sealed for one caller and one purpose, and good for an hour.
+"""Handles that clients give back, such as a cursor: sealed for one caller and one purpose, and mostly good for an hour.
 
 A handle is a name, not a right: whoever uses it is authenticated and decided about anew. The key follows from the
 context key, so every process of the gateway reads what another one has sealed.
@@ -30,10 +30,10 @@ class HandleRefused(Exception):
     """Not one of ours, not this caller's, for something else, or too old: one answer for all of them."""
 
 
-def seal(value: Any, *, purpose: str, caller: Caller) -> str:
+def seal(value: Any, *, purpose: str, caller: Caller, good_seconds: int = GOOD_SECONDS) -> str:
     nonce = secrets.token_bytes(NONCE_BYTES)
-    content = json.dumps([int(time.time()) + GOOD_SECONDS, value], separators=(",", ":")).encode()
-    sealed = _cipher().encrypt(nonce, content, _bound_to(purpose, caller))
+    content = json.dumps([int(time.time()) + good_seconds, value], separators=(",", ":")).encode()
+    sealed = _cipher().encrypt(nonce, content, bound_to(purpose, caller))
     return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
 
 
@@ -42,7 +42,7 @@ def unseal(handle: str, *, purpose: str, caller: Caller) -> Any:
         raise HandleRefused
     try:
         raw = base64.urlsafe_b64decode(handle.encode() + b"=" * (-len(handle) % 4))
-        content = _cipher().decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _bound_to(purpose, caller))
+        content = _cipher().decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to(purpose, caller))
     except (ValueError, InvalidTag):
         raise HandleRefused from None
     good_until, value = json.loads(content)
@@ -51,7 +51,7 @@ def unseal(handle: str, *, purpose: str, caller: Caller) -> Any:
     return value
 
 
-def _bound_to(purpose: str, caller: Caller) -> bytes:
+def bound_to(purpose: str, caller: Caller) -> bytes:
     """What is sealed for somebody is somebody's: tenant, principal, agent session and the customers of the token."""
     claims = caller.claims
     customers = None if claims.customers is None else sorted(map(str, claims.customers))

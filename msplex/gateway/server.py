@@ -22,11 +22,13 @@ from mcp_types import (
 from connectors import catalogue
 from msplex.gateway import answers, handles
 from msplex.gateway.approving import told_in
+from msplex.gateway.asking import EVENTS
 from msplex.gateway.callers import Caller
-from msplex.gateway.confirming import can_ask, with_answer
+from msplex.gateway.confirming import Ask, call_and_ask, can_ask, with_answer
 from msplex.gateway.explaining import add_explain
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.progress import Progress, wants_progress
+from msplex.gateway.sessions import CAPABILITIES
 from msplex.gateway.tasks_wire import add_tasks, is_modern, takes_tasks
 
 SCOPE = "msplex.caller"  # where the door puts the authenticated caller
@@ -62,15 +64,15 @@ def make_server(handlers: Handlers) -> Server[Any]:
         return ListToolsResult.model_validate(answers.listed(page))
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> Any:
-        asks = is_modern(context) and can_ask(context.session.client_capabilities)
+        asks, ask = _asking(context, handlers)
         told = replace(told_in(params.meta), takes_tasks=takes_tasks(context), can_ask=asks)
         told = with_answer(told, params)
-        call = partial(handlers.call, caller_of(context), params.name, params.arguments or {}, told)
+        call = partial(handlers.call, caller_of(context), params.name, params.arguments or {})
         if wants_progress(params.meta):
             async with Progress(context.session.report_progress) as progress:
-                result = await call(progress)
+                result = await call_and_ask(partial(call, progress=progress), told, ask)
         else:
-            result = await call()
+            result = await call_and_ask(call, told, ask)
         kind = _MODELS.get(result.get("resultType", ""), CallToolResult)
         return kind.model_validate(result) if kind else result
 
@@ -91,6 +93,17 @@ def make_server(handlers: Handlers) -> Server[Any]:
     add_explain(server, handlers.explain, caller_of)
     server.middleware.append(sealed_state())
     return server
+
+
+def _asking(context: Context, handlers: Handlers) -> tuple[bool, Ask | None]:
+    """Whether the client can be asked; and how, if that is in the middle of its call."""
+    if is_modern(context):
+        return can_ask(context.session.client_capabilities), None
+    caller, scope = caller_of(context), context.request.scope if context.request else {}
+    events = scope.get(EVENTS)
+    if events is None or not can_ask(scope.get(CAPABILITIES)) or not handlers.questions.has_room(caller):
+        return False, None
+    return True, partial(handlers.questions.put, caller, events)
 
 
 def sealed_state() -> RequestStateBoundary:

@@ -4,8 +4,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from msplex import access
+from msplex.gateway.asgi_types import Message, Scope, Send
 from msplex.gateway.callers import Caller
-from msplex.gateway.express import Message, Scope, Send
 from tenants.bound import bound
 
 

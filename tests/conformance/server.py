@@ -2,14 +2,17 @@
 
 import json
 import re
+from functools import partial
 from typing import Any
 
 import mcp_types as t
 from django.conf import settings
 from mcp.shared.exceptions import MCPError
 
+from msplex.gateway.asking import EVENTS
 from msplex.gateway.server import caller_of, input_schema, make_server
 from msplex.gateway.streams import ring
+from tests.conformance.asking import ASKING
 from tests.conformance.content import IMAGE, PRIVATE, answer, ask, embedded, form, image, said_in, text
 from tests.conformance.jobs import JOBS, Jobs
 from tests.conformance.tools import TOOLS, described, schema
@@ -47,7 +50,7 @@ class Fixtures:
         return (*await self._handlers.names(caller), *self._shown())
 
     def _shown(self) -> list[str]:
-        return [*TOOLS, *JOBS, "test_trigger_tool_change", "test_trigger_prompt_change"] + ["test_dynamic"] * (
+        return [*TOOLS, *JOBS, *ASKING, "test_trigger_tool_change", "test_trigger_prompt_change"] + ["test_dynamic"] * (
             self._changes % 2
         )
 
@@ -58,6 +61,10 @@ class Fixtures:
     async def call_tool(self, context: Any, params: Any) -> Any:
         if params.name in TOOLS:
             return await TOOLS[params.name](context, params)
+        if params.name in ASKING:
+            events = context.request.scope[EVENTS]
+            ask = partial(self._handlers.questions.put, caller_of(context), events)
+            return await ASKING[params.name](ask, params.arguments or {})
         if params.name in JOBS:
             return await JOBS[params.name](context, params, self._jobs)
         if params.name == "test_trigger_tool_change":
@@ -139,7 +146,9 @@ class Fixtures:
             ("logging/setLevel", t.SetLevelRequestParams, self.nothing),
         ):
             server.add_request_handler(method, params, handler)
-        server.get_tool_input_schema = lambda name: schema(name) if name in {*TOOLS, *JOBS} else input_schema(name)
+        server.get_tool_input_schema = lambda name: (
+            schema(name) if name in {*TOOLS, *JOBS, *ASKING} else input_schema(name)
+        )
 
 
 def with_fixtures(handlers: Any) -> Any:

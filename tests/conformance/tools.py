@@ -7,6 +7,7 @@ import anyio
 import mcp_types as t
 from mcp.shared.exceptions import MCPError
 
+from tests.conformance.asking import ASKING
 from tests.conformance.content import answer, ask, audio, embedded, form, image, said_in, sample, text
 from tests.conformance.jobs import ANYTHING, JOBS
 
@@ -179,7 +180,10 @@ _NAMED = {
     "x_mcp_header": x_mcp_header,
 }
 TOOLS = {f"test_{name}": run for name, run in _NAMED.items()} | {"json_schema_2020_12_tool": json_schema}
-SCHEMAS = dict.fromkeys(JOBS, ANYTHING) | {"test_x_mcp_header": HEADER, "json_schema_2020_12_tool": SCHEMA_2020_12}
+SCHEMAS = dict.fromkeys((*JOBS, *ASKING), ANYTHING) | {
+    "test_x_mcp_header": HEADER,
+    "json_schema_2020_12_tool": SCHEMA_2020_12,
+}
 
 
 def described(name: str) -> t.Tool:

@@ -173,6 +173,7 @@ NOT_TENANTS = {
     "border.audit_pending": "ids of events that wait for the sealer, which works for every tenant",
     "border.log_key": "public halves of the keys that sign the log",
     "border.pack_signing": "ids of what waits for the sealer's signature, of every tenant; the sealer alone reads it",
+    "border.turn": "up to when each walk over all tenants has come; the worker's, and only by its function",
     "border.directory": "workspace and client names, which lead to a tenant before there is a context",
     "border.usage": "totals of each tenant's months, for the provider to bill by; the tenants' worker adds its own",
     "content.auth_group": "the framework's; empty",
