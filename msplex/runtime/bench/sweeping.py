@@ -1,4 +1,4 @@
-"""What the sweeps cost where nearly nobody has anything to do. The worker's side in a process of its own: python -m ..."""
+"""What the sweeps cost where nobody has anything to do. The worker's side in a process of its own: python -m ..."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def _of(task: Callable[[], object], schedule: Any) -> dict[str, Any]:
         walked = _cost(task) * TENANTS / len(everybody)
     with _instead(None):
         asked = _cost(task)
-    share = every / _ROUNDS.get(task.name, 86400)  # type: ignore[attr-defined]
+    share = float(every) / _ROUNDS.get(getattr(task, "name", ""), 86400)
     return {"every_s": every, "asked": round(asked + walked * share, 1), "walked": round(walked, 1)}
 
 
@@ -66,12 +66,12 @@ _ROUNDS = {"billing.roll_up": 3600, "billing.sample_gauges": 900}
 
 @contextmanager
 def _instead(found: list[UUID] | None) -> Iterator[None]:
-    """Whom the walks come to, where that is not the database's to say. None: whom it says, and nobody whose turn it is."""
+    """Whom the walks come to, for once. None: whom the database says, and nobody whose turn it is."""
     from tenants import sweeping
 
     before = sweeping._asked, sweeping._turn
     if found is not None:
-        sweeping._asked = lambda _question: found
+        sweeping._asked = lambda question: found  # noqa: ARG005 - as it is called there
     sweeping._turn = lambda *_: found or []
     try:
         yield
