@@ -40,7 +40,7 @@ class Asked:
     """An agent that may read and write wants a ticket changed; people have to agree."""
 
     def __init__(self, world: ConnectedWorld, role: Role = Role.OPERATOR, **given: Any) -> None:
-        self.world = world
+        self.world, self.given = world, given
         with as_role("app"):
             self.machine = make_machine(world.tenant, role)
             self.person: Person = make_member(world.tenant, Role.ADMIN, name="anna")
@@ -73,7 +73,7 @@ class Asked:
 
     def ran(self) -> tuple[str, str]:
         with as_role("app"), self.world.tenant.acting():
-            call = self.call(approval_id=self.request.pk)
+            call = self.call(approval_id=self.request.pk, **self.given)
             call.save(force_insert=True)
             ApprovalRequest.objects.filter(id=self.request.pk).update(state=State.EXECUTING, call_id=call.pk)
         with acting_for(Context(self.world.tenant.id, (self.world.tenant.customers[0].id,))):

@@ -1,4 +1,4 @@
-"""Several objects in one call: each once, in order, and what became of each is said, also when it ends in the middle."""
+"""Several objects in one call: each once, in order, and what became of each is said, also when it ends midway."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
