@@ -297,7 +297,7 @@ def test_when_one_of_several_has_changed_meanwhile_none_is_touched(connected, ve
     asked.read()
     asked.agree()
     with as_role("app"):
-        other = connected.call("update_ticket", {"ticket_id": 11004, "status_id": 2})
+        other = connected.call("update_ticket", {"ticket_id": 11004, "status_id": 3})
     with acting_for(Context(connected.tenant.id, (connected.tenant.customers[0].id,))):
         execute(other, connected.instance, connected.mappings[0])
 
