@@ -58,6 +58,11 @@ class Standing:
     may_withdraw: bool
 
     @property
+    def digest(self) -> str:
+        """What is voted on: of all customers, where it is about several."""
+        return shown_digest(self.request)
+
+    @property
     def need(self) -> int:
         return max(self.request.need, self.ruling.approvers)
 
