@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from approvals.held.playbooks import steps_of
-from approvals.models import OPEN_STATES, ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
+from approvals.models import OPEN_STATES, ApprovalRequest, Comment, ExecutionGrant, HeldGrant, ToolRule, Vote
 from approvals.policy import Rule, Ruling, Subject, by_default, ruling, strictest
 from approvals.quorum import Missing, Voter, missing, voter_of
 from connectors.contract import Tool
@@ -56,6 +56,12 @@ def together_with(request: ApprovalRequest) -> list[ApprovalRequest]:
         return []
     rows = ApprovalRequest.objects.select_related("customer").prefetch_related("previews")
     return list(rows.filter(batch_id=request.batch_id).order_by("customer__name", "id"))
+
+
+def with_nonce(nonce: str) -> list[UUID]:
+    """The request, and the grant that is held in advance, of which at most one each has it."""
+    asked = ApprovalRequest.objects.filter(nonce=nonce).values_list("id", flat=True)
+    return [*asked, *HeldGrant.objects.filter(nonce=nonce).values_list("id", flat=True)]
 
 
 def votes_of(request: ApprovalRequest) -> QuerySet[Vote]:
