@@ -10,6 +10,7 @@ from approvals.notifications.models import (
     NotificationCursor,
     NotificationEvent,
     NotificationPreferences,
+    NtfyToken,
     Recipient,
 )  # fmt: skip
 from connectors.models import ConnectorInstance
@@ -19,7 +20,7 @@ from tenants.models import Customer
 __all__ = [
     "OPEN_STATES", "ApprovalRequest", "Comment", "Delivery", "ExecutionGrant", "GrantUse", "HeldGrant", "HostAgent",
     "Notification", "NotificationChannels", "NotificationCursor", "NotificationEvent", "NotificationPreferences",
-    "Recipient", "ToolRule", "Vote",
+    "NtfyToken", "Recipient", "ToolRule", "Vote",
 ]  # fmt: skip
 
 
