@@ -59,7 +59,7 @@ class ChannelsForm(forms.Form):
         max_length=200,
         required=False,
         widget=URL,
-        help_text="Such as https://ntfy.example.org. Unless everybody may publish to msplex-* there, give a token, too.",
+        help_text="Such as https://ntfy.example.org. Unless everybody may publish to msplex-* there, give a token.",
     )
     webhook_url = forms.CharField(
         label="Webhook",
