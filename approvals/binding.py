@@ -26,6 +26,7 @@ def digest_of(request: ApprovalRequest, *, arguments: Mapping[str, Any], externa
     """Hex SHA-256. The request says for whom, under which rule and until when; the rest is what is about to be sent."""
     return _hashed({
         **({"held": request.terms} if request.terms else {}),
+        **({"preview": request.preview} if request.preview else {}),
         "ctx": ACTION,
         "tenant": str(request.tenant_id),
         "customer": str(request.customer_id),
@@ -113,7 +114,10 @@ def is_challenge(signed: bytes, digest: str, approver: UUID) -> bool:
 
 
 def _declared(tool: Tool) -> str:
-    parts = [tool.name, tool.risk.value, tool.tier.value, tool.narrowing.value, tool.creates, tool.input_schema]
+    parts = [
+        tool.name, tool.risk.value, tool.tier.value, tool.narrowing.value, tool.creates, tool.input_schema,
+        tool.preview.as_json() if tool.preview else None,
+    ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()
 
 

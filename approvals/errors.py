@@ -33,6 +33,13 @@ class NotYours(Conflict):
         super().__init__("Only who asked for this can withdraw it. You can reject it.")
 
 
+class PreviewAwaited(Conflict):
+    default_code: ClassVar[str] = "preview_awaited"
+
+    def __init__(self) -> None:
+        super().__init__("What it would change is being read. Look again in a few seconds, and then decide.")
+
+
 class VotedAlready(Conflict):
     default_code: ClassVar[str] = "voted_already"
 

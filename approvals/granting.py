@@ -6,11 +6,12 @@ nonce, cannot be written, and no other role may write one: this is what makes it
 """
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from approvals.binding import IMPORTED, digest_of, tool_digest_of
-from approvals.models import ApprovalRequest, ExecutionGrant, Vote
+from approvals.models import ApprovalRequest, ExecutionGrant, Preview, Vote
 from approvals.quorum import Voter, missing, voter_of
 from approvals.services import VOID
 from audit.canonical import canonical
@@ -36,6 +37,10 @@ _VOTES = (
     " LEFT JOIN identity_rolebinding b ON b.tenant_id = v.tenant_id AND b.principal_id = v.approver_id"
     " WHERE v.tenant_id = %s AND v.request_id = %s AND v.decision = 'approve' ORDER BY v.id"
 )
+_PREVIEW = (
+    f"SELECT {columns(Preview, 'p')} FROM approvals_preview p"  # noqa: S608
+    " WHERE p.tenant_id = %s AND p.request_id = %s AND p.state = 'read'"
+)
 _ONCE = insertion(ExecutionGrant).replace(" RETURNING ", " ON CONFLICT DO NOTHING RETURNING ")
 _END = (
     "UPDATE approvals_approvalrequest SET state = %s, code = %s, because = %s, ended_at = %s"
@@ -49,6 +54,7 @@ class Approval:
 
     voters: tuple[Voter, ...] = ()
     refused: str = ""
+    shown: tuple[Mapping[str, Any], ...] = ()  # the objects, as those people have seen them
 
 
 UNASKED = Approval()
@@ -66,7 +72,12 @@ def grant(db: Signed, call: ToolCall, external_id: str | None) -> Approval:
     why = _why_not(request, call) or _drift(request, call, external_id, tool) or _too_few(request, voters)
     if not why and not _granted(db, request, call, voters):
         why = "It was used already."
-    return Approval(refused=why) if why else Approval(voters)
+    return Approval(refused=why) if why else Approval(voters, shown=_shown(db, request))
+
+
+def _shown(db: Signed, request: ApprovalRequest) -> tuple[Mapping[str, Any], ...]:
+    row = one(db.ask(_PREVIEW, acting_tenant(), request.pk))
+    return tuple(made(Preview, row).objects_seen) if row else ()
 
 
 def end(db: Signed, call: ToolCall, state: ApprovalRequest.State, code: str, because: str) -> list[Any]:

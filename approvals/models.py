@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from approvals.effects.models import Preview
 from approvals.held.models import GrantUse, HeldGrant, HostAgent
 from approvals.notifications.models import (
     Delivery,
@@ -20,7 +21,7 @@ from tenants.models import Customer
 __all__ = [
     "OPEN_STATES", "ApprovalRequest", "Comment", "Delivery", "ExecutionGrant", "GrantUse", "HeldGrant", "HostAgent",
     "Notification", "NotificationChannels", "NotificationCursor", "NotificationEvent", "NotificationPreferences",
-    "NtfyToken", "Recipient", "ToolRule", "Vote",
+    "NtfyToken", "Preview", "Recipient", "ToolRule", "Vote",
 ]  # fmt: skip
 
 
@@ -108,6 +109,8 @@ class ApprovalRequest(TenantModel):
     arguments = models.JSONField()
     # Of a grant to be held in advance (approvals.held): who holds it, when and how often it may be used. Else empty.
     terms = models.JSONField(default=dict)
+    # By which reads people are shown what it would change (approvals.effects). Empty: there is nothing to read.
+    preview = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=64, help_text="Of instance, tool and arguments: the same call again.")
     external_id = models.CharField(max_length=200, help_text="The customer's id at the vendor.")
     tool_digest = models.CharField(max_length=64, help_text="Of what the tool is declared as.")

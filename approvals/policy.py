@@ -6,7 +6,7 @@ Everything here is pure, so that lists, calls, the broker, explanations and simu
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -196,10 +196,12 @@ class Ruling:
     effect: ToolRule.Effect
     approvers: int = 0
     rule: Rule | None = None
+    beside: tuple[str, ...] = ()  # factors of other rules, where it is about several calls
 
     @property
     def factors(self) -> tuple[str, ...]:
-        return self.rule.factors if self.rule else ()
+        own = self.rule.factors if self.rule else ()
+        return tuple(dict.fromkeys((*own, *self.beside)))
 
     @property
     def confirms(self) -> bool:
@@ -219,6 +221,14 @@ def ruling(rules: Iterable[Rule], subject: Subject) -> Ruling:
         if holds or (holds is None and rule.effect != Effect.REFUSE):
             return Ruling(rule.effect, 1 if rule.effect == Effect.CONFIRM else rule.approvers, rule)
     return by_default(subject.risk)
+
+
+def strictest(said: Sequence[Ruling]) -> Ruling:
+    """Of several calls that are approved together: refused if one is, and as many people and roles as any needs."""
+    if refused := next((each for each in said if each.refuses), None):
+        return refused
+    most = max(said, key=lambda each: each.approvers)
+    return dataclasses.replace(most, beside=tuple(factor for each in said for factor in each.factors))
 
 
 def by_default(risk: str) -> Ruling:

@@ -1,14 +1,17 @@
 """Every question about requests. The acting tenant is the manager's, the customers in scope are the database's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from approvals.held.playbooks import steps_of
 from approvals.models import OPEN_STATES, ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
-from approvals.policy import Rule, Ruling, Subject, by_default, ruling
+from approvals.policy import Rule, Ruling, Subject, by_default, ruling, strictest
 from approvals.quorum import Missing, Voter, missing, voter_of
+from connectors.contract import Tool
 from connectors.models import ImportedTool
 from connectors.offering import tools_of
 from identity.permissions import Permission
@@ -68,18 +71,23 @@ def voters_of(request: ApprovalRequest) -> list[Voter]:
 
 
 def ruling_of(request: ApprovalRequest) -> Ruling:
-    """What the policy says of the call now. Of a tool that is not there any more: what holds for the riskiest."""
+    """What the policy says of it now; of a grant with several steps, the strictest that it says of one of them."""
     exposed = ImportedTool.objects.filter(instance=request.instance, state=ImportedTool.State.EXPOSED)
-    tool = next((each for each in tools_of(request.instance, exposed) if each.name == request.tool), None)
+    tools = {each.name: each for each in tools_of(request.instance, exposed)}
+    rules = [Rule.of(row) for row in ToolRule.objects.filter(enabled=True).order_by("position")]
+    return strictest([_ruling(request, tools.get(step.tool), step.arguments, rules) for step in steps_of(request)])
+
+
+def _ruling(request: ApprovalRequest, tool: Tool | None, arguments: Mapping[str, Any], rules: Sequence[Rule]) -> Ruling:
+    """Of a tool that is not there any more: what holds for the riskiest."""
     if tool is None:
         return by_default("")
     subject = Subject(
-        tool=f"{request.instance.slug}_{request.tool}", connector=request.connector, risk=tool.risk.value,
+        tool=f"{request.instance.slug}_{tool.name}", connector=request.connector, risk=tool.risk.value,
         tier=tool.tier.value, customer_id=request.customer_id, roles=frozenset(request.roles),
-        caller=request.requester_kind, now=datetime.now(UTC), arguments=request.arguments,
+        caller=request.requester_kind, now=datetime.now(UTC), arguments=arguments,
     )  # fmt: skip
-    rows = ToolRule.objects.filter(enabled=True).order_by("position")
-    return ruling([Rule.of(row) for row in rows], subject)
+    return ruling(rules, subject)
 
 
 def still_missing(request: ApprovalRequest, said: Ruling, voters: Sequence[Voter]) -> Missing:

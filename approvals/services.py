@@ -8,17 +8,19 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
+from jsonschema import Draft202012Validator
 
 from approvals.binding import digest_of, fingerprint_of, imported_of, tool_digest_of, words_of
 from approvals.errors import NotOpen, NotYours, ReasonNeeded
-from approvals.models import OPEN_STATES, ApprovalRequest, Comment
+from approvals.models import OPEN_STATES, ApprovalRequest, Comment, Preview
 from approvals.notifications.declared import KINDS
 from approvals.policy import Ruling
 from approvals.quorum import Voter
-from approvals.tasks import issue_grant, tell_soon
+from approvals.tasks import issue_grant, read_effects, tell_soon
 from audit.actors import Actor, ActorKind, system
 from audit.kinds import EventKind
 from audit.services import record
+from connectors.catalogue import find
 from connectors.models import ToolCall
 from connectors.selectors import mapping_for
 from identity.models import ServiceAccount
@@ -83,6 +85,8 @@ def _create(call: ToolCall, said: Ruling, now: datetime, told: tuple[str, str, T
         **({"held": request.terms} if request.terms else {}),
     }  # fmt: skip
     record_about(EventKind.APPROVAL_REQUESTED, request, call.actor(), body, call=call)
+    if request.preview:
+        read_effects.delay_on_commit(str(request.pk))
     return request
 
 
@@ -95,6 +99,7 @@ def _drawn_up(call: ToolCall, said: Ruling, now: datetime, terms: Terms | None) 
         requester_kind=call.principal_kind, requester_label=call.principal_label,
         agent_session_id=call.agent_session_id, answerable_id=_answerable(call), roles=call.roles,
         connector=call.connector, tool=call.tool, arguments=call.arguments, terms=dict(terms or {}),
+        preview={} if terms else _looked_at_by(call),
         fingerprint=_fingerprint(call, terms),
         external_id=mapping.external_id if mapping else "",
         tool_digest=tool_digest_of(call.connector, call.tool, imported_of(call.instance)),
@@ -106,6 +111,16 @@ def _drawn_up(call: ToolCall, said: Ruling, now: datetime, terms: Terms | None) 
         request, arguments=request.arguments, external_id=request.external_id, tool_digest=request.tool_digest
     )
     return request
+
+
+def _looked_at_by(call: ToolCall) -> dict[str, Any]:
+    """The reads that show what it would change, as its connector declares them."""
+    connector = find(call.connector)
+    tool = connector.tool(call.tool) if connector else None
+    if tool is None or tool.preview is None or not Draft202012Validator(tool.input_schema).is_valid(call.arguments):
+        return {}
+    shown = tool.preview
+    return {"tool": shown.read.name, "does": shown.does, "reads": shown.reads(call.arguments)}
 
 
 def _answerable(call: ToolCall) -> UUID:
@@ -214,6 +229,7 @@ def quorum_facts(request: ApprovalRequest, said: Ruling, voters: list[Voter]) ->
         **facts(request),
         "event_type": "emergency_quorum_approved",
         "policy_now": rule,
+        "effects": effects_digest(request),
         "quorum": {"need": need, "factors": sorted({*request.factors, *said.factors})},
         "requester": str(request.requester_id),
         "answerable": str(request.answerable_id),
@@ -236,6 +252,11 @@ def facts(request: ApprovalRequest) -> dict[str, Any]:
         "nonce": request.nonce,
         "policy": {"rule": str(request.policy_rule or ""), "version": request.policy_version},
     }
+
+
+def effects_digest(request: ApprovalRequest) -> str:
+    """Of what people were shown of what it would change; empty, if nothing could be shown."""
+    return Preview.objects.filter(request=request).values_list("digest", flat=True).first() or ""
 
 
 def check_reason(reason: str) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from approvals.binding import words_of
+from approvals.effects.selectors import WAITING, Effects, effects_of
 from approvals.models import ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
 from approvals.policy import Ruling
 from approvals.quorum import Missing, Voter, decides, missing
@@ -33,6 +34,7 @@ class Standing:
     request: ApprovalRequest
     words: list[str]
     arguments: list[Argument]
+    effects: Effects
     votes: list[Vote]
     counted: frozenset[Any]
     comments: list[Comment]
@@ -63,11 +65,14 @@ def standing(request: ApprovalRequest, principal: ActingPrincipal) -> Standing:
     open_ = request.state in {State.PENDING, State.APPROVED} and not is_late(request)
     voted = any(vote.approver_id == principal.id for vote in votes)
     decider = open_ and not own and not voted and decides(principal, request.customer_id)
+    effects = effects_of(request, principal)
     return Standing(
         request=request, words=words_of(request.digest).split(), arguments=arguments_of(request.arguments),
-        votes=votes, counted=frozenset(voter.id for voter in voters), comments=list(comments_of(request)),
-        grant=grant_of(request), ruling=said, missing=_missing(request, said, voters), rule=_rule(request),
-        may_decide=decider and request.state == State.PENDING, may_reject=decider, may_withdraw=open_ and own,
+        effects=effects, votes=votes, counted=frozenset(voter.id for voter in voters),
+        comments=list(comments_of(request)), grant=grant_of(request), ruling=said,
+        missing=_missing(request, said, voters), rule=_rule(request),
+        may_decide=decider and request.state == State.PENDING and effects.state != WAITING, may_reject=decider,
+        may_withdraw=open_ and own,
     )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 from audit.errors import AuditUnavailable
 from audit.waiting import await_seal
@@ -34,6 +36,12 @@ def issue_grant(request_id: str) -> None:
     from approvals.held.issuing import issue  # noqa: PLC0415 - a leaf
 
     issue(UUID(request_id))
+
+
+@shared_task(name="approvals.read_effects", process=Process.BROKER)  # type: ignore[untyped-decorator]
+def read_effects(request_id: str) -> None:
+    """By calls of the tool that reads, which the deployment's composition knows how to make."""
+    import_string(settings.EFFECTS_READER)(UUID(request_id))
 
 
 @shared_task(name="approvals.settle_use", process=Process.BROKER)  # type: ignore[untyped-decorator]

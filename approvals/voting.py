@@ -7,11 +7,13 @@ from typing import Any
 from django.db import transaction
 
 from approvals.binding import SALT_BYTES, challenge_of, is_challenge
-from approvals.errors import DeviceUsed, NotADecider, NotOpen, OtherDigest, OwnRequest, VotedAlready
+from approvals.effects.selectors import preview_of
+from approvals.effects.services import is_waited_for
+from approvals.errors import DeviceUsed, NotADecider, NotOpen, OtherDigest, OwnRequest, PreviewAwaited, VotedAlready
 from approvals.models import ApprovalRequest, Vote
 from approvals.quorum import decides
 from approvals.selectors import ruling_of, still_missing, voters_of
-from approvals.services import check_reason, end, facts, locked, reach_quorum, record_about, void
+from approvals.services import check_reason, effects_digest, end, facts, locked, reach_quorum, record_about, void
 from audit.actors import Actor
 from audit.kinds import EventKind
 from identity.models import User
@@ -83,6 +85,8 @@ def _to_approve(request: ApprovalRequest, principal: ActingPrincipal, digest: st
         raise NotOpen(State.EXPIRED.label)
     if digest != found.digest:
         raise OtherDigest
+    if is_waited_for(found, preview_of(found)):
+        raise PreviewAwaited
     if Vote.objects.filter(request=found, approver_id=principal.id).exists():
         raise VotedAlready
     return found
@@ -100,7 +104,12 @@ def _cast(found: ApprovalRequest, given: Given, by: Actor) -> bool:
     if Vote.objects.filter(request=found, factor_ref=given.device).exists():
         raise DeviceUsed
     _add(found, by, Vote.Decision.APPROVE, factor=given.factor, factor_ref=given.device, proof=given.proof)
-    body = {**facts(found), "factor": given.factor, **({"proof": given.proof} if given.proof else {})}
+    body = {
+        **facts(found),
+        "effects": effects_digest(found),
+        "factor": given.factor,
+        **({"proof": given.proof} if given.proof else {}),
+    }
     record_about(EventKind.APPROVAL_VOTED, found, by, body)
     said, voters = ruling_of(found), voters_of(found)
     if said.refuses:

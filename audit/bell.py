@@ -88,7 +88,9 @@ class Ear:
         self._ask.close()
 
     def _hear(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
+        """A bell can also come while we ring; psycopg hands that to who has said so, and to nobody else."""
         raw = connection.pgconn
+        connection.add_notify_handler(lambda said: self._heard_bell(said.payload))
         while True:
             ready, _, _ = select.select([raw.socket, self._asked.fileno()], [], [])
             if self._asked.fileno() in ready:
@@ -96,10 +98,10 @@ class Ear:
                 connection.execute(f"NOTIFY {AWAITED}")
             raw.consume_input()
             while said := raw.notifies():
-                self.hears = True
-                self._pass_on(said.extra.decode())
+                self._heard_bell(said.extra.decode())
 
-    def _pass_on(self, said: str) -> None:
+    def _heard_bell(self, said: str) -> None:
+        self.hears = True
         if said == EVERYBODY:
             for rung in list(self._waiting.values()):
                 rung.set()

@@ -12,6 +12,7 @@ class EventKind(StrEnum):
     APPROVAL_COMMENTED = "approvals:request:comment"
     APPROVAL_EXPIRED = "approvals:request:expire"
     APPROVAL_GRANTED = "approvals:grant:issue"
+    APPROVAL_PREVIEWED = "approvals:request:preview"
     APPROVAL_QUORUM = "approvals:request:approve"
     APPROVAL_REJECTED = "approvals:request:reject"
     APPROVAL_REQUESTED = "approvals:request:create"

@@ -7,6 +7,7 @@ from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from connectors.effects import Preview
 from connectors.egress import Reach
 from connectors.narrowing import Parents
 from connectors.network import VendorHttp
@@ -171,8 +172,12 @@ class Tool:
     redactions: tuple[str, ...] = ()
     guard: Parent | None = None
     creates: bool = False
+    preview: Preview | None = None  # how people are shown beforehand what it would change
 
     def __post_init__(self) -> None:
+        if self.preview and (self.is_read or not self.preview.read.is_read or self.preview.read.output.many):
+            message = f"{self.name} changes something, and is looked at beforehand by what reads one object"
+            raise ValueError(message)
         if self.narrowing not in EXPOSABLE:
             message = f"{self.name} cannot be held to one customer and is not exposed"
             raise ValueError(message)

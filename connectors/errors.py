@@ -1,5 +1,6 @@
 """Why a call did not bring an answer. Messages are fixed texts: they hold no secret and nothing the vendor said."""
 
+from collections.abc import Sequence
 from typing import Self
 
 from connectors.exchanges import Exchange
@@ -12,6 +13,7 @@ MESSAGES = {
     "description_version": "The description is not of OpenAPI 3.0 or 3.1. Swagger 2.0 has to be converted first.",
     "host_action_failed": "The host's own command for it, under a grant that was held in advance, has failed.",
     "not_found": "There is no such object for this customer.",
+    "object_changed": "It is not as it was when people were shown what would change.",
     "output_blocked": "The vendor's answer contained credential material and was withheld.",
     "scope_violation": "The call does not belong to the connector instance or the customer it names.",
     "secret_refused": "The stored credential could not be opened for this call.",
@@ -70,6 +72,19 @@ class VendorError(ExecutionError):
     pass
 
 
+class PartlyDone(VendorError):
+    """Of several objects: which were changed, of which one nobody knows, and which were not sent. Ids as they came."""
+
+    def __init__(self, changed: Sequence[int], unknown: int, not_sent: Sequence[int]) -> None:
+        super().__init__("vendor_fault")
+        self.changed, self.unknown, self.not_sent = tuple(changed), unknown, tuple(not_sent)
+
+    def __str__(self) -> str:
+        told = {"Changed": self.changed, "Not sent": self.not_sent}
+        lists = [f"{word}: {', '.join(map(str, ids))}." for word, ids in told.items() if ids]
+        return " ".join([f"What became of {self.unknown} nobody knows.", *lists])
+
+
 class ArgumentsInvalid(ExecutionError):
     def __init__(self) -> None:
         super().__init__("arguments_invalid")
@@ -88,3 +103,11 @@ class OutputBlocked(ExecutionError):
 class SecretRefused(ExecutionError):
     def __init__(self) -> None:
         super().__init__("secret_refused")
+
+
+class ObjectChanged(ExecutionError):
+    """`what`: our words for what differs."""
+
+    def __init__(self, what: Sequence[str]) -> None:
+        super().__init__("object_changed")
+        self.what = tuple(what)

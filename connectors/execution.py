@@ -5,7 +5,7 @@ narrowed here, built anew from declared fields and searched for the credential b
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,15 @@ from connectors.broker import Purpose
 from connectors.canary import leaks
 from connectors.catalogue import find
 from connectors.contract import UNTRUSTED, Connection, Connector, Fetched, Narrowing, Parent, Tool
-from connectors.errors import ArgumentsInvalid, ExecutionError, OutputBlocked, ScopeViolation, VendorError
+from connectors.effects import differences, digest_of, not_seen, seen
+from connectors.errors import (
+    ArgumentsInvalid,
+    ExecutionError,
+    ObjectChanged,
+    OutputBlocked,
+    ScopeViolation,
+    VendorError,
+)
 from connectors.exchanges import Exchange
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from connectors.narrowing import Owner, Owning, Parents, narrow, pick
@@ -28,6 +36,7 @@ from tenants.isolation.context import acting_tenant
 
 # Of the rows of one answer: a model's context holds little more, and the caller is told what is missing.
 MOST_BYTES = 256 * 1024
+Shown = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +60,15 @@ class ExecutionResult:
 
 
 def execute(
-    call: ToolCall, instance: ConnectorInstance, mapping: CustomerMapping, tool: Tool | None = None
+    call: ToolCall,
+    instance: ConnectorInstance,
+    mapping: CustomerMapping,
+    tool: Tool | None = None,
+    shown: Shown = (),
 ) -> ExecutionResult:
     """`tool`: what the decision has found under the call's name; without it, what the release has.
+
+    `shown`: the objects as people were shown them. What is otherwise by now is not changed: ObjectChanged.
 
     Raises ExecutionError, with fixed texts, or Unavailable when the opening of the secret cannot be recorded.
 
@@ -66,7 +81,9 @@ def execute(
     with reached(instance, connector, _purpose(call), own=own_of(connector, mapping, instance)) as connection:
         http = connection.http
         try:
-            return scrubbed(lambda: _run(tool, call, mapping, connection), place=f"{connector.key}.{tool.name}")
+            return scrubbed(
+                lambda: _run_unchanged(tool, call, mapping, connection, shown), place=f"{connector.key}.{tool.name}"
+            )
         except ExecutionError as error:
             error.vendor_requests, error.exchanges = http.requests, tuple(http.exchanges)
             error.vendor_bytes = http.bytes
@@ -94,11 +111,39 @@ def _purpose(call: ToolCall) -> Purpose:
     return Purpose(call.actor(), f"{call.connector}.{call.tool}", call.ref, call.customer_id)
 
 
-def _run(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Connection) -> ExecutionResult:
+def _run_unchanged(
+    tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Connection, shown: Shown
+) -> ExecutionResult:
+    """Read again as it was read for people, directly before it is changed, and nothing is done if it differs."""
+    if shown:
+        now = _seen_now(tool, call, mapping, connection)
+        if digest_of(now) != digest_of(shown):
+            raise ObjectChanged(differences(shown, now))
+    return _run(tool, call.arguments, mapping, connection)
+
+
+def _seen_now(tool: Tool, call: ToolCall, mapping: CustomerMapping, connection: Connection) -> list[dict[str, Any]]:
+    preview = tool.preview
+    if preview is None:
+        raise ObjectChanged(())
+    found = []
+    for asked in preview.reads(call.arguments):
+        try:
+            said = _run(preview.read, asked, mapping, connection)
+        except VendorError as error:
+            if error.code != "not_found":
+                raise
+            found.append(not_seen(preview, asked))
+        else:
+            found.append(seen(preview, call.arguments, said.structured[preview.read.output.key]))
+    return found
+
+
+def _run(tool: Tool, arguments: Mapping[str, Any], mapping: CustomerMapping, connection: Connection) -> ExecutionResult:
     customer = Owner(mapping.external_id)
     try:
-        parents = parents_of(tool.guard, call.arguments, connection, customer) if tool.guard else None
-        fetched = tool.run(replace(connection, parents=parents), call.arguments, mapping.external_id)
+        parents = parents_of(tool.guard, arguments, connection, customer) if tool.guard else None
+        fetched = tool.run(replace(connection, parents=parents), arguments, mapping.external_id)
     except VendorError as error:
         raise _as_seen_from(tool, error) from None
     owner = parents if parents and tool.narrowing is Narrowing.PARENT else customer

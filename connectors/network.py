@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
 from http.client import TOO_MANY_REQUESTS
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,9 +53,17 @@ class Pools:
     http: httpcore2.ConnectionPool
 
 
-@lru_cache(maxsize=4)
 def pools(networks: tuple[Network, ...]) -> Pools:
     """Plain HTTP only inside the networks an operator has listed; HTTPS there and to the public internet."""
+    with _making:  # many threads begin at once, and what they need costs a tenth of a second
+        return _pools(networks)
+
+
+_making = Lock()
+
+
+@lru_cache(maxsize=4)
+def _pools(networks: tuple[Network, ...]) -> Pools:
     return Pools(https=_pool(GuardedBackend(networks, public=True)), http=_pool(GuardedBackend(networks, public=False)))
 
 

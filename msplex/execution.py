@@ -24,9 +24,9 @@ from audit.services import Queued, queue_record
 from billing.models import UsageEvent
 from billing.services import meter_call, release_call
 from connectors.contract import Tool
-from connectors.errors import MESSAGES, ExecutionError
-from connectors.exchanges import Exchange, as_facts
-from connectors.execution import execute
+from connectors.errors import MESSAGES, ExecutionError, ObjectChanged
+from connectors.exchanges import as_facts
+from connectors.execution import Shown, execute
 from connectors.imported.discovery import look_again
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.pauses import is_risky, pause_for, suspend_if_foreign
@@ -34,6 +34,18 @@ from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
 from msplex import kept, rechecking, replies
 from msplex.decision.verdicts import Code, Gate, Verdict
 from msplex.metrics.calls import count_outcome
+from msplex.outcomes import (
+    LOST,
+    MESSAGE_EXPIRED,
+    MESSAGE_NOT_READY,
+    MESSAGE_PAUSED,
+    MESSAGE_SUSPENDED,
+    MESSAGE_UNCHECKED,
+    MESSAGE_VOID,
+    Outcome,
+    changed_since,
+    lost_in,
+)
 from msplex.replies import Reply
 from msplex.telling import telling
 from tenants.isolation.context import acting_tenant
@@ -43,32 +55,6 @@ logger = logging.getLogger(__name__)
 START_WITHIN = timedelta(seconds=60)  # by then the caller has been told that it took too long
 CLAIM_AGAIN_SECONDS = (0.1, 0.5, 2.0, 4.0)
 LOST_AFTER = timedelta(minutes=5)  # longer than a broker lets any call take
-MESSAGE_UNKNOWN = "The call may or may not have reached the vendor. Look there before you try again."
-MESSAGE_EXPIRED = "The call waited too long for the broker and was not sent. Try again in a moment."
-MESSAGE_PAUSED = "The outcome of another call became unknown, so nothing was sent. A person has to look first."
-MESSAGE_SUSPENDED = "The tool is suspended, because its vendor mixed customers, so nothing was sent."
-MESSAGE_UNCHECKED = "Whether the call may run could not be checked, so nothing was sent. Try again."
-MESSAGE_VOID = "So the approval does not hold, and nothing was sent. Call again to ask anew."
-MESSAGE_NOT_READY = "The connector instance is not active any more, so nothing was sent."
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a call. `answered`: the vendor did the work, so it is billed."""
-
-    state: ToolCall.State
-    code: str = ""
-    message: str = ""
-    retryable: bool = False
-    retry_after: int | None = None
-    structured: dict[str, Any] | None = None
-    rows_returned: int | None = None
-    rows_dropped: int | None = None
-    rows_foreign: int = 0
-    vendor_requests: int = 0
-    vendor_bytes: int = 0
-    exchanges: tuple[Exchange, ...] = ()
-    answered: bool = False
 
 
 _CLAIMED = "UPDATE connectors_toolcall c SET state = 'running', started_at = %s"
@@ -81,7 +67,6 @@ _FINISH = (
     " rows_dropped = %s, rows_foreign = %s, vendor_requests = %s, verdicts = %s"
     " WHERE tenant_id = %s AND id = %s AND state = %s RETURNING true"
 )
-LOST = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
 
 
 def run(call_id: UUID, *, again: bool = False) -> Reply | None:
@@ -89,9 +74,17 @@ def run(call_id: UUID, *, again: bool = False) -> Reply | None:
 
     `again`: the message was with somebody else before, who died. What comes back is for whoever waits.
     """
+    done = perform(call_id)
+    if done is None:
+        return _finish_lost(call_id) if again else None
+    return _reply(*done)
+
+
+def perform(call_id: UUID) -> tuple[ToolCall, Outcome] | None:
+    """Once: the call, and what may be told of it. None: it is not there to be run."""
     claimed = _claimed(call_id)
     if claimed is None:
-        return _finish_lost(call_id) if again else None
+        return None
     call = claimed.call
     outcome = _cannot_run(call, claimed.job) or _run_checked(claimed)
     try:
@@ -100,7 +93,7 @@ def run(call_id: UUID, *, again: bool = False) -> Reply | None:
         logger.exception("alert: the outcome of call %s could not be recorded", call_id)
         recorded = False
     # What is not on the record, metered, is not given out: somebody else has meanwhile said that it is lost.
-    return _reply(call, outcome if recorded else LOST)
+    return call, outcome if recorded else LOST
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -173,7 +166,7 @@ def _run_checked(claimed: _Claimed) -> Outcome:
     except DatabaseError:
         logger.exception("whether call %s may run could not be checked", job.call.id)
         return Outcome(ToolCall.State.FAILED, Code.UNAVAILABLE, MESSAGE_UNCHECKED, retryable=True)
-    return _refused(job, claimed.approval, looked) or _execute(job, looked.tool)
+    return _refused(job, claimed.approval, looked) or _execute(job, looked.tool, claimed.approval.shown)
 
 
 def _refused(job: CallToRun, approval: Approval, looked: rechecking.Looked) -> Outcome | None:
@@ -190,16 +183,18 @@ def _refused(job: CallToRun, approval: Approval, looked: rechecking.Looked) -> O
     return Outcome(ToolCall.State.FAILED, refusal.code, refusal.message, retryable=refusal.retryable)
 
 
-def _execute(job: CallToRun, tool: Tool | None) -> Outcome:
+def _execute(job: CallToRun, tool: Tool | None, shown: Shown = ()) -> Outcome:
     """Everything that can happen has an outcome: a call left running would be said to be lost, minutes later."""
     try:
-        return _succeeded(job, tool)
+        return _succeeded(job, tool, shown)
+    except ObjectChanged as error:
+        return changed_since(error)
     except ExecutionError as error:
         if error.code == "tool_changed":
             look_again(job.instance)
         if error.uncertain:
             logger.error("alert: call %s may have changed something: %s", job.call.id, error.code)  # noqa: TRY400
-            return dataclasses.replace(LOST, vendor_requests=error.vendor_requests, exchanges=error.exchanges)
+            return lost_in(error)
         return Outcome(
             ToolCall.State.FAILED,
             error.code,
@@ -219,9 +214,9 @@ def _execute(job: CallToRun, tool: Tool | None) -> Outcome:
         return LOST
 
 
-def _succeeded(job: CallToRun, tool: Tool | None) -> Outcome:
+def _succeeded(job: CallToRun, tool: Tool | None, shown: Shown) -> Outcome:
     with telling(job.call):
-        result = execute(job.call, job.instance, job.mapping, tool)
+        result = execute(job.call, job.instance, job.mapping, tool, shown)
     return Outcome(
         ToolCall.State.SUCCEEDED,
         structured=result.structured,

@@ -45,6 +45,7 @@ GATEWAY_RESOURCE = env.msplex_gateway_url
 MCP_PROPOSALS = frozenset(env.msplex_mcp_proposals)  # of MCP, that are spoken before they are decided
 API_RESOURCE = f"{PUBLIC_URL}/api"
 VENDOR_NETWORKS = tuple(env.msplex_vendor_networks)
+EFFECTS_READER = "msplex.previewing.read_effects"  # what makes the calls that show what a request would change
 NOTIFY_NETWORKS = tuple(env.msplex_notify_networks)
 
 METRICS_ADDRESS = env.msplex_metrics_address

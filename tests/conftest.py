@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -261,6 +261,18 @@ def sealer(_database: None) -> Iterator[None]:
         assert process.poll() is None
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(autouse=True)
+def _no_preview_is_waited_for(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broker of these tests reads one by itself, so that people would wait for it in vain."""
+    if "waits_for_previews" not in request.fixturenames:
+        monkeypatch.setattr("approvals.effects.services.WAIT", timedelta(0))
+
+
+@pytest.fixture
+def waits_for_previews() -> None:
+    """As in a deployment."""
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-GRANT, USE, BINDING = "msplex-grant+jwt", "msplex-use+jwt", "msplex/held/v1"
+GRANT, USE, BINDING, BINDING_STEPS = "msplex-grant+jwt", "msplex-use+jwt", "msplex/held/v1", "msplex/held/v2"
 BOUND = (
     "agent", "agent_key", "arguments", "asset", "condition", "connection", "customer", "exp", "nbf", "nonce", "tenant",
     "tool", "uses",
@@ -41,10 +41,11 @@ TEXTS = (
     "agent", "agent_key", "arguments", "asset", "bound", "connection", "customer", "digest", "iss", "jti", "nonce",
     "request", "tenant", "tool",
 )  # fmt: skip
+OF_STEPS = ("on_failure", "steps")  # of a grant of version 2
 NUMBERS = ("exp", "iat", "nbf", "uses", "v")
 SKEW = 60  # seconds that its clock may be apart from MSPlex's, or from its own steady one
 BACK = 2  # seconds that its clock may go back
-MOST_TOKEN, MOST_ANSWER, MOST_OUTPUT, MOST_USES = 64 * 1024, 16 << 20, 64 * 1024, 10
+MOST_TOKEN, MOST_ANSWER, MOST_OUTPUT, MOST_USES, MOST_STEPS = 64 * 1024, 16 << 20, 64 * 1024, 10, 10
 PLACE = re.compile(r"\{([A-Za-z0-9_]+)\}")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -114,16 +115,27 @@ def _json(data: bytes) -> Any:
 
 
 @dataclass(frozen=True)
+class Step:
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Grant:
-    """One that was verified for this agent."""
+    """One that was verified for this agent. `steps`: all, in their order; most grants have one."""
 
     id: str
     claims: Mapping[str, Any]
-    arguments: Mapping[str, Any]
+    steps: tuple[Step, ...]
 
     @property
     def tool(self) -> str:
         return str(self.claims["tool"])
+
+    @property
+    def stops(self) -> bool:
+        """At the first step that does not succeed."""
+        return str(self.claims.get("on_failure", "stop")) == "stop"
 
     @property
     def minutes(self) -> int:
@@ -143,10 +155,13 @@ def verified(token: str, identity: Mapping[str, Any]) -> Grant:
             raise Refused("not_for_us", f"The grant is for another {name.replace('_', ' ')}.")
     if claims["iss"] != identity["issuer"]:
         raise Refused("not_for_us", "The grant comes from another deployment.")
-    named = {"ctx": BINDING, **{name: claims[name] for name in BOUND}}
+    several = claims["v"] == 2  # noqa: PLR2004 - with steps
+    names = (*BOUND, *OF_STEPS) if several else BOUND
+    named = {"ctx": BINDING_STEPS if several else BINDING, **{name: claims[name] for name in names}}
     if hashlib.sha256(canonical(named)).hexdigest() != claims["bound"]:
         raise Refused("digest", "The grant's digest is not that of what it says.")
-    return Grant(claims["jti"], claims, _arguments(claims["arguments"]))
+    steps = claims["steps"] if several else [claims]
+    return Grant(claims["jti"], claims, tuple(Step(each["tool"], _arguments(each["arguments"])) for each in steps))
 
 
 def _opened(token: str, pinned: Sequence[str]) -> dict[str, Any]:
@@ -178,8 +193,9 @@ def _check_signature(kid: object, signature: bytes, said: bytes, pinned: Sequenc
 
 def _check_form(claims: Mapping[str, Any]) -> None:
     condition = claims.get("condition")
+    several = claims.get("v") == 2  # noqa: PLR2004 - with steps
     right = (
-        set(claims) == {*TEXTS, *NUMBERS, "condition"}
+        set(claims) == {*TEXTS, *NUMBERS, "condition", *(OF_STEPS if several else ())}
         and all(isinstance(claims[name], str) for name in TEXTS)
         and all(type(claims[name]) is int for name in NUMBERS)
         and isinstance(condition, dict)
@@ -188,12 +204,28 @@ def _check_form(claims: Mapping[str, Any]) -> None:
         and type(condition["heartbeat_lost_minutes"]) is int
         and UUID.fullmatch(claims["jti"])
     )
-    if not right or not isinstance(condition, dict) or claims["v"] != 1:
-        raise Refused("malformed", "The grant is not of version 1, or has other claims than those.")
+    if not right or not isinstance(condition, dict) or claims["v"] not in {1, 2}:
+        raise Refused("malformed", "The grant is not of version 1 or 2, or has other claims than those.")
+    if several:
+        _check_steps(claims)
     if not condition["critical_alert"] and condition["heartbeat_lost_minutes"] <= 0:
         raise Refused("malformed", "The grant has no condition.")
     if claims["nbf"] >= claims["exp"] or not 1 <= claims["uses"] <= MOST_USES:
         raise Refused("malformed", "The grant has no window, or no number of uses.")
+
+
+def _check_steps(claims: Mapping[str, Any]) -> None:
+    steps = claims["steps"]
+    right = (
+        isinstance(steps, list)
+        and 1 < len(steps) <= MOST_STEPS
+        and claims["on_failure"] in {"stop", "continue"}
+        and all(isinstance(each, dict) and set(each) == {"arguments", "tool"} for each in steps)
+        and all(isinstance(value, str) for each in steps for value in each.values())
+        and steps[0] == {"arguments": claims["arguments"], "tool": claims["tool"]}
+    )
+    if not right:
+        raise Refused("malformed", "The grant's steps are not of the form that is taken.")
 
 
 def _arguments(text: str) -> Mapping[str, Any]:
@@ -217,7 +249,7 @@ class Action:
     seconds: float
 
     @classmethod
-    def of(cls, grant: Grant, actions: Mapping[str, Any]) -> "Action":
+    def of(cls, grant: Step, actions: Mapping[str, Any]) -> "Action":
         told = actions.get(grant.tool)
         if not isinstance(told, dict) or not told.get("argv"):
             raise Refused("no_action", f"Nothing is configured here for {grant.tool}.")
@@ -527,7 +559,7 @@ class Agent:
         """What it holds and will not act on, for people to see."""
         for name in self.memory.names("grants", ".json"):
             try:
-                Action.of(self._grant(name), self.config.get("actions", {}))
+                self._actions(self._grant(name))
             except Refused as refused:
                 yield name, f"{refused.code}: {refused}"
 
@@ -565,21 +597,29 @@ class Agent:
             raise Refused("malformed", "The grant is not the one that it was given as.")
         return grant
 
+    def _actions(self, grant: Grant) -> list[Action]:
+        """Of every step; without one of them none is begun."""
+        return [Action.of(step, self.config.get("actions", {})) for step in grant.steps]
+
     def _consider(self, grant: Grant, *, alert: bool) -> None:
-        action = Action.of(grant, self.config.get("actions", {}))
+        actions = self._actions(grant)
         now = self.clock.wall()
         if not grant.claims["nbf"] <= now < grant.claims["exp"]:
             return
         lost = self.clock.steady() - self.contact
         holds = (grant.on_alert and alert) or 0 < grant.minutes * 60 < lost
         used = len(self._uses(grant.id))
-        if not holds:
+        if used and self._is_unfinished(grant, used):
+            self._go_on(grant, actions, used, {"resumed": True})
+        elif not holds:
             self._rearm(grant, used)
         elif used < grant.claims["uses"] and self._is_armed(grant, used):
-            self._fire(grant, action, {"critical_alert": alert, "seconds_without_contact": int(lost)})
+            self._fire(grant, actions, {"critical_alert": alert, "seconds_without_contact": int(lost)})
 
     def _uses(self, grant: str) -> list[str]:
-        return [name for name in self.memory.names("uses", ".claim") if name.startswith(f"{grant}.")]
+        """Each by its first step."""
+        named = self.memory.names("uses", ".claim")
+        return [name for name in named if name.startswith(f"{grant}.") and name.count(".") == 1]
 
     def _is_armed(self, grant: Grant, used: int) -> bool:
         """One use for each time that the condition becomes true, not for each look at it."""
@@ -589,23 +629,54 @@ class Agent:
         if used and not self._is_armed(grant, used):
             self.memory.write(f"uses/{grant.id}.{used:03}.armed", True)
 
-    def _fire(self, grant: Grant, action: Action, seen: Mapping[str, Any]) -> None:
-        """The use is on the disk before anything is done: whatever happens then, it is not done a second time."""
-        number = len(self._uses(grant.id)) + 1
-        name = f"{grant.id}.{number:03}"
-        if not self.memory.claim(f"uses/{name}.claim", self._claim(grant, number, seen)):
-            return
-        say("firing", f"{grant.tool}, use {number} of {grant.claims['uses']}, grant {grant.id}")
+    def _fire(self, grant: Grant, actions: Sequence[Action], seen: Mapping[str, Any]) -> None:
+        self._go_on(grant, actions, len(self._uses(grant.id)) + 1, seen)
+
+    def _go_on(self, grant: Grant, actions: Sequence[Action], number: int, seen: Mapping[str, Any]) -> None:
+        """The steps that nobody has begun, in their order, until one has to stop it."""
+        for step, action in enumerate(actions, start=1):
+            name = _named(grant.id, number, step)
+            if self.memory.read(f"uses/{name}.done") is None and not self._do(grant, action, (number, step), seen):
+                return  # somebody else is at it, or was when they ended
+            if grant.stops and self._outcome(name) != "succeeded":
+                if step < len(actions):
+                    say("stopped", f"{grant.id}, use {number}: step {step} of {len(actions)} has not succeeded")
+                return
+
+    def _do(self, grant: Grant, action: Action, which: tuple[int, int], seen: Mapping[str, Any]) -> bool:
+        """The step is on the disk before anything is done: whatever happens then, it is not done a second time."""
+        number, step = which
+        name, tool = _named(grant.id, number, step), grant.steps[step - 1].tool
+        if not self.memory.claim(f"uses/{name}.claim", self._claim(grant, which, seen)):
+            return False
+        say("firing", f"{tool}, use {number} of {grant.claims['uses']}, grant {grant.id}{_of(grant, step)}")
         outcome = action.run()
         self._finish(name, outcome, action)
-        say(outcome[0], f"{grant.tool}, use {number}, exit code {outcome[1]}")
+        say(outcome[0], f"{tool}, use {number}, exit code {outcome[1]}{_of(grant, step)}")
+        return True
 
-    def _claim(self, grant: Grant, number: int, seen: Mapping[str, Any]) -> dict[str, Any]:
+    def _is_unfinished(self, grant: Grant, number: int) -> bool:
+        """Whether steps are left that may be done: what was begun has ended, and nothing has stopped it."""
+        for step in range(1, len(grant.steps) + 1):
+            name = _named(grant.id, number, step)
+            if self.memory.read(f"uses/{name}.done") is None:
+                return step > 1 and not (self.memory.folder / f"uses/{name}.claim").exists()
+            if grant.stops and self._outcome(name) != "succeeded":
+                return False
+        return False
+
+    def _outcome(self, name: str) -> str:
+        evidence = self.memory.read(f"uses/{name}.done")["evidence"]
+        return str(_json(bytes_of(evidence.split(".")[1]))["outcome"])
+
+    def _claim(self, grant: Grant, which: tuple[int, int], seen: Mapping[str, Any]) -> dict[str, Any]:
+        number, step = which
+        several = {"step": step, "v": 2} if len(grant.steps) > 1 else {}
         return {
             "agent": self.identity["agent"], "asset": self.identity["asset"], "bound": grant.claims["bound"],
             "claimed_at": int(self.clock.wall()), "contact": int(self._state()["contact"]), "grant": grant.id,
             "nonce": grant.claims["nonce"], "number": number, "seen": dict(seen), "tenant": self.identity["tenant"],
-            "tool": grant.tool, "v": 1,
+            "tool": grant.steps[step - 1].tool, "v": 1, **several,
         }  # fmt: skip
 
     def _finish(self, name: str, outcome: tuple[str, int | None, bytes], action: Action | None) -> None:
@@ -624,8 +695,11 @@ class Agent:
             found = self.memory.read(f"uses/{name}.claim")
         except ValueError:  # it was killed while it wrote: nothing was done yet, but nobody can know
             found = None
-        grant, _, number = name.partition(".")
-        return found or {"grant": grant, "number": int(number), "v": 1, "agent": self.identity["agent"]}
+        if found:
+            return dict(found)
+        grant, number, *step = name.split(".")
+        several = {"step": int(step[0][1:]), "v": 2} if step else {}
+        return {"grant": grant, "number": int(number), "v": 1, "agent": self.identity["agent"], **several}
 
     def _report(self) -> None:
         for name in self.memory.names("uses", ".done"):
@@ -667,12 +741,20 @@ class Agent:
         for name in self.memory.names("grants", ".json"):
             try:
                 grant = self._grant(name)
-                said = (
-                    f"{grant.tool} {grant.claims['arguments']}, used {len(self._uses(name))} of {grant.claims['uses']}"
-                )
+                what = ", then ".join(f"{each.tool} {canonical(each.arguments).decode()}" for each in grant.steps)
+                said = f"{what}, used {len(self._uses(name))} of {grant.claims['uses']}"
             except Refused as refused:
                 said = f"refused, {refused.code}: {refused}"
             say("revoked" if name in self._revoked() else "holds", f"{name}: {said}")
+
+
+def _named(grant: str, number: int, step: int) -> str:
+    """Of a step on the disk; the first is the use itself."""
+    return f"{grant}.{number:03}" + (f".s{step:02}" if step > 1 else "")
+
+
+def _of(grant: Grant, step: int) -> str:
+    return f", step {step} of {len(grant.steps)}" if len(grant.steps) > 1 else ""
 
 
 def say(what: str, sentence: str) -> None:

@@ -96,7 +96,7 @@ def _is_good(agent: HostAgent, secret: str) -> bool:
 def _enrolled(agent: HostAgent, key: bytes, address: str) -> Mapping[str, Any]:
     agent.key, agent.kid, agent.code_digest, agent.enrolled_at = key, kid_of(key), "", datetime.now(UTC)
     agent.save(update_fields=["key", "kid", "code_digest", "enrolled_at"])
-    _record(EventKind.HOST_AGENT_ENROLLED, agent, actor_of(agent, address), {"kid": agent.kid})
+    _record(EventKind.HOST_AGENT_ENROLLED, agent, actor_of(agent, address), {"key": encoded(key), "kid": agent.kid})
     return {
         "agent": str(agent.pk), "client_id": agent.client_id, "asset": str(agent.asset_id),
         "asset_name": agent.asset.name, "customer": str(agent.customer_id), "tenant": str(agent.tenant_id),

@@ -143,30 +143,31 @@ def report(agent: HostAgent, by: Actor, given: Mapping[str, Any]) -> Mapping[str
     told = opened(evidence, USE, [Ed25519PublicKey.from_public_bytes(bytes(agent.key))])
     if told is None:
         raise Invalid("The evidence is not signed by this agent's key.", field="evidence")
-    grant_ref, number = _named(told)
-    known = GrantUse.objects.filter(agent=agent, grant_ref=grant_ref, number=number).first()
+    grant_ref, number, step = _named(told)
+    known = GrantUse.objects.filter(agent=agent, grant_ref=grant_ref, number=number, step=step).first()
     if known is None:
-        known = _received(agent, grant_ref, number, evidence)
+        known = _received(agent, grant_ref, (number, step), evidence)
     elif known.evidence != evidence:
         _differs(known, by, evidence)
     return {"state": known.state, "finding": known.finding}
 
 
-def _named(told: Mapping[str, Any]) -> tuple[UUID, int]:
+def _named(told: Mapping[str, Any]) -> tuple[UUID, int, int]:
+    """The grant, which use of it, and which step of that."""
     try:
-        grant, number = UUID(str(told.get("grant"))), told.get("number")
+        grant, number, step = UUID(str(told.get("grant"))), told.get("number"), told.get("step", 1)
     except ValueError:
         raise Invalid("The evidence names no grant.", field="evidence") from None
-    if type(number) is not int or not 0 < number < 2**31:
+    if type(number) is not int or not 0 < number < 2**31 or type(step) is not int or not 0 < step < 2**15:
         raise Invalid("The evidence does not say which use it was.", field="evidence")
-    return grant, number
+    return grant, number, step
 
 
-def _received(agent: HostAgent, grant_ref: UUID, number: int, evidence: str) -> GrantUse:
+def _received(agent: HostAgent, grant_ref: UUID, which: tuple[int, int], evidence: str) -> GrantUse:
     grant = HeldGrant.objects.filter(agent=agent, id=grant_ref).first()
     use = GrantUse.objects.create(
-        customer_id=agent.customer_id, agent=agent, grant=grant, grant_ref=grant_ref, number=number,
-        evidence=evidence, received_at=datetime.now(UTC),
+        customer_id=agent.customer_id, agent=agent, grant=grant, grant_ref=grant_ref, number=which[0],
+        step=which[1], evidence=evidence, received_at=datetime.now(UTC),
     )  # fmt: skip
     settle_use.delay_on_commit(str(use.pk))
     return use
@@ -175,7 +176,7 @@ def _received(agent: HostAgent, grant_ref: UUID, number: int, evidence: str) -> 
 def _differs(known: GrantUse, by: Actor, evidence: str) -> None:
     """The same use, told in another way: somebody has a copy of the agent's key, or of its memory."""
     subject = ("held_grant", known.grant_ref, "")
-    body = {"finding": "reported_otherwise", "number": known.number, "evidence": evidence}
+    body = {"finding": "reported_otherwise", "number": known.number, "step": known.step, "evidence": evidence}
     record(
         EventKind.GRANT_MISUSED, actor=by, subject=subject, customer_id=known.customer_id, result="refused", body=body
     )

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from approvals.binding import digest_of, exact_text, imported_of, tool_digest_of
 from approvals.held.models import HeldGrant, HostAgent
+from approvals.held.playbooks import signed_steps, steps_of
 from approvals.held.terms import moment_of, seconds_of
 from approvals.models import ApprovalRequest
 from approvals.selectors import ruling_of, still_missing, voters_of
@@ -29,6 +30,7 @@ from tenants.models import Asset, Customer
 
 TYPE = "msplex-grant+jwt"
 BINDING = "msplex/held/v1"
+BINDING_STEPS, WITH_STEPS, OF_STEPS = "msplex/held/v2", 2, ("on_failure", "steps")
 BROKER = system("broker")
 State = ApprovalRequest.State
 # What the agent makes the digest of again, before it does anything.
@@ -86,7 +88,13 @@ def _drift(request: ApprovalRequest) -> str:
     tool = tool_digest_of(request.connector, request.tool, imported_of(request.instance))
     external = mapping.external_id if mapping else ""
     now = digest_of(request, arguments=request.arguments, external_id=external, tool_digest=tool)
-    return "" if now == request.digest else "The tool, or what the customer is mapped to, has changed."
+    if now != request.digest:
+        return "The tool, or what the customer is mapped to, has changed."
+    imported = imported_of(request.instance)
+    for number, step in enumerate(steps_of(request), start=1):
+        if tool_digest_of(request.connector, step.tool, imported) != step.tool_digest:
+            return f"The tool of step {number} has changed."
+    return ""
 
 
 def _issued(request: ApprovalRequest, agent: HostAgent) -> HeldGrant:
@@ -120,10 +128,13 @@ def claims_of(request: ApprovalRequest, agent: HostAgent, grant: UUID, now: date
         "tenant": str(request.tenant_id), "tool": f"{request.instance.slug}_{request.tool}", "uses": terms["uses"],
         "v": 1,
     }  # fmt: skip
+    claims |= signed_steps(request)
     return claims | {"bound": bound_of(claims)}
 
 
 def bound_of(claims: dict[str, Any]) -> str:
     """Hex SHA-256 over canonical JSON of what would be done, where, when and how often."""
-    named = {"ctx": BINDING, **{name: claims[name] for name in BOUND}}
+    several = claims["v"] == WITH_STEPS
+    names = (*BOUND, *OF_STEPS) if several else BOUND
+    named = {"ctx": BINDING_STEPS if several else BINDING, **{name: claims[name] for name in names}}
     return hashlib.sha256(canonical(named)).hexdigest()

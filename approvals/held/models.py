@@ -118,6 +118,7 @@ class GrantUse(TenantModel):
     grant = TenantKey(HeldGrant, models.DO_NOTHING, null=True, related_name="fired")
     grant_ref = models.UUIDField()
     number = models.PositiveIntegerField()
+    step = models.PositiveSmallIntegerField(default=1)  # of the grant's steps, in their order
     evidence = models.TextField()
     received_at = models.DateTimeField()
     state = models.CharField(max_length=16, choices=State, default=State.RECEIVED)
@@ -128,9 +129,9 @@ class GrantUse(TenantModel):
 
     class Meta:
         constraints = [
-            # The nonce of each use is consumed here: once for each of the grant's numbered uses.
+            # The nonce of each use is consumed here: once for each step of the grant's numbered uses.
             models.UniqueConstraint(
-                fields=["tenant_id", "agent", "grant_ref", "number"], name="approvals_grantuse_once"
+                fields=["tenant_id", "agent", "grant_ref", "number", "step"], name="approvals_grantuse_once"
             ),
         ]
         indexes = [models.Index(fields=["tenant_id", "state", "id"], name="approvals_grantuse_state")]

@@ -6,8 +6,10 @@ from typing import Any
 from django.db.models import QuerySet
 
 from approvals.held.models import GrantUse, HeldGrant, HostAgent
+from approvals.held.playbooks import steps_of
 from approvals.held.terms import moment_of
 from approvals.models import ApprovalRequest
+from approvals.showing import arguments_of
 
 
 def grants() -> QuerySet[HeldGrant]:
@@ -36,7 +38,9 @@ def terms_shown(request: ApprovalRequest) -> dict[str, Any] | None:
     moments = {name: moment_of(terms[name]) for name in ("not_before", "not_after")}
     grant = HeldGrant.objects.filter(request=request).first()
     host = agent.asset.name if agent else "unknown"
-    return {**terms, **moments, "host": host, "grant": grant, "when": when_of(terms)}
+    steps = [(f"{request.instance.slug}_{each.tool}", arguments_of(each.arguments)) for each in steps_of(request)]
+    several = steps if len(steps) > 1 else []
+    return {**terms, **moments, "host": host, "grant": grant, "when": when_of(terms), "several": several}
 
 
 def when_of(terms: Mapping[str, Any]) -> str:

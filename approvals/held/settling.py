@@ -16,6 +16,7 @@ from approvals.held.agents import actor_of
 from approvals.held.channel import USE
 from approvals.held.issuing import TYPE, bound_of
 from approvals.held.models import GrantUse, HeldGrant
+from approvals.held.playbooks import Step, steps_of
 from approvals.held.terms import moment_of
 from approvals.models import ApprovalRequest
 from audit.kinds import EventKind
@@ -23,7 +24,7 @@ from audit.services import Queued, queue_record
 from billing.models import UsageEvent
 from billing.services import meter_call, reserve_call
 from connectors.arguments import call_digest
-from connectors.compact import opened
+from connectors.compact import encoded, opened
 from connectors.models import ToolCall
 from connectors.signing import believed
 from identity.services.authority import whole_tenant
@@ -97,7 +98,16 @@ def _finding(use: GrantUse, told: Told, *, signed: bool) -> str:
         return "not_signed"
     if told.claims.get("bound") != granted["bound"] or bound_of(granted) != granted["bound"]:
         return "another_action"
+    if not _is_a_step(granted, told.claims):
+        return "another_action"
     return _untimely(grant, granted, told)
+
+
+def _is_a_step(granted: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
+    """Of the grant's steps, and with that step's tool."""
+    number, steps = claims.get("step", 1), granted.get("steps", [granted])
+    known = type(number) is int and 1 <= number <= len(steps)
+    return known and ("steps" not in granted or claims.get("tool") == steps[number - 1]["tool"])
 
 
 def _untimely(grant: HeldGrant, granted: Mapping[str, Any], told: Told) -> str:
@@ -130,10 +140,10 @@ def _write(db: Signed, use: GrantUse, told: Told, finding: str) -> None:
 def _write_call(db: Signed, use: GrantUse, grant: HeldGrant, call: ToolCall) -> None:
     """As of every other call: intent, outcome, and usage where the work was done."""
     added = db.ask(_ADD, *values_of(call))
-    counted = db.ask(_COUNT, acting_tenant(), grant.pk)
+    counted = db.ask(_COUNT, acting_tenant(), grant.pk) if use.step == 1 else None
     intent = _record(db, EventKind.CALL_INTENDED, call, "ok", _intent(use, grant, call))
     finished = _record(db, *_ending(call, use))
-    answers = [added, counted]
+    answers = [each for each in (added, counted) if each is not None]
     if call.state == ToolCall.State.SUCCEEDED:
         # It was done already: no limit of the plan or of the customer refuses it now.
         anyone = Customer(id=grant.customer_id, monthly_calls=None)
@@ -148,16 +158,22 @@ def _write_call(db: Signed, use: GrantUse, grant: HeldGrant, call: ToolCall) -> 
 
 def _call(use: GrantUse, grant: HeldGrant, request: ApprovalRequest, told: Told) -> ToolCall:
     """Of the requester, whose grant it was; the agent is in its verdicts and events."""
-    ok = told.outcome == ToolCall.State.SUCCEEDED
+    ok, done = told.outcome == ToolCall.State.SUCCEEDED, _step(use, request)
     return ToolCall(
         tenant_id=use.tenant_id, principal_id=request.requester_id, principal_kind=request.requester_kind,
         principal_label=request.requester_label, roles=request.roles, approval_id=request.pk,
         agent_session_id=request.agent_session_id, customer_id=grant.customer_id, instance=grant.instance,
-        connector=grant.connector, tool=grant.tool, arguments=request.arguments,
-        arguments_digest=call_digest(f"{grant.instance.slug}_{grant.tool}", request.arguments), state=told.outcome,
+        connector=grant.connector, tool=done.tool, arguments=dict(done.arguments),
+        arguments_digest=call_digest(f"{grant.instance.slug}_{done.tool}", done.arguments), state=told.outcome,
         gate="" if ok else "execute", code="" if ok else _CODES[told.outcome], verdicts=_verdicts(use, told, ok=ok),
         started_at=told.claimed_at, finished_at=told.finished_at or datetime.now(UTC),
     )  # fmt: skip
+
+
+def _step(use: GrantUse, request: ApprovalRequest) -> Step:
+    """What was done. Of a step that there is not, the first: it is a finding, and people look."""
+    steps = steps_of(request)
+    return steps[use.step - 1] if use.step <= len(steps) else steps[0]
 
 
 _CODES = {ToolCall.State.FAILED: "host_action_failed", ToolCall.State.UNKNOWN: "outcome_unknown"}
@@ -168,8 +184,15 @@ def _verdicts(use: GrantUse, told: Told, *, ok: bool) -> list[dict[str, Any]]:
     said = f"Exit code {told.claims.get('exit_code')} at {host}" if told.outcome != ToolCall.State.UNKNOWN else (
         f"{host} went away while it ran, so nobody knows what became of it"
     )  # fmt: skip
+    which = f"Use {use.number} of a pre-issued grant"
+    several = len(steps_of(use.grant.request)) if use.grant else 1
     return [
-        {"gate": "check_approval", "ok": True, "code": "", "detail": f"Use {use.number} of a pre-issued grant"},
+        {
+            "gate": "check_approval",
+            "ok": True,
+            "code": "",
+            "detail": f"{which}, step {use.step} of {several}" if several > 1 else which,
+        },
         {"gate": "execute", "ok": ok, "code": "" if ok else _CODES[told.outcome], "detail": said},
     ]
 
@@ -177,7 +200,8 @@ def _verdicts(use: GrantUse, told: Told, *, ok: bool) -> list[dict[str, Any]]:
 def _intent(use: GrantUse, grant: HeldGrant, call: ToolCall) -> dict[str, Any]:
     return {
         "approval_request": str(call.approval_id), "arguments_digest": call.arguments_digest, "code": "",
-        "connector": call.connector, "gate": "", "token": f"{grant.nonce}/{use.number}",
+        "connector": call.connector, "gate": "",
+        "token": f"{grant.nonce}/{use.number}{f'/{use.step}' if use.step > 1 else ''}",
         "verdicts": [f"{each['gate']}=ok" for each in call.verdicts[:1]],
     }  # fmt: skip
 
@@ -188,7 +212,7 @@ def _ending(call: ToolCall, use: GrantUse) -> tuple[EventKind, ToolCall, str, di
     body = {
         "alert": lost, "billed": ok, "code": call.code, "connector": call.connector, "requests": [],
         "rows_returned": None, "state": ToolCall.State(call.state).value, "vendor_bytes": 0, "vendor_requests": 0,
-        "evidence": use.evidence,
+        "agent_key": encoded(bytes(use.agent.key)), "evidence": use.evidence,
     }  # fmt: skip
     return (EventKind.CALL_UNKNOWN if lost else EventKind.CALL_FINISHED), call, "ok" if ok else "failed", body
 
@@ -202,10 +226,12 @@ def _record(db: Signed, kind: EventKind, call: ToolCall, result: str, body: dict
 
 def _say(db: Signed, kind: EventKind, use: GrantUse, call: ToolCall | None, finding: str) -> Queued:
     """That it was used, by its agent; and, beside it, what was wrong about that."""
-    label = use.grant.tool if use.grant else ""
+    label = call.tool if call else ""
     body = {
-        "agent": str(use.agent_id), "evidence": use.evidence, "finding": finding, "number": use.number,
-        "nonce": use.grant.nonce if use.grant else "", "outcome": ToolCall.State(call.state).value if call else "",
+        "agent": str(use.agent_id), "agent_key": encoded(bytes(use.agent.key)), "evidence": use.evidence,
+        "finding": finding, "number": use.number,
+        "step": use.step, "nonce": use.grant.nonce if use.grant else "",
+        "outcome": ToolCall.State(call.state).value if call else "",
         "request": str(use.grant.request_id) if use.grant else "",
     }  # fmt: skip
     return queue_record(

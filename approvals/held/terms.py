@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from approvals.held.models import HostAgent
+from approvals.held.playbooks import MOST_STEPS, Playbook
 from tenants.errors import Invalid
 
 LONGEST = timedelta(days=31)
@@ -25,6 +26,7 @@ class Terms:
     heartbeat_lost_minutes: int | None = None
     critical_alert: bool = False
     uses: int = 1
+    playbook: Playbook | None = None
 
     def check(self, now: datetime) -> None:
         """Invalid names the field."""
@@ -41,6 +43,8 @@ class Terms:
             raise Invalid(f"Between 1 and {MOST_MINUTES} minutes.", field="heartbeat_lost_minutes")
         if not 1 <= self.uses <= MOST_USES:
             raise Invalid(f"Between 1 and {MOST_USES} times.", field="uses")
+        if self.playbook and len(self.playbook.steps) > MOST_STEPS:
+            raise Invalid(f"At most {MOST_STEPS} steps, with the first.", field="then")
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -52,6 +56,7 @@ class Terms:
             "not_after": seconds_of(self.not_after),
             "not_before": seconds_of(self.not_before),
             "uses": self.uses,
+            **(self.playbook.as_json() if self.playbook else {}),
         }
 
 

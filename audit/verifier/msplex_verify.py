@@ -831,7 +831,7 @@ def check_events(raw: bytes, pack: Pack) -> Dict[str, Any]:
     counts = {"in_month": 0, "earlier": 0, "later": 0}
     kinds: Dict[str, int] = {}
     seen = set()
-    team, approvals = Team(proof["handover"]), Approvals()
+    team, approvals, reports = Team(proof["handover"]), Approvals(), Reports()
     for line in gunzip_lines(raw):
         event = read_event(line)
         _check_order(event, proof, indexes, len(leaves))
@@ -841,6 +841,7 @@ def check_events(raw: bytes, pack: Pack) -> Dict[str, Any]:
         seen.add(event.facts["id"])
         team.check(event)
         approvals.take(event)
+        reports.take(event)
         _count(event, proof["month"], counts, kinds)
         indexes.append(event.index)
         leaves.append(event.leaf)
@@ -852,8 +853,9 @@ def check_events(raw: bytes, pack: Pack) -> Dict[str, Any]:
             "event_forged", "The events are not those in the signed log: one was changed, added or left out."
         )
     approvals.close()
+    reports.close()
     found = {"events": len(leaves), **counts, "kinds": kinds, "left_out": team.left_out, "erased": team.erased}
-    return {**found, **approvals.counts}
+    return {**found, **approvals.counts, **reports.counts}
 
 
 def _check_order(event: Event, proof: Dict[str, Any], indexes: List[int], position: int) -> None:
@@ -1082,6 +1084,135 @@ def unwebbed(text: Any) -> bytes:
     return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
+# Reports of host agents: each is signed by the key with which its agent has enrolled.
+
+REPORT, HELD_GRANT = "msplex-use+jwt", "msplex-grant+jwt"
+PARTS = 3
+
+
+class Reports:
+    """That what a host says of a grant that it held is signed by its own key, and fits the grant that people agreed to.
+
+    The key comes with the report, as a part of the event; it has to be the one of the enrolment and of the grant, where
+    those stand in the pack.
+    """
+
+    def __init__(self) -> None:
+        self.keys: Dict[str, str] = {}
+        self.grants: Dict[str, Dict[str, Any]] = {}
+        self.uses: Dict[Tuple[str, int, int], str] = {}
+        self.wrong: NotSound | None = None
+        self.counts = {"reports": 0, "reports_elsewhere": 0}
+
+    def take(self, event: Event) -> None:
+        kind = str(event.facts.get("kind"))
+        steps = {
+            "approvals:host_agent:enrol": self._enrol, "approvals:grant:issue": self._grant,
+            "approvals:grant:use": self._use, "gateway:call:finish": self._call, "gateway:call:lose": self._call,
+        }  # fmt: skip
+        if kind not in steps or event.body is None or (kind[:8] == "gateway:" and '"evidence"' not in event.body):
+            return
+        told = strict_json(event.body)
+        try:
+            steps[kind](event, told if isinstance(told, dict) else {})
+        except NotSound as found:
+            self.wrong = self.wrong or found
+
+    def close(self) -> None:
+        """Once it is known that the events are those of the signed log."""
+        if self.wrong:
+            raise self.wrong
+
+    def _enrol(self, event: Event, told: Dict[str, Any]) -> None:
+        subject = event.facts.get("subject")
+        agent, key = str(subject.get("id")) if isinstance(subject, dict) else "", str(told.get("key"))
+        if thumbprint(key) != told.get("kid"):
+            raise unreported(agent, "the key that it has enrolled with is not the one that is named")
+        self.keys[agent] = key
+
+    def _grant(self, _: Event, told: Dict[str, Any]) -> None:
+        if "held" in told:
+            claims = word_of(told.get("grant"), HELD_GRANT)[1]
+            self.grants[str(claims.get("jti"))] = claims
+
+    def _call(self, event: Event, told: Dict[str, Any]) -> None:
+        if "evidence" not in told:
+            return
+        said = signed_by(told.get("agent_key"), told["evidence"], str(event.facts["id"]))
+        if said.get("outcome") != told.get("state"):
+            raise unreported(str(event.facts["id"]), "it says something else than the record of the call")
+
+    def _use(self, event: Event, told: Dict[str, Any]) -> None:
+        where, key = str(event.facts["id"]), str(told.get("agent_key"))
+        said = signed_by(key, told.get("evidence"), where)
+        grant, agent = str(said.get("grant")), str(said.get("agent"))
+        self._once(where, (grant, said.get("number"), said.get("step", 1)), str(told.get("evidence")))
+        if agent != told.get("agent") or (agent in self.keys and self.keys[agent] != key):
+            raise unreported(where, "it is not signed by the key that the agent has enrolled with")
+        if grant in self.grants and not told.get("finding"):
+            check_use(where, self.grants[grant], said, thumbprint(key))
+        self.counts["reports"] += 1
+        self.counts["reports_elsewhere"] += agent not in self.keys or grant not in self.grants
+
+    def _once(self, where: str, which: Tuple[str, Any, Any], evidence: str) -> None:
+        grant, number, step = which
+        if not isinstance(number, int) or not isinstance(step, int):
+            raise unreported(where, "it does not say which use it is of")
+        if (grant, number, step) in self.uses:
+            raise unreported(where, "the same use is there twice")
+        self.uses[grant, number, step] = evidence
+
+
+def unreported(where: str, why: str) -> NotSound:
+    return NotSound("report_unsound", f"The report of a host agent, event {where}, does not hold: {why}.")
+
+
+def thumbprint(key: str) -> str:
+    """RFC 7638, of an Ed25519 key in base64url."""
+    digest = hashlib.sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{key}"}}'.encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def word_of(token: Any, kind: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """Header and claims of a JWS (RFC 7515) of this kind, not yet believed; both empty if it is none."""
+    try:
+        header, claims = (strict_json(unwebbed(part)) for part in str(token).split(".")[:2])
+    except (NotAuthentic, TypeError, ValueError):
+        return {}, {}
+    if not isinstance(header, dict) or not isinstance(claims, dict):
+        return {}, {}
+    return (header, claims) if (header.get("alg"), header.get("typ")) == ("EdDSA", kind) else ({}, {})
+
+
+def signed_by(key: Any, token: Any, where: str) -> Dict[str, Any]:
+    """What the agent's key has signed."""
+    header, claims = word_of(token, REPORT)
+    parts = str(token).split(".")
+    try:
+        public, signature = unwebbed(key), unwebbed(parts[-1])
+    except (TypeError, ValueError):
+        public = signature = b""
+    if not claims or len(parts) != PARTS or header.get("kid") != thumbprint(str(key)):
+        raise unreported(where, "it has no signature of the key that comes with it")
+    if not ed25519_verify(public, signature, ".".join(parts[:2]).encode()):
+        raise unreported(where, "the signature of the agent does not fit")
+    return claims
+
+
+def check_use(where: str, grant: Dict[str, Any], said: Dict[str, Any], key: str) -> None:
+    """That it is of this grant, by its agent, within its window and number, and of a step that it has."""
+    steps, step, at = grant.get("steps", [grant]), said.get("step", 1), said.get("claimed_at")
+    same = all(said.get(name) == grant.get(name) for name in ("agent", "asset", "bound", "nonce", "tenant"))
+    if not same or grant.get("agent_key") != key:
+        raise unreported(where, "it is not of the grant that was issued to this agent")
+    if not isinstance(steps, list) or not 1 <= step <= len(steps) or said.get("tool") != steps[step - 1].get("tool"):
+        raise unreported(where, "it did what the grant does not say")
+    if not 1 <= said["number"] <= int(grant.get("uses", 0)):
+        raise unreported(where, "it was used more often than the grant allows")
+    if not isinstance(at, int) or not int(grant.get("nbf", 0)) <= at < int(grant.get("exp", 0)):
+        raise unreported(where, "it was used outside of its window, and that is not said")
+
+
 # What is printed.
 
 
@@ -1115,6 +1246,11 @@ def sentences_of(pack: Pack) -> Iterator[str]:
         yield (
             f"  {facts['approvals_elsewhere']} approvals could not be replayed: they were asked for earlier, or"
             " their details were left out."
+        )
+    if facts["reports"]:
+        yield (
+            f"  {facts['reports']} reports of host agents are signed by the agent's own key, and fit the grants."
+            f" For {facts['reports_elsewhere']} of them the enrolment or the grant is in an earlier pack, or left out."
         )
     if facts["erased"]:
         yield f"  The details of {facts['erased']} events were erased; that they happened, and when, still stands."

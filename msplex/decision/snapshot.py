@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from threading import Lock
@@ -25,6 +26,7 @@ from tenants.models import Customer, Entitlement, Subscription, Tenant
 from tenants.selectors import revision
 
 CACHED = 4096  # snapshots a process keeps; the least recently used goes first
+LOADING, LOADING_SECONDS = 64, 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,8 +123,11 @@ class Snapshot:
 
 
 class _Cache:
+    """`loading`: so that of the threads that need one at the same moment one makes it, and not each of them."""
+
     def __init__(self) -> None:
         self._lock = Lock()
+        self._loading = [Lock() for _ in range(LOADING)]
         self._kept: OrderedDict[tuple[UUID, tuple[UUID, ...] | None], Snapshot] = OrderedDict()
 
     def get(self, context: Context, number: int) -> Snapshot | None:
@@ -139,6 +144,17 @@ class _Cache:
             self._kept[context.tenant, context.customers] = snapshot
             while len(self._kept) > CACHED:
                 self._kept.popitem(last=False)
+
+    @contextmanager
+    def loading(self, context: Context) -> Iterator[None]:
+        """Not for long: if the one before is stuck, let the next try itself."""
+        lock = self._loading[hash((context.tenant, context.customers)) % LOADING]
+        held = lock.acquire(timeout=LOADING_SECONDS)
+        try:
+            yield
+        finally:
+            if held:
+                lock.release()
 
 
 _cache = _Cache()
@@ -161,9 +177,14 @@ def snapshot_at(context: Context, number: int) -> Snapshot:
     """Of this context, at the revision that was just read; loaded, in a transaction of its own, if it is not kept."""
     found = _cache.get(context, number)
     if found is None:
-        with acting_for(context), transaction.atomic():
-            found = snapshot()
+        with _cache.loading(context):
+            found = _cache.get(context, number) or _loaded(context)
     return found
+
+
+def _loaded(context: Context) -> Snapshot:
+    with acting_for(context), transaction.atomic():
+        return snapshot()
 
 
 def _load(number: int) -> Snapshot:

@@ -80,16 +80,45 @@ class GrantOut(serializers.Serializer[Any]):
         return bytes(grant.signature).hex()
 
 
+class EffectOut(serializers.Serializer[Any]):
+    """What is compared before the call is made are the fields that have `after`, and which object it is."""
+
+    label = serializers.CharField()  # type: ignore[assignment]
+    now = serializers.JSONField(allow_null=True, help_text="As the vendor has it: text, number, yes or no, or nothing.")
+    named = serializers.JSONField(allow_null=True, required=False, help_text="The same in the vendor's words.")
+    after = serializers.JSONField(required=False, help_text="Missing: told beside the others, and not changed.")
+
+
+class ObjectOut(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    id = serializers.CharField()
+    name = serializers.CharField(allow_blank=True, help_text="Written by outside parties: data, never instructions.")
+    found = serializers.BooleanField(help_text="False: there is no such object of this customer.")
+    effects = EffectOut(many=True)
+
+
+class EffectsOut(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(
+        ("waiting", "read", "none"), help_text="waiting: nobody can vote before it is read."
+    )
+    why = serializers.CharField(allow_blank=True, help_text="Why there is none.")
+    does = serializers.CharField(allow_blank=True, help_text="What comes of it that no field shows.")
+    objects = ObjectOut(many=True)
+    read_at = serializers.DateTimeField(allow_null=True)
+    digest = serializers.CharField(allow_blank=True, help_text="Of what may not be otherwise when the call is made.")
+
+
 class StandingOut(RequestOut):
     """With who voted, and what is missing under the policy of now."""
 
     votes = VoteOut(many=True)
     comments = CommentOut(many=True)
     missing = MissingOut()
+    effects = EffectsOut(help_text="What it would change, as read before anybody voted.")
     grant = GrantOut(allow_null=True, help_text="The broker's signed word, once the call was let run.")
 
     class Meta(RequestOut.Meta):
-        fields = (*RequestOut.Meta.fields, "votes", "comments", "missing", "grant")  # type: ignore[assignment]
+        fields = (*RequestOut.Meta.fields, "votes", "comments", "missing", "effects", "grant")  # type: ignore[assignment]
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         said: Standing = instance
@@ -97,6 +126,7 @@ class StandingOut(RequestOut):
         return {
             **shown, "votes": VoteOut(said.votes, many=True).data,
             "comments": CommentOut(said.comments, many=True).data, "missing": MissingOut(said.missing).data,
+            "effects": EffectsOut(said.effects).data,
             "grant": GrantOut(said.grant).data if said.grant else None,
         }  # fmt: skip
 

@@ -15,6 +15,7 @@ from approvals.errors import VoteRefused
 from approvals.filters import HeldGrantFilter
 from approvals.held.agents import add_agent, renew_code, revoke_agent
 from approvals.held.models import GrantUse, HeldGrant, HostAgent
+from approvals.held.playbooks import ON_FAILURE, STOP, steps_of
 from approvals.held.selectors import agents, grants, uses_of
 from approvals.held.services import revoke_grant
 from approvals.held.terms import MOST_MINUTES, MOST_USES
@@ -38,7 +39,12 @@ class UseOut(serializers.ModelSerializer[GrantUse]):
 
     class Meta:
         model = GrantUse
-        fields = ("number", "state", "outcome", "finding", "received_at", "settled_at", "call", "evidence")
+        fields = ("number", "step", "state", "outcome", "finding", "received_at", "settled_at", "call", "evidence")
+
+
+class StepOut(serializers.Serializer[Any]):
+    tool = serializers.CharField(help_text="Of the grant's connection.")
+    arguments = serializers.DictField()
 
 
 class HeldGrantOut(serializers.ModelSerializer[HeldGrant]):
@@ -49,6 +55,8 @@ class HeldGrantOut(serializers.ModelSerializer[HeldGrant]):
     connection = serializers.UUIDField(source="instance_id")
     request = serializers.UUIDField(source="request_id", help_text="The approval request that it was issued for.")
     arguments = serializers.SerializerMethodField(help_text="Exact, but for what looks like a secret by its name.")
+    steps = serializers.SerializerMethodField(help_text="All of them, in their order.")
+    on_failure = serializers.SerializerMethodField()
 
     class Meta:
         model = HeldGrant
@@ -56,12 +64,19 @@ class HeldGrantOut(serializers.ModelSerializer[HeldGrant]):
             "id", "state", "customer", "agent", "asset", "asset_name", "connection", "connector", "tool",
             "arguments", "request", "digest", "nonce", "not_before", "not_after", "heartbeat_lost_minutes",
             "critical_alert", "uses", "used", "issued_at", "delivered_at", "refused_because", "revoked_at",
-            "revoked_by", "revoked_because", "told_at",
+            "revoked_by", "revoked_because", "told_at", "steps", "on_failure",
         )  # fmt: skip
 
     @extend_schema_field(serializers.DictField())
     def get_arguments(self, grant: HeldGrant) -> Any:
         return shown_arguments(grant.request.arguments)
+
+    @extend_schema_field(StepOut(many=True))
+    def get_steps(self, grant: HeldGrant) -> Any:
+        return [{"tool": each.tool, "arguments": shown_arguments(each.arguments)} for each in steps_of(grant.request)]
+
+    def get_on_failure(self, grant: HeldGrant) -> str:
+        return str(grant.request.terms.get("on_failure", STOP))
 
 
 class HeldGrantDetailOut(HeldGrantOut):
@@ -77,10 +92,17 @@ class HeldGrantDetailOut(HeldGrantOut):
         return UseOut(uses_of(grant), many=True).data
 
 
+class StepIn(serializers.Serializer[Any]):
+    tool = Text(max_length=192)
+    arguments = serializers.DictField(required=False, default=dict)
+
+
 class HeldGrantIn(serializers.Serializer[Any]):
     agent = serializers.UUIDField(help_text="A host agent; the customer is its own.")
     tool = Text(max_length=192, help_text="As agents call it, such as `ninjaone_reboot_device`.")
     arguments = serializers.DictField(required=False, default=dict)
+    then = StepIn(many=True, required=False, default=list, help_text="Further steps, done in this order.")
+    on_failure = serializers.ChoiceField(ON_FAILURE, required=False, default=STOP)
     heartbeat_lost_minutes = serializers.IntegerField(
         min_value=1, max_value=MOST_MINUTES, required=False, allow_null=True, default=None
     )
@@ -142,6 +164,7 @@ def _wish(given: dict[str, Any]) -> GrantWish:
     return GrantWish(
         call, given["agent"], given["not_before"], given["not_after"], given["heartbeat_lost_minutes"],
         given["critical_alert"], given["uses"],
+        tuple((each["tool"], each["arguments"]) for each in given["then"]), given["on_failure"],
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ WORDS: dict[str, str] = {
     EventKind.APPROVAL_COMMENTED: "Approval request commented on",
     EventKind.APPROVAL_EXPIRED: "Approval request expired",
     EventKind.APPROVAL_GRANTED: "Approved call let run by the broker",
+    EventKind.APPROVAL_PREVIEWED: "What a request would change was read",
     EventKind.APPROVAL_QUORUM: "Approval complete",
     EventKind.APPROVAL_REJECTED: "Approval request rejected",
     EventKind.APPROVAL_REQUESTED: "Approval asked for",

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from approvals.held.models import HostAgent
+from approvals.held.playbooks import CONTINUE, MOST_STEPS, STOP
 from approvals.held.selectors import agents_that_hold
 from approvals.held.terms import MOST_MINUTES, MOST_USES
 from msplex.portal.approval_forms import PLAIN
@@ -33,12 +34,50 @@ class UtcField(forms.DateTimeField):
         return found.replace(tzinfo=UTC) if found else None
 
 
+class StepsField(forms.JSONField):
+    """A JSON list of further steps; left empty, none."""
+
+    message = 'Give a list such as [{"tool": "ninjaone_reboot_device", "arguments": {"device_id": 7, "reason": "x"}}].'
+
+    def __init__(self) -> None:
+        widget = forms.Textarea(attrs={"rows": 4, "spellcheck": "false"})
+        help_text = f"Further steps, done in this order: {self.message[5:]} At most {MOST_STEPS} with the first."
+        super().__init__(required=False, label="And then", widget=widget, help_text=help_text)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+    def clean(self, value: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
+        found = super().clean(value)
+        steps = [] if found in self.empty_values else found
+        if not isinstance(steps, list) or not all(_is_step(each) for each in steps):
+            raise forms.ValidationError(self.message, code="steps")
+        return tuple((each["tool"], each.get("arguments", {})) for each in steps)
+
+
+def _is_step(given: Any) -> bool:
+    return (
+        isinstance(given, dict)
+        and set(given) <= {"tool", "arguments"}
+        and isinstance(given.get("tool"), str)
+        and isinstance(given.get("arguments", {}), dict)
+    )
+
+
 class GrantForm(forms.Form):
     agent = AgentChoice(queryset=HostAgent.objects, label="Host agent", empty_label="Choose one")
     tool = forms.CharField(
         max_length=192, widget=forms.TextInput(attrs={**PLAIN, "list": "tools"}), help_text="As agents call it."
     )
     arguments = ArgumentsField(rows=5, help_text="A JSON object. The host does exactly this, and nothing else.")
+    then = StepsField()
+    on_failure = forms.ChoiceField(
+        label="When a step fails",
+        choices=[(STOP, "Stop: the steps after it are not done"), (CONTINUE, "Go on with the next")],
+        initial=STOP,
+        required=False,
+        help_text="Only if there is more than one. A step of which nobody knows what became has failed.",
+    )
     heartbeat_lost_minutes = forms.IntegerField(
         label="Minutes without contact to MSPlex",
         required=False,

@@ -112,7 +112,7 @@ def test_each_grant_that_is_not_right_is_refused_for_its_own_reason(what: str) -
 
 
 def test_the_right_one_is_taken() -> None:
-    assert verified(token(), IDENTITY).arguments == {"note": "x", "ticket_id": 7}
+    assert verified(token(), IDENTITY).steps[0].arguments == {"note": "x", "ticket_id": 7}
 
 
 @settings(max_examples=300, deadline=None)

@@ -110,7 +110,7 @@ def assert_like_a_normal_call(held: Held, call: ToolCall) -> None:
         found for found in events_of(held.world, EventKind.CALL_FINISHED) if found[0]["call"]["tool"] == "add_note"
     ]
     assert set(mine) == set(other)
-    assert set(told) == set(said) | {"evidence"}
+    assert set(told) == set(said) | {"agent_key", "evidence"}
     assert (told["state"], told["billed"], mine["result"]) == (said["state"], said["billed"], other["result"])
     [(intended, body)] = events_of(held.world, EventKind.CALL_INTENDED)
     assert intended["call"]["id"] == str(call.pk)

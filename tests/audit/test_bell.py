@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -61,6 +62,20 @@ def test_a_bell_that_was_rung_before_anybody_listened_is_heard(ear, admin):
 
     with ear.listening_for([mine]) as rung:
         assert rung.is_set()
+
+
+def test_a_bell_that_comes_while_the_sealer_is_rung_for_is_heard(admin, monkeypatch):
+    """Else who waits would sleep on until it looks by itself: a tenth of a second, of every tenth call."""
+    ear, warm, mine = Ear(parameters_of(connection)), uuid4(), uuid4()
+    with ear.listening_for([warm]) as rung:
+        for _ in until(rung):
+            ring(admin, names([warm]))
+    monkeypatch.setattr("audit.bell.AWAITED", f"{AWAITED}; SELECT pg_sleep(0.5)")
+
+    with ear.listening_for([mine]) as rung:
+        time.sleep(0.2)
+        ring(admin, names([mine]))
+        assert rung.wait(5)
 
 
 def test_what_was_heard_is_not_kept_for_ever(ear, admin):
@@ -124,7 +139,7 @@ def test_without_a_bell_it_is_looked_for(admin, monkeypatch):
     """A pooler between the database and us keeps bells from us."""
     world, event, looks = make_tenant(), uuid4(), []
     admin.execute("INSERT INTO border.audit_pending VALUES (%s, %s, now(), 'a test')", [world.id, event])
-    monkeypatch.setattr(Ear, "_pass_on", lambda *_: None)
+    monkeypatch.setattr(Ear, "_heard_bell", lambda *_: None)
     look = waiting._sealed
 
     def sealed_at_the_second_look(events):

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -58,6 +59,20 @@ def test_one_address_inside_among_several_refuses_the_name(monkeypatch: pytest.M
         VendorHttp((), reach=ANYWHERE).send(Request("GET", "https://vendor.example/api/authinfo"))
 
     assert caught.value.code == "vendor_address_refused"
+
+
+def test_threads_that_begin_at_once_share_the_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making them reads every certificate authority of the system: a tenth of a second for each thread."""
+    made: list[object] = []
+    real = network._pool
+    monkeypatch.setattr(network, "_pool", lambda backend: made.append(backend) or time.sleep(0.1) or real(backend))
+    networks = (ipaddress.ip_network("192.0.2.0/24"),)  # of nobody else's calls
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: network.pools(networks), range(8)))
+
+    assert len(made) == 2  # for https and for http
+    assert all(each is found[0] for each in found)
 
 
 def test_it_connects_to_the_address_it_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

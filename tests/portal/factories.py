@@ -1,18 +1,24 @@
 """What the portal shows: calls with verdicts, and worlds that have one of everything."""
 
 import dataclasses
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from approvals.models import ApprovalRequest
+from django.db import transaction
+
+from approvals.models import ApprovalRequest, Preview
 from approvals.policy import Effect, Ruling
 from approvals.services import request_approval
+from connectors.effects import digest_of
 from connectors.models import ConnectorInstance, ToolCall
 from connectors.services import map_customer, start_instance
 from identity.models import Invitation, Principal
 from identity.roles import Role
 from identity.services import invite
 from msplex.decision.verdicts import Gate
+from tenants.isolation.context import Context, acting_for
+from tests.conftest import as_role
 from tests.factories import TenantWorld, make_tenant
 from tests.identity.factories import SETUP, Machine, Person, make_machine, make_member
 from tests.oauth.flow import McpClient
@@ -66,6 +72,20 @@ def make_request(world: TenantWorld, **given: Any) -> ApprovalRequest:
             "arguments": {"ticket_id": 11003, "status_id": 9}, "state": ToolCall.State.REFUSED,
         }  # fmt: skip
         return request_approval(ToolCall(**values | given), Ruling(Effect.APPROVAL, approvers), **told)
+
+
+def make_preview(request: ApprovalRequest, objects: list[dict[str, Any]]) -> Preview:
+    """As the broker has read it."""
+    with as_role("broker"), acting_for(Context(request.tenant_id)), transaction.atomic():
+        return Preview.objects.create(
+            request=request, customer_id=request.customer_id, state="read", objects_seen=objects,
+            digest=digest_of(objects), read_at=datetime.now(UTC),
+        )  # fmt: skip
+
+
+def ticket_seen(number: int, name: str, *, status: int = 2) -> dict[str, Any]:
+    effects = [{"label": "Status", "now": status, "named": "In progress", "after": 9}]
+    return {"kind": "Ticket", "id": str(number), "name": name, "found": True, "effects": effects}
 
 
 @dataclasses.dataclass

@@ -35,7 +35,15 @@ from tests.factories import make_tenant
 from tests.identity.factories import PASSWORD, SETUP, Person, acting_as, make_machine, make_member, make_person
 from tests.identity.post import link_in, post
 from tests.oauth.flow import McpClient
-from tests.portal.factories import PASSED, Furnished, make_call, make_request, refused_at
+from tests.portal.factories import (
+    PASSED,
+    Furnished,
+    make_call,
+    make_preview,
+    make_request,
+    refused_at,
+    ticket_seen,
+)
 from tests.portal.pages import every_page
 from tests.portal.test_audit import MACHINE, a_call
 from tests.portal.watch import Watched
@@ -376,16 +384,25 @@ def test_pictures_of_approvals(
     approve(carl, asked)
     with world.acting():
         comment(asked, "Which host?\nThe old one?", by=carl.actor)
+    one = make_request(world, arguments={"ticket_id": 11003, "status_id": 9, "priority_id": 1})
+    wide = "Quarterly migration of every mailbox in the head office and both warehouses " * 3
+    seen = ticket_seen(11003, wide)
+    seen["effects"] += [{"label": "Assigned to", "now": None, "after": 12}, {"label": "Closed", "now": False}]
+    make_preview(one, [seen])
+    several = make_request(world, arguments={"ticket_id": 11004, "status_id": 8})
+    make_preview(several, [ticket_seen(11000 + each, f"Mailbox {each} is full") for each in range(7)])
     over = make_request(world, approvers=1, arguments={"ticket_id": 3})
     with acting_as(carl):
         reject(over, principal=acting_principal(carl.id), reason="Not during payroll", by=carl.actor)
     own = make_request(world, principal_id=northwind.owner.id, principal_kind="user", arguments={"ticket_id": 4})
     as_person(northwind.owner)
     _dress(page, look)
-    pages = {"asked": asked, "rejected": over, "own": own}
+    pages = {"asked": asked, "rejected": over, "own": own, "effects": one, "several": several}
     for name, request in pages.items():
         page.goto(reverse("portal:approval", args=[request.pk]))
         _picture(page, f"approval-{name}", look)
+    page.goto(reverse("portal:approval_card", args=[one.pk]))
+    _picture(page, "approval-effects-card", look)
     page.goto(reverse("portal:approvals"))
     _picture(page, "approvals-waiting", look)
     page.goto(f"{reverse('portal:approvals')}?show=")

@@ -26,6 +26,7 @@ from approvals.models import (
     NotificationEvent,
     NotificationPreferences,
     NtfyToken,
+    Preview,
     Recipient,
     ToolRule,
     Vote,
@@ -260,6 +261,7 @@ def _asked(customer: Customer, user: User) -> None:
         call_id=uuid7(), nonce=request.nonce, digest=request.digest, payload="{}", signature=bytes(64), issued_at=NOW,
         **of,
     )  # fmt: skip
+    Preview.objects.create(state="none", why="tests", **of)
     _held(request, customer)
 
 

@@ -87,6 +87,7 @@ KINDS: dict[str, Kind] = {
     "approvals_notificationevent": STAFF,
     "approvals_ntfytoken": STAFF,
     "approvals_recipient": own("person_id"),
+    "approvals_preview": of_customer("customer_id"),
     "approvals_toolrule": aimed("customer_id"),
     "approvals_vote": of_customer("customer_id"),
     "audit_alert": log("customer_id"),

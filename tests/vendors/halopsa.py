@@ -14,6 +14,7 @@ CASE = Case(
         "list_contracts": lambda _client: {},
         "create_ticket": lambda client: {"summary": f"New {client}", "details": "Please look."},
         "update_ticket": lambda client: {"ticket_id": client * 1000 + 3, "status_id": 2},
+        "update_tickets": lambda client: {"ticket_ids": [client * 1000 + 3], "status_id": 2},
         "add_note": lambda client: {"ticket_id": client * 1000 + 3, "note": "Looked at."},
     },
 )

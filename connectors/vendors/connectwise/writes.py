@@ -4,12 +4,14 @@ Bodies and patches are built field by field. A patch replaces three things and n
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from connectors.arguments import schema, whole, words
 from connectors.contract import UNTRUSTED, Connection, Fetched, Narrowing, Output, Risk, Tier, Tool
+from connectors.effects import Effect, Preview
 from connectors.vendors.connectwise.client import ConnectWiseClient
-from connectors.vendors.connectwise.reads import TICKET_OF_CUSTOMER, with_fields
+from connectors.vendors.connectwise.reads import GET_TICKET, TICKET_OF_CUSTOMER, with_fields
 from connectors.vendors.connectwise.shapes import NOTE, TICKET
 
 _TEXT = words("Plain text.", most=10_000)
@@ -55,6 +57,26 @@ def _written(connection: Connection, arguments: Mapping[str, Any], flags: Mappin
     return Fetched([ConnectWiseClient(connection).post(path, note)])
 
 
+_LOOK = Preview(
+    read=GET_TICKET,
+    kind="Ticket",
+    name="summary",
+    by={"ticket_id": "ticket_id"},
+    effects=(
+        Effect("Status", "status_id", "status_id", named="status_name"),
+        Effect("Priority", "priority_id", "priority_id", named="priority_name"),
+        Effect("Assigned to", "owner", "owner_id"),
+    ),
+)
+_NOTED = Preview(
+    read=GET_TICKET,
+    kind="Ticket",
+    name="summary",
+    by={"ticket_id": "ticket_id"},
+    effects=(Effect("Status", "status_id", named="status_name"),),
+    does="A note is added, which the customer does not see.",
+)
+_REPLIED = replace(_NOTED, does="A note is added that the customer sees, and may get by e-mail.")
 CREATE_TICKET = Tool(
     name="create_ticket",
     title="Open a ticket",
@@ -96,6 +118,7 @@ UPDATE_TICKET = Tool(
     output=Output("ticket", TICKET, many=False),
     run=_update_ticket,
     guard=TICKET_OF_CUSTOMER,
+    preview=_LOOK,
 )
 ADD_NOTE = Tool(
     name="add_note",
@@ -108,6 +131,7 @@ ADD_NOTE = Tool(
     output=Output("note", NOTE, many=False),
     run=_add_note,
     guard=TICKET_OF_CUSTOMER,
+    preview=_NOTED,
 )
 REPLY = Tool(
     name="reply_to_customer",
@@ -120,5 +144,6 @@ REPLY = Tool(
     output=Output("note", NOTE, many=False),
     run=_reply,
     guard=TICKET_OF_CUSTOMER,
+    preview=_REPLIED,
 )
 WRITES = (CREATE_TICKET, UPDATE_TICKET, ADD_NOTE, REPLY)

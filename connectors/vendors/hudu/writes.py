@@ -9,10 +9,11 @@ from typing import Any
 
 from connectors.arguments import schema, whole, words
 from connectors.contract import UNTRUSTED, Connection, Fetched, Narrowing, Output, Risk, Tier, Tool
+from connectors.effects import Effect, Preview
 from connectors.errors import ArgumentsInvalid
 from connectors.labels import looks_secret
 from connectors.vendors.hudu.client import HuduClient
-from connectors.vendors.hudu.reads import ASSET_OF_CUSTOMER, with_fields
+from connectors.vendors.hudu.reads import ASSET_OF_CUSTOMER, GET_ASSET, with_fields
 from connectors.vendors.hudu.shapes import ARTICLE, ASSET, OWNER
 
 _PLAIN = ("name", "primary_serial", "primary_mail", "primary_model", "primary_manufacturer")
@@ -69,6 +70,20 @@ def _snake(label: str) -> str:
     return _NO_WORD.sub("_", label.casefold()).strip("_")
 
 
+_LOOK = Preview(
+    read=GET_ASSET,
+    kind="Asset",
+    name="name",
+    by={"asset_id": "asset_id"},
+    effects=(
+        Effect("Name", "name", "name"),
+        Effect("Serial number", "primary_serial", "primary_serial"),
+        Effect("E-mail address", "primary_mail", "primary_mail"),
+        Effect("Model", "primary_model", "primary_model"),
+        Effect("Manufacturer", "primary_manufacturer", "primary_manufacturer"),
+        Effect("Fields", "fields", "fields"),
+    ),
+)
 CREATE_ARTICLE = Tool(
     name="create_article",
     title="Write an article",
@@ -110,5 +125,6 @@ UPDATE_ASSET = Tool(
     output=Output("asset", ASSET, many=False),
     run=_update_asset,
     guard=ASSET_OF_CUSTOMER,
+    preview=_LOOK,
 )
 WRITES = (CREATE_ARTICLE, CREATE_ASSET, UPDATE_ASSET)

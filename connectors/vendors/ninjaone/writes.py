@@ -7,14 +7,16 @@ where it shows the change, and as it was before where it cannot.
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from connectors.arguments import schema, uuid, whole
 from connectors.contract import UNTRUSTED, Connection, Fetched, Narrowing, Output, Parent, Risk, Tier, Tool
+from connectors.effects import Effect, Preview
 from connectors.errors import ArgumentsInvalid
 from connectors.vendors.ninjaone.client import NinjaClient
 from connectors.vendors.ninjaone.lists import device_filter, devices_of
-from connectors.vendors.ninjaone.reads import DEVICE_ID, DEVICE_OF_CUSTOMER, read_device
+from connectors.vendors.ninjaone.reads import DEVICE_ID, DEVICE_OF_CUSTOMER, GET_DEVICE, read_device
 from connectors.vendors.ninjaone.shapes import DEVICE, FULL_DEVICE, OWNER, RESET_ALERT
 
 _FEATURES = ("ALERTS", "PATCHING", "AVSCANS", "TASKS")
@@ -82,6 +84,25 @@ def _reboot(connection: Connection, arguments: Mapping[str, Any], customer: str)
 
 ALERT_OF_CUSTOMER = Parent(read=_find_alert, owner=OWNER, id="uid")
 
+_LOOK = Preview(
+    read=GET_DEVICE,
+    kind="Device",
+    name="systemName",
+    by={"device_id": "device_id"},
+    effects=(
+        Effect("Out of reach", "offline"),
+        Effect("Needs a restart", "needsReboot"),
+        Effect("In maintenance", "maintenanceStatus"),
+        Effect("System", "osName"),
+    ),
+)
+_PAUSED = replace(
+    _LOOK,
+    effects=(Effect("In maintenance", "maintenanceStatus", becomes="From now, for the minutes that are asked for"),),
+)
+_SCRIPTED = replace(_LOOK, does="A script runs on it as the system; what it does, the script says.")
+_RESTARTED = replace(_LOOK, does="It restarts, and whoever works on it is interrupted.")
+
 RESET = Tool(
     name="reset_alert",
     title="Reset an alert",
@@ -119,6 +140,7 @@ MAINTENANCE = Tool(
     output=Output("device", FULL_DEVICE, many=False),
     run=_set_maintenance,
     guard=DEVICE_OF_CUSTOMER,
+    preview=_PAUSED,
 )
 RUN_SCRIPT = Tool(
     name="run_script",
@@ -137,6 +159,7 @@ RUN_SCRIPT = Tool(
     output=Output("device", FULL_DEVICE, many=False),
     run=_run_script,
     guard=DEVICE_OF_CUSTOMER,
+    preview=_SCRIPTED,
 )
 REBOOT = Tool(
     name="reboot_device",
@@ -149,5 +172,6 @@ REBOOT = Tool(
     output=Output("device", FULL_DEVICE, many=False),
     run=_reboot,
     guard=DEVICE_OF_CUSTOMER,
+    preview=_RESTARTED,
 )
 WRITES = (RESET, MAINTENANCE, RUN_SCRIPT, REBOOT)

@@ -4,13 +4,16 @@ There is no idempotency key: a change is sent once, and what became of it is loo
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from connectors.arguments import choice, day, schema, uuid, whole, words
 from connectors.contract import UNTRUSTED, Connection, Fetched, Narrowing, Output, Risk, Tier, Tool
+from connectors.effects import Effect, Preview
 from connectors.vendors.pax8.client import Pax8Client, identity
 from connectors.vendors.pax8.reads import (
     BILLING_TERMS,
+    GET_SUBSCRIPTION,
     SUBSCRIPTION_ID,
     SUBSCRIPTION_OF_CUSTOMER,
     read_subscription,
@@ -86,6 +89,27 @@ def _cancel(connection: Connection, arguments: Mapping[str, Any], customer: str)
     return Fetched([{**subscription, "cancelDate": None, **date} if isinstance(subscription, dict) else subscription])
 
 
+_LOOK = Preview(
+    read=GET_SUBSCRIPTION,
+    kind="Subscription",
+    name="product_name",
+    by={"subscription_id": "subscription_id"},
+    effects=(
+        Effect("Quantity", "quantity", "quantity"),
+        Effect("Price of one", "price"),
+        Effect("Currency", "currency"),
+        Effect("Committed until", "commitment_end"),
+    ),
+)
+_CANCELLED = replace(
+    _LOOK,
+    effects=(
+        Effect("Status", "status", becomes="Cancelled"),
+        Effect("Ends", "end_date", "cancel_date"),
+        Effect("Quantity", "quantity"),
+        Effect("Committed until", "commitment_end"),
+    ),
+)
 CHECK_ORDER = Tool(
     name="check_order",
     title="Check an order without placing it",
@@ -124,6 +148,7 @@ CHANGE_QUANTITY = Tool(
     output=Output("subscription", SUBSCRIPTION, many=False),
     run=_change_quantity,
     guard=SUBSCRIPTION_OF_CUSTOMER,
+    preview=_LOOK,
 )
 CANCEL = Tool(
     name="cancel_subscription",
@@ -139,5 +164,6 @@ CANCEL = Tool(
     output=Output("cancelled", CANCELLED, many=False),
     run=_cancel,
     guard=SUBSCRIPTION_OF_CUSTOMER,
+    preview=_CANCELLED,
 )
 WRITES = (CHECK_ORDER, CREATE_ORDER, CHANGE_QUANTITY, CANCEL)

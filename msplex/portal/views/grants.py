@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 from approvals.errors import VoteRefused
 from approvals.held.agents import add_agent, renew_code, revoke_agent
 from approvals.held.models import HeldGrant, HostAgent
+from approvals.held.playbooks import STOP
 from approvals.held.selectors import agents, agents_that_hold, grants, terms_shown, uses_of
 from approvals.held.services import revoke_grant
 from approvals.showing import arguments_of
@@ -117,7 +118,7 @@ def _wish(form: GrantForm) -> GrantWish:
     )  # fmt: skip
     return GrantWish(
         call, given["agent"].pk, given["not_before"], given["not_after"], given["heartbeat_lost_minutes"],
-        given["critical_alert"], given["uses"],
+        given["critical_alert"], given["uses"], given["then"], given["on_failure"] or STOP,
     )  # fmt: skip
 
 

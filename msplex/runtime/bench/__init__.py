@@ -22,6 +22,7 @@ from msplex.runtime.bench.metering import metering
 from msplex.runtime.bench.rekeying import rekey
 from msplex.runtime.bench.rollups import rollup
 from msplex.runtime.bench.search import audit_search
+from msplex.runtime.bench.sweeping import sweeps
 from msplex.runtime.bench.withdrawal import withdrawal
 from msplex.runtime.world import World, world
 
@@ -30,7 +31,7 @@ Case = Callable[[World], dict[str, Any]]
 CASES: tuple[Case, ...] = (
     calls.tools_call, calls.tools_list, calls.denial, sign_in_page, withdrawal, sealing.record_overhead,
     sealing.record_rates, sealing.seal_wait, sealing.kills, audit_search, packs.packs, rekey, metering, rollup,
-    fairness, growth, kill_matrix, lasting_call,
+    fairness, growth, sweeps, kill_matrix, lasting_call,
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from msplex.runtime.world import World
 VERSION = "2026-07-28"
 LIST = "halopsa_list_tickets"
 ROWS = 3  # about 2 KB at the vendor
+SECONDS = 20.0  # so that what follows the log afterwards, every 15 seconds, is part of what a call costs
 _OK = 200
 
 
@@ -42,7 +43,7 @@ def _against_vendor(world: World, client: Client) -> dict[str, Any]:
     for clients in CLIENTS:
         baseline = measure(direct, clients=clients)
         before = cpu.spent(world)
-        measured: dict[str, Any] = dict(measure(client, clients=clients))
+        measured: dict[str, Any] = dict(measure(client, clients=clients, seconds=SECONDS))
         spent = {name: seconds - before.get(name, 0.0) for name, seconds in cpu.spent(world).items()}
         thousands = (measured["calls"] or 1) / 1000
         measured["cpu_seconds_per_1000"] = round(sum(spent.values()) / thousands, 2)
