@@ -35,8 +35,11 @@ def manifest(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
 
 def _icons() -> list[dict[str, str]]:
     """Drawn from mark.svg (tests/portal/test_icons.py): phones take PNG, browsers the drawing itself."""
-    drawn = (("icon-192.png", "192x192", "any"), ("icon-512.png", "512x512", "any"))
-    drawn += (("icon-maskable-512.png", "512x512", "maskable"),)
+    drawn = (
+        ("icon-192.png", "192x192", "any"),
+        ("icon-512.png", "512x512", "any"),
+        ("icon-maskable-512.png", "512x512", "maskable"),
+    )
     pictures = [
         {"src": static(f"img/{name}"), "type": "image/png", "sizes": sizes, "purpose": purpose}
         for name, sizes, purpose in drawn
