@@ -52,6 +52,8 @@ from audit.services import record
 from billing.models import (
     ClosedMonth,
     CustomerCounter,
+    ExportFile,
+    ExportPiece,
     GaugeSample,
     PlanVersion,
     PriceList,
@@ -199,6 +201,8 @@ def _terms_of_the_tenant() -> None:
     SubscriptionPeriod.objects.create(plan_version=plan, status="active", version=1, valid_from=NOW, changed_by="tests")
     PriceList.objects.create(valid_from=NOW, changed_by="tests")
     RollupMark.objects.create()
+    file = ExportFile.objects.create(what="calls", month=NOW.date().replace(day=1), format="csv", ordered_by="tests")
+    ExportPiece.objects.create(file=file, position=0, content=b"tests")
     ClosedMonth.objects.create(month=NOW.date().replace(day=1), closed_at=NOW)
 
 

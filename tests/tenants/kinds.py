@@ -106,6 +106,8 @@ KINDS: dict[str, Kind] = {
     "audit_tile": SHARED,
     "billing_closedmonth": SHARED,
     "billing_customercounter": of_customer("customer_id"),
+    "billing_exportfile": STAFF,
+    "billing_exportpiece": STAFF,
     "billing_gaugesample": log("customer_id"),
     "billing_planversion": STAFF,
     "billing_pricelist": STAFF,
