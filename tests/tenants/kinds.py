@@ -85,6 +85,7 @@ KINDS: dict[str, Kind] = {
     "approvals_notificationpreferences": own("person_id"),
     "approvals_notificationcursor": STAFF,
     "approvals_notificationevent": STAFF,
+    "approvals_ntfytoken": STAFF,
     "approvals_recipient": own("person_id"),
     "approvals_preview": of_customer("customer_id"),
     "approvals_toolrule": aimed("customer_id"),
