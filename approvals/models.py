@@ -11,6 +11,7 @@ from approvals.notifications.models import (
     NotificationCursor,
     NotificationEvent,
     NotificationPreferences,
+    NtfyToken,
     Recipient,
 )  # fmt: skip
 from connectors.models import ConnectorInstance
@@ -20,7 +21,7 @@ from tenants.models import Customer
 __all__ = [
     "OPEN_STATES", "ApprovalRequest", "Comment", "Delivery", "ExecutionGrant", "GrantUse", "HeldGrant", "HostAgent",
     "Notification", "NotificationChannels", "NotificationCursor", "NotificationEvent", "NotificationPreferences",
-    "Preview", "Recipient", "ToolRule", "Vote",
+    "NtfyToken", "Preview", "Recipient", "ToolRule", "Vote",
 ]  # fmt: skip
 
 

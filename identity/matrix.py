@@ -236,8 +236,8 @@ SURFACES = (
         "Security", "Say where notifications go", frozenset({OWNER}),
         reads=("notification_channels", "notification-channel.list", "notification-channel.undelivered"),
         confirmed=(
-            "notification_channels", "notification_secret", "notification-channel.create",
-            "notification-channel.secret",
+            "notification_channels", "notification_secret", "notification_token", "notification-channel.create",
+            "notification-channel.secret", "notification-channel.token",
         ),
     ),
     Surface("Audit", "See alerts", READS_ALERTS, reads=("alerts", "alert", "alert.list", "alert.retrieve")),

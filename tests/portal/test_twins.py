@@ -52,6 +52,7 @@ TWINS = {
     "notification_topic": ("notification-preference-topic", "post"),
     "notification_channels": ("notification-channel-list", "post"),
     "notification_secret": ("notification-channel-secret", "post"),
+    "notification_token": ("notification-channel-token", "post"),
     "notification_acknowledge": ("notification-acknowledge", "post"),
     "notification_snooze": ("notification-snooze", "post"),
     "alerts": ("alert-list", "get"),

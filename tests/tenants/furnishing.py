@@ -25,6 +25,7 @@ from approvals.models import (
     NotificationCursor,
     NotificationEvent,
     NotificationPreferences,
+    NtfyToken,
     Preview,
     Recipient,
     ToolRule,
@@ -170,6 +171,7 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     NotificationCursor.objects.create()
     NotificationChannels.objects.create()
     NotificationEvent.objects.create(id=uuid7())
+    NtfyToken.objects.create(key_id="tests", sealed=b"")
     HandoverDomain.objects.create(name=f"{world.workspace}.example", token="t", added_by="tests")
     SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
