@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 
 
 def cell(value: object) -> object:

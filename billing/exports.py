@@ -6,7 +6,7 @@ sha256 over "day sha256\\n" for each day (UTC) that has calls, of sha256 over "c
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,12 +14,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from billing.meters import METERS, Kind, Meter
 from billing.models import UsageEvent
 from billing.months import ends, starts
 from billing.pricing import overview
-from billing.rows import Row
+from billing.rows import Row, as_csv, as_json
 from billing.selectors import corrections, is_closed, totals
 from tenants.isolation.context import acting_tenant
 from tenants.models import Customer
@@ -64,7 +65,8 @@ SELECT customer_id, encode(sha256(convert_to(
 FROM (
     SELECT customer_id, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, encode(sha256(convert_to(
         string_agg(id::text || ' ' || connector || chr(10), '' ORDER BY id), 'UTF8')), 'hex') AS digest
-    FROM billing_usageevent WHERE tenant_id = %s AND occurred_at >= %s AND occurred_at < %s GROUP BY customer_id, day
+    FROM billing_usageevent WHERE tenant_id = %s AND occurred_at >= %s AND occurred_at < %s
+    AND recorded_at <= coalesce(%s::timestamptz, 'infinity') GROUP BY customer_id, day
 ) AS days GROUP BY customer_id
 """
 
@@ -101,10 +103,19 @@ def rows(export: Export) -> Iterator[Row]:
     return made[export.what](export)
 
 
-def ledger_digests(month: date) -> dict[UUID, str]:
-    """Of each customer that has calls in the month."""
+def written(export: Export, made_as: Format, lines: Sequence[Row], *, first: bool, last: bool) -> bytes:
+    """Some rows of a file as they are given out. All of its parts, one after the other, are the file."""
+    if made_as is Format.CSV:
+        return as_csv([export.columns, *lines] if first else lines)
+    objects = as_json(export.columns, lines)
+    begun = "[\n" if first else (",\n" if objects else "")
+    return (begun + ",\n".join(objects) + ("\n]\n" if last else "")).encode()
+
+
+def ledger_digests(month: date, *, until: datetime | None = None) -> dict[UUID, str]:
+    """Of each customer that has calls in the month; `until`: as it was recorded then."""
     with connection.cursor() as cursor:
-        cursor.execute(_DIGESTS, [acting_tenant(), starts(month), ends(month)])
+        cursor.execute(_DIGESTS, [acting_tenant(), starts(month), ends(month), until])
         return dict(cursor.fetchall())
 
 
@@ -160,11 +171,15 @@ def _focus(export: Export) -> Iterator[Row]:
             ]  # fmt: skip
 
 
+def calls_of(export: Export) -> QuerySet[UsageEvent]:
+    return UsageEvent.objects.filter(
+        occurred_at__gte=starts(export.month), occurred_at__lt=ends(export.month), recorded_at__lte=export.made_at
+    )
+
+
 def calls(export: Export, after: UUID | None, digests: dict[UUID, str], most: int) -> tuple[UUID | None, list[Row]]:
     """The next piece of the calls ledger, by id, and where to go on; None when there is no more."""
-    found = UsageEvent.objects.filter(
-        occurred_at__gte=starts(export.month), occurred_at__lt=ends(export.month), recorded_at__lte=export.made_at
-    ).select_related("customer")
+    found = calls_of(export).select_related("customer")
     events = list((found.filter(id__gt=after) if after else found).order_by("id")[:most])
     return (events[-1].pk if len(events) == most else None), [_call(export, each, digests) for each in events]
 

@@ -5,9 +5,15 @@ from decimal import Decimal
 from django.db import models
 from django.utils import timezone
 
+from billing.files.models import ExportFile, ExportPiece
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.models import TenantKey, TenantModel
 from tenants.models import Customer, Subscription
+
+__all__ = [
+    "ClosedMonth", "CustomerCounter", "ExportFile", "ExportPiece", "GaugeSample", "PlanVersion", "PriceList",
+    "QuotaCounter", "RollupMark", "SubscriptionPeriod", "UsageCorrection", "UsageEvent", "UsageRollup",
+]  # fmt: skip
 
 
 class QuotaCounter(TenantModel):
@@ -74,6 +80,9 @@ class PlanVersion(TenantModel):
     seats = models.PositiveIntegerField(null=True)  # none: any number
     retention_days = models.PositiveIntegerField()
     isolation = models.CharField(max_length=16, default="pooled")
+    # Of each customer: what the estimate goes by until the tenant has a price list of its own.
+    free_assets = models.PositiveIntegerField(default=5)
+    asset_price = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal("3.00"))
     connectors = models.JSONField()  # billing.plans.ConnectorTerms, by the connector's key
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.CharField(max_length=200)

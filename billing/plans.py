@@ -4,6 +4,7 @@ What others need of it is written into `tenants` as plain data, with the version
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 
@@ -16,35 +17,31 @@ from audit.kinds import EventKind
 from audit.services import record
 from billing.models import PlanVersion, PriceList, SubscriptionPeriod
 from billing.services import write_entitlement
-from billing.terms import ConnectorTerms
+from billing.terms import USUAL, ConnectorTerms, PlanTerms
 from tenants.errors import Conflict, Invalid
 from tenants.models import Entitlement, Subscription
 
 Status = Subscription.Status
 # A trial is had once; everything else can follow everything else.
 _BEFORE_TRIAL = (None, Status.TRIALING.value)
-CURRENCY_LETTERS = 3
 
 
 @transaction.atomic
 def publish_plan(
-    plan: str, connectors: Mapping[str, ConnectorTerms], *, seats: int | None = None, retention_days: int = 365,
-    isolation: str = "pooled", currency: str = "EUR", by: Actor,
-) -> PlanVersion:  # fmt: skip
+    plan: str, connectors: Mapping[str, ConnectorTerms], *, terms: PlanTerms = USUAL, by: Actor
+) -> PlanVersion:
     """The next version of the plan's terms. Whoever has an older one keeps it until their subscription changes."""
     if not plan or not connectors:
         raise Invalid("A plan has a name and the terms of one connector at least.", field="plan")
-    if len(currency) != CURRENCY_LETTERS or not currency.isupper():
-        raise Invalid("Say the currency as ISO 4217 does, such as EUR.", field="currency")
+    terms.check()
     Subscription.objects.select_for_update().first()
     newest = PlanVersion.objects.filter(plan=plan).aggregate(Max("number"))["number__max"] or 0
     made = PlanVersion.objects.create(
-        plan=plan, number=newest + 1, seats=seats, retention_days=retention_days, isolation=isolation,
-        currency=currency, connectors={key: terms.as_json() for key, terms in connectors.items()},
-        created_by=by.label[:200],
+        plan=plan, number=newest + 1, connectors={key: each.as_json() for key, each in connectors.items()},
+        created_by=by.label[:200], **asdict(terms),
     )  # fmt: skip
-    told = {"connectors": made.connectors, "currency": currency, "isolation": isolation, "number": made.number}
-    told |= {"plan": plan, "retention_days": retention_days, "seats": seats}
+    told = asdict(terms) | {"asset_price": str(terms.asset_price), "connectors": made.connectors}
+    told |= {"number": made.number, "plan": plan}
     record(EventKind.PLAN_PUBLISHED, actor=by, subject=("plan", made.pk, str(made)), body=told)
     return made
 
@@ -75,7 +72,10 @@ def change_subscription(
 
 
 def _write_snapshot(plan: PlanVersion, period: SubscriptionPeriod, now: datetime, by: Actor) -> None:
-    Subscription.objects.update(plan=plan.plan, status=period.status, version=period.version)
+    Subscription.objects.update(
+        plan=plan.plan, status=period.status, version=period.version, seats=plan.seats,
+        retention_days=plan.retention_days, isolation=plan.isolation,
+    )  # fmt: skip
     for connector, told in plan.connectors.items():
         terms = ConnectorTerms.from_json(told)
         write_entitlement(

@@ -16,6 +16,7 @@ from billing.models import (
     UsageRollup,
 )
 from billing.months import ends, starts, this_month
+from billing.terms import USUAL
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed
 from tenants.models import Asset
@@ -110,6 +111,13 @@ def plan_versions() -> QuerySet[PlanVersion]:
 
 
 def price_list_at(moment: Any) -> PriceList:
-    """What held then; before the first change: the default."""
+    """What held then; before the tenant had one of its own: what the plan says, or else the default."""
     found = PriceList.objects.filter(valid_from__lte=moment).order_by("-valid_from").first()
-    return found or PriceList(valid_from=moment, changed_by="")
+    if found:
+        return found
+    held = subscription_at(moment)
+    terms = held.plan_version if held else USUAL
+    return PriceList(
+        free_assets=terms.free_assets, asset_price=terms.asset_price, currency=terms.currency, valid_from=moment,
+        changed_by="",
+    )  # fmt: skip

@@ -114,6 +114,14 @@ def sweep_billed() -> None:
     for_those_with(surveys.readings(datetime.now(UTC)), enqueue_due_readings)
 
 
+@shared_task(name="connectors.forget_arguments", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
+def forget_arguments() -> None:
+    """Started by beat, every minute, and comes to each tenant once a day: the plan's days of some calls are over."""
+    from connectors.retention import forget_arguments as forget  # noqa: PLC0415
+
+    for_each_in_turn("connectors.forget_arguments", forget, every=timedelta(days=1))
+
+
 @shared_task(name="connectors.keep_keys", base=PlainTask, process=Process.BROKER)  # type: ignore[untyped-decorator]
 def keep_keys() -> None:
     """Started by beat: keys that are due, and the next minute's share of a re-keying."""

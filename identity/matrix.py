@@ -191,8 +191,11 @@ SURFACES = (
         reads=(
             "billing_plan", "billing_overview", "billing_exports", "billing_export", "billing-plan.list",
             "billing-overview.list", "billing-export.list", "billing-export.file", "billing_limits",
-            "billing-limit.list", "billing_assets", "billing-asset.list",
+            "billing-limit.list", "billing_assets", "billing-asset.list", "billing_files", "billing_file_download",
+            "billing-file.list", "billing-file.retrieve", "billing-file.download",
         ),
+        changes=("billing_file_order", "billing-file.create"),
+        why_unconfirmed="A file that is ordered holds what its orderer may take at once, and changes nothing of it.",
     ),
     Surface(
         "Billing", "Change the price list", ADMINS,
@@ -233,8 +236,8 @@ SURFACES = (
         "Security", "Say where notifications go", frozenset({OWNER}),
         reads=("notification_channels", "notification-channel.list", "notification-channel.undelivered"),
         confirmed=(
-            "notification_channels", "notification_secret", "notification-channel.create",
-            "notification-channel.secret",
+            "notification_channels", "notification_secret", "notification_token", "notification-channel.create",
+            "notification-channel.secret", "notification-channel.token",
         ),
     ),
     Surface("Audit", "See alerts", READS_ALERTS, reads=("alerts", "alert", "alert.list", "alert.retrieve")),

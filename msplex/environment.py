@@ -71,6 +71,8 @@ class Environment(BaseSettings):
     msplex_sealing_suite: Literal["x25519", "hybrid"] = "x25519"
     msplex_storage_key_days: Annotated[int, Field(ge=1, le=3650)] = 90
     msplex_record_key: Keys = ()
+    msplex_notify_key: Keys = ()
+    msplex_notify_public_key: Key = b""
     msplex_log_signing_key: str = Field(default="", repr=False)
     msplex_pdf_signing_key: str = Field(default="", repr=False)
     msplex_pdf_certificates: str = ""

@@ -25,9 +25,9 @@ _EVERYBODY = {"CONTEXT_KEY", "RECORD_KEY"}
 KEYS = {
     Process.PORTAL: _EVERYBODY
     | {"SECRET_KEY", "TOKEN_SIGNING_KEY", "TOKEN_VERIFY_KEY", "BROKER_VERIFY_KEY"}
-    | {"PDF_CERTIFICATES"},
+    | {"NOTIFY_PUBLIC_KEY", "PDF_CERTIFICATES"},
     Process.GATEWAY: _EVERYBODY | {"TOKEN_VERIFY_KEY"},
-    Process.WORKER: _EVERYBODY | {"PDF_CERTIFICATES"},
+    Process.WORKER: _EVERYBODY | {"NOTIFY_KEY", "PDF_CERTIFICATES"},
     Process.BROKER: _EVERYBODY | {"BROKER_SIGNING_KEY", "BROKER_ROOT_KEY"},
     Process.SEALER: _EVERYBODY | {"LOG_SIGNING_KEY", "PDF_SIGNING_KEY", "PDF_CERTIFICATES"},
     Process.BEAT: set(),
@@ -42,11 +42,13 @@ ALL_KEYS = {
     "BROKER_VERIFY_KEY",
     "BROKER_ROOT_KEY",
     "LOG_SIGNING_KEY",
+    "NOTIFY_KEY",
+    "NOTIFY_PUBLIC_KEY",
     "PDF_SIGNING_KEY",
     "PDF_CERTIFICATES",
     "RECORD_KEY",
 }
-CONTEXT_KEY_BYTES = ROOT_KEY_BYTES = 32
+CONTEXT_KEY_BYTES = ROOT_KEY_BYTES = NOTIFY_KEY_BYTES = 32
 
 
 _OWNED = {
@@ -97,6 +99,9 @@ def key_problems(process: Process) -> Iterator[str]:
             yield f"MSPLEX_{name} (or MSPLEX_{name}_FILE) is missing."
     if settings.CONTEXT_KEY and len(settings.CONTEXT_KEY) != CONTEXT_KEY_BYTES:
         yield f"MSPLEX_CONTEXT_KEY must be {CONTEXT_KEY_BYTES} bytes in base64."
+    for name, keys in (("NOTIFY_KEY", settings.NOTIFY_KEY), ("NOTIFY_PUBLIC_KEY", [settings.NOTIFY_PUBLIC_KEY])):
+        if any(key and len(key) != NOTIFY_KEY_BYTES for key in keys):
+            yield f"MSPLEX_{name} must be {NOTIFY_KEY_BYTES} bytes in base64."
 
 
 def ring_problems() -> Iterator[str]:

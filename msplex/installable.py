@@ -19,7 +19,6 @@ COLOUR = "#2b51cf"  # --brand-solid of static/css/tokens.css
 
 @public("a browser asks for it before anybody has signed in, and without a cookie")
 def manifest(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
-    icon = {"src": static("img/mark.svg"), "type": "image/svg+xml", "sizes": "any"}
     said = {
         "id": "/notifications/",
         "name": "MSPlex",
@@ -29,9 +28,23 @@ def manifest(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
         "display": "standalone",
         "theme_color": COLOUR,
         "background_color": COLOUR,
-        "icons": [icon | {"purpose": purpose} for purpose in ("any", "maskable")],
+        "icons": _icons(),
     }
     return JsonResponse(said, content_type="application/manifest+json")
+
+
+def _icons() -> list[dict[str, str]]:
+    """Drawn from mark.svg (tests/portal/test_icons.py): phones take PNG, browsers the drawing itself."""
+    drawn = (
+        ("icon-192.png", "192x192", "any"),
+        ("icon-512.png", "512x512", "any"),
+        ("icon-maskable-512.png", "512x512", "maskable"),
+    )
+    pictures = [
+        {"src": static(f"img/{name}"), "type": "image/png", "sizes": sizes, "purpose": purpose}
+        for name, sizes, purpose in drawn
+    ]
+    return [*pictures, {"src": static("img/mark.svg"), "type": "image/svg+xml", "sizes": "any", "purpose": "any"}]
 
 
 @public("a script of ours, the same for everybody")

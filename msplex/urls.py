@@ -25,6 +25,7 @@ for _module in (
     "msplex.portal.api_audit",
     "msplex.portal.api_assets",
     "msplex.portal.api_billing",
+    "msplex.portal.api_files",
     "msplex.portal.api_limits",
     "msplex.portal.api_explain",
     "msplex.portal.api_grants",

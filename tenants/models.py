@@ -132,6 +132,10 @@ class Subscription(TenantModel):
     plan = models.CharField(max_length=64)
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     version = models.PositiveIntegerField(default=0)  # of billing's SubscriptionPeriod that was written here
+    # Of the plan's terms: none where no plan was agreed, or it has no such limit.
+    seats = models.PositiveIntegerField(null=True)
+    retention_days = models.PositiveIntegerField(null=True)
+    isolation = models.CharField(max_length=16, default="pooled")
 
     class Meta:
         constraints = [

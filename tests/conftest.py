@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from psycopg import sql
 
@@ -55,6 +56,15 @@ def _pdf_keys() -> dict[str, str]:
     }
 
 
+def _notify_keys() -> dict[str, str]:
+    key = X25519PrivateKey.generate()
+    pair = {
+        "MSPLEX_NOTIFY_KEY": key.private_bytes_raw(),
+        "MSPLEX_NOTIFY_PUBLIC_KEY": key.public_key().public_bytes_raw(),
+    }
+    return {name: base64.b64encode(raw).decode() for name, raw in pair.items()}
+
+
 def _keys() -> dict[str, str]:
     (token, token_public), (broker, broker_public) = _ed25519(), _ed25519()
     return {
@@ -67,6 +77,7 @@ def _keys() -> dict[str, str]:
         "MSPLEX_BROKER_ROOT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "MSPLEX_LOG_SIGNING_KEY": _ed25519()[0],
         **_pdf_keys(),
+        **_notify_keys(),
         "MSPLEX_RECORD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
     }
 

@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("ntfy_server", models.CharField(blank=True, max_length=200)),
+                ("ntfy_token_id", models.UUIDField(null=True)),
                 ("webhook_url", models.CharField(blank=True, max_length=500)),
                 ("webhook_severities", models.JSONField(default=approvals.notifications.models.default_severities)),
                 ("webhook_generation", models.CharField(blank=True, max_length=32)),
@@ -43,6 +44,16 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
+        ),
+        migrations.CreateModel(
+            name="NtfyToken",
+            fields=[
+                ("id", models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ("tenant_id", models.UUIDField(default=tenants.isolation.context.acting_tenant, editable=False)),
+                ("key_id", models.CharField(max_length=64)),
+                ("sealed", models.BinaryField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+            ],
         ),
         migrations.CreateModel(
             name="NotificationPreferences",
@@ -141,6 +152,7 @@ class Migration(migrations.Migration):
         tenant_table("approvals_notificationchannels", grants=SET),
         tenant_table("approvals_notificationpreferences", customer=own("person_id"), grants=SET),
         tenant_fk("approvals_notificationpreferences", "person_id", "identity_principal"),
+        tenant_table("approvals_ntfytoken", grants={"app": "INSERT", "worker": "SELECT, DELETE"}),
         tenant_table("approvals_delivery", grants={"app": "SELECT", "worker": "SELECT, INSERT, UPDATE, DELETE"}),
         tenant_fk("approvals_delivery", "notification_id", "approvals_notification", on_delete="CASCADE"),
         tenant_fk("approvals_delivery", "person_id", "identity_principal"),

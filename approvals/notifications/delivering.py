@@ -17,6 +17,7 @@ from approvals.notifications.models import (
     Recipient,
 )
 from approvals.notifications.planning import channels_of_tenant, enqueue_on_commit, preferences_for
+from approvals.notifications.tokens import ntfy_token
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.services import record
@@ -26,6 +27,7 @@ MOST_TRIES = 24  # over a day
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 BATCH = 200
 NOT_SET_UP = Outcome("not_set_up", final=True)
+NO_TOKEN = Outcome("token_unreadable")  # until it is entered again
 State = Delivery.State
 
 
@@ -89,9 +91,12 @@ def _send(delivery: Delivery) -> Outcome:
     with transaction.atomic():
         to = channels_of_tenant()
         wish = preferences_for(delivery.person_id)
+        token = ntfy_token(to) if to.ntfy_token_id and delivery.channel == Channel.NTFY else None
     if delivery.channel == Channel.WEBHOOK:
         return send_webhook(delivery, to) if to.webhook_url else NOT_SET_UP
-    return send_ntfy(delivery, to.ntfy_server, wish.ntfy_topic) if wish and to.ntfy_server else NOT_SET_UP
+    if to.ntfy_token_id and token is None:
+        return NO_TOKEN
+    return send_ntfy(delivery, to.ntfy_server, wish.ntfy_topic, token) if wish and to.ntfy_server else NOT_SET_UP
 
 
 def _note(delivery: Delivery, outcome: Outcome) -> None:

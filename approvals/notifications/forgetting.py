@@ -8,7 +8,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from approvals.notifications.declared import Kind, Place
-from approvals.notifications.models import Notification, NotificationEvent
+from approvals.notifications.models import Notification, NotificationChannels, NotificationEvent, NtfyToken
+from tenants.ids import uuid7_floor
 
 # Longer than the outbox's STALE by a day, so that clocks may differ: what is forgotten is not taken again.
 KEPT = timedelta(days=90)
@@ -18,7 +19,12 @@ BATCH = 1000  # rows of one transaction
 def forget(now: datetime) -> int:
     """Of the acting tenant; how many rows went. Killed, it has forgotten less, and the next run does the rest."""
     before = now - KEPT
-    return _in_batches(lambda: _over(before)) + _in_batches(lambda: _taken(before))
+    rows: tuple[Callable[[], QuerySet[Any]], ...] = (
+        lambda: _over(before),
+        lambda: _taken(before),
+        lambda: _replaced(now - timedelta(days=1)),
+    )
+    return sum(map(_in_batches, rows))
 
 
 def _over(before: datetime) -> QuerySet[Notification]:
@@ -32,7 +38,14 @@ def _over(before: datetime) -> QuerySet[Notification]:
 
 
 def _taken(before: datetime) -> QuerySet[NotificationEvent]:
-    return NotificationEvent.objects.filter(taken_at__lte=before)
+    """What was taken before then was also made before then: a range of ids, so that the rest is not looked at."""
+    return NotificationEvent.objects.filter(id__lt=uuid7_floor(before + timedelta(seconds=1)), taken_at__lte=before)
+
+
+def _replaced(before: datetime) -> QuerySet[NtfyToken]:
+    """Tokens that are not in use any more."""
+    used = NotificationChannels.objects.exclude(ntfy_token_id=None).values("ntfy_token_id")
+    return NtfyToken.objects.filter(created_at__lte=before).exclude(id__in=used)
 
 
 def _in_batches(rows: Callable[[], QuerySet[Any]]) -> int:

@@ -192,6 +192,7 @@ class NotificationChannels(TenantModel):
 
     id = models.UUIDField(primary_key=True, default=acting_tenant, editable=False)
     ntfy_server = models.CharField(max_length=200, blank=True)
+    ntfy_token_id = models.UUIDField(null=True)
     webhook_url = models.CharField(max_length=500, blank=True)
     webhook_severities = models.JSONField(default=default_severities)
     webhook_generation = models.CharField(max_length=32, blank=True)
@@ -205,3 +206,17 @@ class NotificationChannels(TenantModel):
 
     def __str__(self) -> str:
         return "channels"
+
+
+class NtfyToken(TenantModel):
+    """What an ntfy server wants of whoever publishes, sealed for it and the worker (approvals.notifications.tokens).
+
+    The portal may add a row and read none. Which one is in use, the channels say.
+    """
+
+    key_id = models.CharField(max_length=64)
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.key_id

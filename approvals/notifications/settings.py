@@ -102,9 +102,11 @@ def set_channels(
     authorise(by, Permission.TENANT_SETTINGS_MANAGE, None)
     if not 0 <= escalate_minutes <= LONGEST_WAIT:
         raise Invalid(f"From 0 (never) to {LONGEST_WAIT} minutes.", field="escalate_minutes")
-    found = _locked()
+    found = locked_channels()
     before = {name: getattr(found, name) for name in OF_TENANT}
     found.ntfy_server = _address(ntfy_server, "ntfy_server").rstrip("/")
+    if found.ntfy_server != before["ntfy_server"]:
+        found.ntfy_token_id = None  # a token is for one server
     found.webhook_url = _address(webhook_url, "webhook_url")
     found.webhook_severities = _severities(webhook_severities, "webhook_severities")
     found.escalate_minutes = escalate_minutes
@@ -120,7 +122,7 @@ def set_channels(
 def rotate_secret(*, replaces: str, by: Actor) -> tuple[NotificationChannels, str]:
     """The new one is told once, the old one signs nothing more. `replaces`: its mark, so that a reload does nothing."""
     authorise(by, Permission.TENANT_SETTINGS_MANAGE, None)
-    found = _locked()
+    found = locked_channels()
     if replaces != found.webhook_mark:
         raise Conflict("The secret was replaced meanwhile. Load the page again.", code="secret_rotated")
     found.webhook_generation = secrets.token_hex(16)
@@ -131,7 +133,8 @@ def rotate_secret(*, replaces: str, by: Actor) -> tuple[NotificationChannels, st
     return found, shown(secret)
 
 
-def _locked() -> NotificationChannels:
+def locked_channels() -> NotificationChannels:
+    """Made if it is the first time."""
     NotificationChannels.objects.bulk_create([NotificationChannels()], ignore_conflicts=True)
     return NotificationChannels.objects.select_for_update().get()
 

@@ -22,6 +22,7 @@ from identity.services.bindings import check_grant
 from identity.services.mail import send_mail_on_commit
 from identity.services.members import NewMember, add_member, normal_email
 from identity.services.moments import spoken
+from identity.services.seats import take_seat
 from identity.services.sessions import Client
 from identity.services.uniqueness import conflict_if_taken
 from tenants.directory import tenant_of
@@ -47,6 +48,7 @@ def invite(*, email: str, role: Role, customer: Customer | None = None, reason: 
     Invitation.objects.filter(email=email, accepted_at=None, withdrawn_at=None, expires_at__lte=now).update(
         withdrawn_at=now
     )
+    take_seat()
     invitation = Invitation(email=email, role=role.value, customer=customer, reason=" ".join(reason.split()))
     with conflict_if_taken(_ALREADY_INVITED, code="already_invited"):
         _post(invitation, by)
@@ -62,6 +64,8 @@ def resend_invitation(invitation_id: UUID, *, by: Actor) -> Invitation:
     before = invitation.expires_at
     grant = check_grant(Role(invitation.role), invitation.customer)
     _authorise(grant, by)
+    if not invitation.is_open:  # it held none any more
+        take_seat()
     _post(invitation, by)
     invitation.save(update_fields=["token_hash", "mail", "inviter", "inviter_label", "expires_at"])
     change = {"before": {"expires_at": before.isoformat()}, "after": {"expires_at": invitation.expires_at.isoformat()}}
@@ -166,6 +170,7 @@ def _inviter(invitation: Invitation, request_id: str = "") -> Actor:
 
 def _welcome(invitation: Invitation, name: str, password: str, client: Client) -> User:
     new = NewMember(invitation.email, name, Role(invitation.role), invitation.customer, password, invitation.reason)
+    take_seat(invited_already=True)
     try:
         user = add_member(new, by=_inviter(invitation, client.request_id))
     except Conflict as taken:

@@ -17,6 +17,7 @@ from identity.roles import Role
 from identity.services.authority import authorise, authorise_grant
 from identity.services.bindings import add_binding, check_grant
 from identity.services.projection import project
+from identity.services.seats import take_seat
 from identity.services.uniqueness import conflict_if_taken
 from tenants.errors import Invalid
 from tenants.models import Customer
@@ -65,6 +66,7 @@ def create_member(
     grant = check_grant(role, customer)
     authorise(by, Permission.IDENTITY_MEMBER_MANAGE, grant.customer_id)
     authorise_grant(by, grant)
+    take_seat()
     return add_member(NewMember(normal_email(email), name, role, customer, password), by=by)
 
 

@@ -11,13 +11,14 @@ from audit.kinds import EventKind
 from audit.services import record
 from identity.errors import HoldsMore
 from identity.models import Principal, ServiceAccount, Session
-from identity.principals import Grant
+from identity.principals import Grant, PrincipalKind
 from identity.roles import Role
 from identity.selectors import active_bindings
 from identity.services.authority import authorise, lock_principal, principal_of, refuse_own, whole_tenant
 from identity.services.bindings import keep_an_owner, manage_permission
 from identity.services.ending import end_other_sessions
 from identity.services.notices import ADMINS, holders, tell_all, tell_person
+from identity.services.seats import take_seat
 
 SHOWN_ACCOUNTS = 10
 
@@ -82,6 +83,8 @@ def enable_principal(principal_id: UUID, *, by: Actor) -> None:
     principal = lock_managed(principal_id, by)
     if not principal.is_disabled:
         return
+    if principal.kind == PrincipalKind.USER:
+        take_seat()
     Principal.objects.filter(id=principal.pk).update(disabled_at=None)
     ServiceAccount.objects.filter(id=principal.pk).update(locked_at=None)
     end_credentials(principal)

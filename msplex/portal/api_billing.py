@@ -86,13 +86,16 @@ class PeriodOut(serializers.ModelSerializer[SubscriptionPeriod]):
     seats = serializers.IntegerField(source="plan_version.seats", allow_null=True)
     retention_days = serializers.IntegerField(source="plan_version.retention_days")
     isolation = serializers.CharField(source="plan_version.isolation")
+    free_assets = serializers.IntegerField(source="plan_version.free_assets", help_text="Of each customer.")
+    asset_price = serializers.DecimalField(**MONEY, source="plan_version.asset_price")  # type: ignore[arg-type]
+    currency = serializers.CharField(source="plan_version.currency")
     connectors = serializers.DictField(source="plan_version.connectors")
 
     class Meta:
         model = SubscriptionPeriod
         fields = (
             "id", "version", "status", "plan", "plan_number", "connectors", "seats", "retention_days", "isolation",
-            "valid_from", "valid_to", "changed_by", "reason",
+            "free_assets", "asset_price", "currency", "valid_from", "valid_to", "changed_by", "reason",
         )  # fmt: skip
 
 

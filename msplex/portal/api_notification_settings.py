@@ -21,6 +21,7 @@ from approvals.notifications.settings import (
     set_preferences,
     tenant_channels,
 )
+from approvals.notifications.tokens import LONGEST_TOKEN, set_ntfy_token
 from identity.api_defaults import NewestFirst
 from identity.api_fields import Clock, Text
 from identity.permissions import Permission
@@ -84,10 +85,16 @@ class PreferencesViewSet(TenantViewSet):
 @extend_schema_serializer(many=False)  # a `list` action that answers with one
 class ChannelsOut(serializers.ModelSerializer[NotificationChannels]):
     webhook_mark = serializers.CharField(help_text="Which secret the webhook has; empty: none, so nothing is sent.")
+    has_ntfy_token = serializers.SerializerMethodField()
+
+    def get_has_ntfy_token(self, channels: NotificationChannels) -> bool:
+        return channels.ntfy_token_id is not None
 
     class Meta:
         model = NotificationChannels
-        fields = ("ntfy_server", "webhook_url", "webhook_severities", "webhook_mark", "escalate_minutes")
+        fields = (
+            "ntfy_server", "has_ntfy_token", "webhook_url", "webhook_severities", "webhook_mark", "escalate_minutes",
+        )  # fmt: skip
 
 
 class ChannelsIn(serializers.Serializer[Any]):
@@ -95,6 +102,10 @@ class ChannelsIn(serializers.Serializer[Any]):
     webhook_url = Text(max_length=500, allow_blank=True, default="")
     webhook_severities = SeveritiesField()
     escalate_minutes = serializers.IntegerField(min_value=0, max_value=LONGEST_WAIT, help_text="0: never.")
+
+
+class NtfyTokenIn(serializers.Serializer[Any]):
+    token = Text(max_length=LONGEST_TOKEN, allow_blank=True, write_only=True, help_text="Empty: none any more.")
 
 
 class WebhookSecretIn(serializers.Serializer[Any]):
@@ -120,8 +131,10 @@ class ChannelsViewSet(TenantViewSet):
     serializer_class = ChannelsOut
     pagination_class = None  # type: ignore[assignment]
     queryset = NotificationChannels.objects.none()
-    required_permissions = dict.fromkeys(("list", "create", "secret", "undelivered"), Permission.TENANT_SETTINGS_MANAGE)
-    recent_mfa_actions = frozenset({"create", "secret"})
+    required_permissions = dict.fromkeys(
+        ("list", "create", "secret", "token", "undelivered"), Permission.TENANT_SETTINGS_MANAGE
+    )
+    recent_mfa_actions = frozenset({"create", "secret", "token"})
 
     def get_queryset(self) -> QuerySet[Any]:
         return undelivered()
@@ -141,6 +154,13 @@ class ChannelsViewSet(TenantViewSet):
         given = valid_input(WebhookSecretIn(data=request.data))
         channels, secret = rotate_secret(**given, by=self.actor)
         return Response(WebhookSecretOut({"secret": secret, "webhook_mark": channels.webhook_mark}).data)
+
+    @extend_schema(request=NtfyTokenIn, responses=ChannelsOut)
+    @action(detail=False, methods=["post"])
+    def token(self, request: Request) -> Response:
+        """With which messages are published, where the server asks for one. For the server that is named now."""
+        given = valid_input(NtfyTokenIn(data=request.data))
+        return Response(ChannelsOut(set_ntfy_token(**given, by=self.actor)).data)
 
     @extend_schema(responses=UndeliveredOut(many=True))
     @action(detail=False, methods=["get"], pagination_class=NewestFirst)

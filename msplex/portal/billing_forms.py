@@ -4,6 +4,7 @@ from datetime import date
 from decimal import Decimal
 
 from django import forms
+from django.http import QueryDict
 
 from billing.exports import Format, What
 from billing.limits import MOST_CALLS
@@ -44,6 +45,7 @@ class FileForm(forms.Form):
     month = forms.ChoiceField(label="Month")
     format = forms.ChoiceField(label="Format", choices=[(each, each.upper()) for each in Format])
 
-    def __init__(self, months: list[date]) -> None:
-        super().__init__()
+    def __init__(self, months: list[date], query: QueryDict) -> None:
+        """`query`: what is chosen already, where somebody comes from a link to a file."""
+        super().__init__(initial={name: query[name] for name in ("what", "month", "format") if query.get(name)})
         self.fields["month"].choices = [(f"{each:%Y-%m}", f"{each:%B %Y}") for each in months]  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ from django import forms
 
 from approvals.notifications.models import Severity
 from approvals.notifications.settings import LONGEST_WAIT
+from approvals.notifications.tokens import LONGEST_TOKEN
 
 URL = forms.TextInput(
     attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "inputmode": "url"}
@@ -40,13 +41,25 @@ class PreferencesForm(forms.Form):
         self.fields["timezone"].choices = zones  # type: ignore[attr-defined]
 
 
+class NtfyTokenForm(forms.Form):
+    """What is there already is not shown."""
+
+    token = forms.CharField(
+        label="Access token",
+        required=False,
+        max_length=LONGEST_TOKEN,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="Of a user who may only write to msplex-*. Empty: messages are published without one.",
+    )
+
+
 class ChannelsForm(forms.Form):
     ntfy_server = forms.CharField(
         label="ntfy server",
         max_length=200,
         required=False,
         widget=URL,
-        help_text="Such as https://ntfy.example.org. Anybody may publish there, or everybody may to msplex-*.",
+        help_text="Such as https://ntfy.example.org. Unless everybody may publish to msplex-* there, give a token.",
     )
     webhook_url = forms.CharField(
         label="Webhook",

@@ -65,7 +65,13 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Assets", "monitor-smartphone", "billing_assets", Permission.BILLING_ACCOUNT_READ, "billing_assets"),
             Place("Plan", "wallet-cards", "billing_plan", Permission.BILLING_ACCOUNT_READ, "billing_plan"),
             Place("Limits", "gauge", "billing_limits", Permission.BILLING_ACCOUNT_READ, "billing_limit"),
-            Place("Exports", "file-spreadsheet", "billing_exports", Permission.BILLING_ACCOUNT_READ, "billing_export"),
+            Place(
+                "Exports",
+                "file-spreadsheet",
+                "billing_exports",
+                Permission.BILLING_ACCOUNT_READ,
+                ("billing_export", "billing_file"),
+            ),
         ),
     ),
     (

@@ -87,7 +87,10 @@ class Usage:
 
 def month_in(query: QueryDict, now: datetime) -> date:
     """That of the query, or of now. Invalid for another than the last two years'."""
-    text = query.get("month", "")
+    return month_from(query.get("month", ""), now)
+
+
+def month_from(text: str, now: datetime) -> date:
     month = parsed(text) if text else month_of(now)
     if month is None or not _first(now) <= month <= month_of(now):
         raise Invalid("Say a month of the last two years, such as 2026-04.", field="month")

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from audit.packs.certificates import CURVE, chain_of
+from connectors.suites import X25519
 from identity.token_keys import public_halves
 from msplex.runtime.home import write_private
 from tenants.key_files import new_key, split_keys
@@ -36,12 +37,15 @@ class Keys:
         self._once("MSPLEX_CONTEXT_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_RECORD_KEY", _text(secrets.token_bytes(32)))
         self._once("MSPLEX_LOG_SIGNING_KEY", new_key())
+        self._once("MSPLEX_NOTIFY_KEY", _text(secrets.token_bytes(32)))
         self._make_pdf_keys()
         self._once("MSPLEX_TOKEN_SIGNING_KEY", new_key())
         self._once("MSPLEX_BROKER_SIGNING_KEY", new_key())
         self._once("MSPLEX_BROKER_ROOT_KEY", _text(secrets.token_bytes(32)))
         self._derive("MSPLEX_TOKEN_VERIFY_KEY", self._public("MSPLEX_TOKEN_SIGNING_KEY"))
         self._derive("MSPLEX_BROKER_VERIFY_KEY", self._public("MSPLEX_BROKER_SIGNING_KEY"))
+        newest = base64.b64decode(self.file("MSPLEX_NOTIFY_KEY").read_text().split()[-1])
+        self._derive("MSPLEX_NOTIFY_PUBLIC_KEY", _text(X25519.public_bytes(newest)).encode())
 
     def _make_pdf_keys(self) -> None:
         """The authority's own key is kept beside them for the next certificate; no process is given it."""

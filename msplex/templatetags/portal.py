@@ -14,6 +14,7 @@ from approvals.models import ApprovalRequest, ToolRule
 from approvals.showing import is_late
 from audit.alerts import HEADLINES, REMEDIES, AlertKind
 from audit.models import Event, Pack
+from billing.models import ExportFile
 from connectors.catalogue import find
 from connectors.models import Signal
 from identity.models import Principal, ServiceAccount, ServiceAccountKey, ServiceAccountSecret
@@ -152,6 +153,12 @@ def risk(value: str) -> SafeString:
 def pack_state(pack: Pack) -> SafeString:
     tones = {Pack.State.READY: "succeeded", Pack.State.FAILED: "failed"}
     return state(tones.get(Pack.State(pack.state), "queued"), pack.get_state_display())
+
+
+@register.simple_tag
+def file_state(file: ExportFile) -> SafeString:
+    tones = {ExportFile.State.READY: "succeeded", ExportFile.State.FAILED: "failed"}
+    return state(tones.get(ExportFile.State(file.state), "queued"), file.get_state_display())
 
 
 @register.simple_tag

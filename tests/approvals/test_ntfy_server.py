@@ -3,11 +3,12 @@
 import pytest
 
 from approvals.models import Delivery
+from approvals.notifications.tokens import set_ntfy_token
 from identity.roles import Role
 from tests.approvals.asking import Desk
 from tests.approvals.sending import ALL, make_due, prefers, quiet_desk, send, set_up
 from tests.approvals.telling import follow
-from tests.identity.factories import Person, make_person
+from tests.identity.factories import SETUP, Person, make_person
 from tests.receivers.ntfy_server import NtfyServer
 
 pytestmark = pytest.mark.slow
@@ -75,6 +76,21 @@ def test_a_server_that_is_down_and_up_again_has_each_message_once(
 
     assert by_ntfy(send(desk)).state == "sent"
     assert len(ntfy_server.messages(prefers(anna, ntfy=ALL).ntfy_topic, "anna")) == 1
+
+
+def test_a_server_that_is_closed_to_everybody_takes_messages_with_the_tenants_token(
+    desk: Desk, anna: Person, ntfy_server: NtfyServer
+) -> None:
+    topic = prefers(anna, ntfy=ALL).ntfy_topic
+    with desk.world.acting():
+        set_ntfy_token(token=ntfy_server.add_publisher("msplex", "msplex-*"), by=SETUP)
+    desk.asked()
+    follow(desk.world)
+
+    assert by_ntfy(send(desk)).state == "sent"
+
+    assert len(ntfy_server.messages(topic, "anna")) == 1
+    assert ntfy_server.messages(topic, "msplex") == 403, "who publishes reads nothing"
 
 
 def test_a_server_that_does_not_let_us_write_is_named_and_asked_again(

@@ -13,8 +13,8 @@ from billing.models import PlanVersion, SubscriptionPeriod
 from billing.plans import change_subscription, publish_plan, set_prices
 from billing.pricing import overage
 from billing.rollups import roll_up
-from billing.selectors import subscription_at
-from billing.terms import ConnectorTerms
+from billing.selectors import price_list_at, subscription_at
+from billing.terms import ConnectorTerms, PlanTerms
 from tenants.errors import Conflict, Invalid
 from tenants.isolation.context import Context, acting_for
 from tenants.models import Entitlement, Subscription
@@ -135,3 +135,61 @@ def test_months_of_before_keep_their_prices(acme):
         second = set_prices(free_assets=2, asset_price=Decimal("4.50"), by=BEN)
         first.refresh_from_db()
     assert first.valid_to == second.valid_from
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seats", 0), ("retention_days", 34), ("isolation", "siloed"), ("currency", "eur"), ("free_assets", -1),
+        ("asset_price", Decimal(-1)), ("asset_price", Decimal("0.001")),
+    ],
+)  # fmt: skip
+def test_a_plan_promises_nothing_that_cannot_be_kept(acme, field, value):
+    with acme.acting(), pytest.raises(Invalid) as refused:
+        publish_plan("team", HALO, terms=PlanTerms(**{field: value}), by=BEN)
+    assert refused.value.field in {field, "assets"}
+
+
+def test_what_others_need_of_a_plan_is_in_the_snapshot_with_its_version(acme):
+    with acme.acting():
+        plan = publish_plan("team", HALO, terms=PlanTerms(seats=7, retention_days=90), by=BEN)
+    made = change(acme, plan)
+
+    with acme.acting():
+        held = Subscription.objects.get()
+    assert (held.seats, held.retention_days, held.isolation, held.version) == (7, 90, "pooled", made.version)
+
+
+def test_the_plan_says_what_assets_cost_until_the_tenant_has_prices_of_its_own(acme):
+    with acme.acting():
+        assert (price_list_at(timezone.now()).free_assets, price_list_at(timezone.now()).asset_price) == (5, 3)
+        terms = PlanTerms(free_assets=1, asset_price=Decimal("2.50"), currency="USD")
+        change_subscription(publish_plan("team", HALO, terms=terms, by=BEN), Status.ACTIVE, by=BEN)
+        of_plan = price_list_at(timezone.now())
+        set_prices(free_assets=2, asset_price=Decimal("4.50"), by=BEN)
+        own = price_list_at(timezone.now())
+    assert (of_plan.free_assets, of_plan.asset_price, of_plan.currency) == (1, Decimal("2.50"), "USD")
+    assert (own.free_assets, own.asset_price) == (2, Decimal("4.50"))
+
+
+def test_every_term_of_before_can_be_told(acme):
+    """Of each moment: the state, the plan's version, and every term of it."""
+    moments = []
+    for seats, status in ((3, Status.TRIALING), (5, Status.ACTIVE), (5, Status.PAST_DUE), (None, Status.CANCELLED)):
+        with acme.acting():
+            terms = PlanTerms(seats=seats, free_assets=seats or 0)
+            change_subscription(publish_plan("team", HALO, terms=terms, by=BEN), status, by=BEN)
+        moments.append((timezone.now(), status, seats))
+
+    with acme.acting():
+        for at, status, seats in moments:
+            held = subscription_at(at)
+            assert (held.status, held.plan_version.seats, held.plan_version.free_assets) == (status, seats, seats or 0)
+
+
+@pytest.mark.parametrize(
+    "told", [{"seats": "many"}, {"retention_days": None}, {"asset_price": "x"}, {"assets": 3}, {"free_assets": []}]
+)
+def test_terms_in_a_file_that_are_none_are_refused(told):
+    with pytest.raises(Invalid):
+        PlanTerms.from_json(told)

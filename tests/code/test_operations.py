@@ -15,8 +15,9 @@ from tests.code.test_house_style import CODE, ROOT, name_of
 SAID = {
     "'; '.join(map(str, wrong[:SAID]))", "LONGEST_SECONDS", "NAME", "_line(error)", "_memory() // 2 ** 20", "action",
     "approval.refused", "boot", "call", "call.id", "call.state", "call_id", "counted", "credential.id",
-    "done.log.tenant", "error", "error.code", "event", "event.pk", "found.trouble", "gap", "instance.id", "job.call.id",
-    "list(lost[:20])", "pack.pk", "place", "problem", "purpose.value", "question", "refusal", "refusal.code", "refused",
+    "done.log.tenant", "error", "error.code", "event", "event.pk", "file.pk", "found.trouble", "gap", "instance.id",
+    "job.call.id", "list(lost[:20])", "pack.pk", "place", "problem", "purpose.value", "question", "refusal",
+    "refusal.code", "refused",
     "request.pack_id", "route_of(request)", "row.id", "row.pk", "row.purpose", "self.credential", "tenant", "tenant_id",
     "trouble", "type(context.get('view')).__name__", "type(error).__name__", "type(refused).__name__",
     "type(view).__name__", "why",

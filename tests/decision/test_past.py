@@ -127,7 +127,7 @@ def test_who_was_disabled_then_may_be_enabled_now_and_the_other_way_round(acme):
 def plan_of(it: Furnished, number: int, *connectors: str, status=Subscription.Status.ACTIVE) -> datetime:
     terms = {name: ConnectorTerms(included_calls=100) for name in connectors}
     with it.world.acting(), transaction.atomic():
-        made = publish_plan(f"plan{number}", connectors=terms, retention_days=365, by=SETUP)
+        made = publish_plan(f"plan{number}", connectors=terms, by=SETUP)
         change_subscription(made, status, by=SETUP)
     return moment()
 

@@ -11,6 +11,8 @@ from audit.kinds import EventKind
 from audit.models import Alert, Cosignature, Event, HandoverDomain, Pack
 from audit.saving import save_filter
 from audit.services import record
+from billing.models import ExportFile
+from billing.months import this_month
 from connectors.hooks import make_hook
 from connectors.models import ClientSource, CustomerMapping, ImportedTool
 from connectors.selectors import hook_of
@@ -172,6 +174,14 @@ def pack_of(it: Furnished) -> UUID:
         return Pack.objects.get_or_create(**terms, defaults=READY)[0].pk
 
 
+def file_of(it: Furnished) -> UUID:
+    """Ready, and empty."""
+    found = {"what": "calls", "month": this_month(), "format": "csv", "state": "ready"}
+    made = {"ordered_by": "tests", "sha256": "0" * 64, "ready_at": datetime.now(UTC)}
+    with it.world.acting():
+        return ExportFile.objects.get_or_create(**found, defaults=made)[0].pk
+
+
 def domain_of(it: Furnished) -> UUID:
     with it.world.acting():
         return HandoverDomain.objects.get_or_create(name="msp.example", defaults={"token": "t", "added_by": "t"})[0].pk
@@ -195,6 +205,7 @@ IDS: dict[tuple[str, str], Find] = {
     ("notification", "pk"): notification_of,
     ("audit_event", "pk"): event_of,
     ("pack", "pk"): pack_of,
+    ("billing_file", "pk"): file_of,
     ("pack_domain", "pk"): domain_of,
     ("cosignature", "pk"): cosignature_of,
     ("policy_rule", "pk"): rule_of,

@@ -16,7 +16,7 @@ def every_page(it: Furnished) -> dict[str, str]:
         for name in (
             "approvals", "approval_new", "grants", "grant_new", "host_agents",
             "dashboard", "usage", "billing_plan", "billing_overview", "billing_prices", "billing_exports",
-            "billing_limits", "billing_assets",
+            "billing_limits", "billing_assets", "billing_files",
             "alerts", "notifications", "notification_preferences", "notification_channels", "calls", "audit",
             "audit_trace", "agent_clients", "policy", "policy_rule_new",
             "policy_try", "packs", "pack_witnesses", "pack_domains",

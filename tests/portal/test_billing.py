@@ -29,7 +29,7 @@ from tests.identity.factories import Person, make_machine, make_person
 NOW = datetime.now(UTC)
 MONTH = month_of(NOW)
 ROOMS = ("usage", "billing_plan", "billing_overview", "billing_exports")
-QUERIES = {"usage": 14, "billing_plan": 11, "billing_overview": 11, "billing_exports": 8}
+QUERIES = {"usage": 14, "billing_plan": 13, "billing_overview": 12, "billing_exports": 9}
 
 
 def rolled(world: TenantWorld) -> None:

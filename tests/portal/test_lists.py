@@ -1,6 +1,7 @@
 """Lists cost the same whatever they hold, can be narrowed, and are paged."""
 
 from collections.abc import Callable
+from datetime import date
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from approvals.models import Notification, Recipient
+from billing.models import ExportFile
 from connectors.keyring import Purpose
 from connectors.models import ConnectorInstance, Credential, Signal
 from connectors.registry import keys
@@ -84,6 +86,11 @@ def _notification(world: TenantWorld, owner: Person, number: int) -> None:
         Recipient.objects.create(notification=made, person_id=owner.id)
 
 
+def _file(world: TenantWorld, owner: Person, number: int) -> None:
+    with world.acting():
+        ExportFile.objects.create(what="calls", month=date(2026, 4 + number, 1), format="csv", ordered_by="tests")
+
+
 ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "dashboard": lambda world, _, number: make_call(world) if number % 2 else make_refusal(world),
     "calls": lambda world, _, number: make_call(world, principal_label=f"agent {number}"),
@@ -93,6 +100,7 @@ ROWS: dict[str, Callable[[TenantWorld, Person, int], object]] = {
     "customers": _customer,
     "billing_limits": _customer,
     "billing_assets": _asset,
+    "billing_files": _file,
     "notifications": _notification,
     "signals": _signal,
     "connectors": _instance,
@@ -109,6 +117,7 @@ QUERIES = {
     "customers": 9,
     "billing_limits": 9,
     "billing_assets": 10,
+    "billing_files": 8,
     "signals": 10,
     "connectors": 10,
     "connector_credentials": 13,

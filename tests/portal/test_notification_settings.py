@@ -97,6 +97,23 @@ def test_a_secret_is_told_once_and_a_reload_replaces_nothing(world: TenantWorld)
     assert secret not in browser.get(reverse("portal:notification_channels")).content.decode()
 
 
+def test_a_token_is_in_no_page_and_no_answer(world: TenantWorld) -> None:
+    browser, url = make_member(world, Role.OWNER).browser(), reverse("portal:notification_token")
+    channels = reverse("portal:notification_channels")
+    refused = browser.post(url, {"token": "tk_canary5512"})
+    assert (refused.status_code, "Name the ntfy server first" in refused.content.decode()) == (422, True)
+    browser.post(channels, CHANNELS)
+
+    assert browser.post(url, {"token": "tk_canary5512"}).status_code == 302
+
+    answer = browser.post("/api/v1/notification-channels/token/", {"token": "tk_canary5513"}, JSON)
+    assert (answer.status_code, answer.json()["has_ntfy_token"]) == (200, True)
+    wrong = browser.post(url, {"token": "tk canary 5514"})
+    pages = [refused, wrong, answer, browser.get(channels), browser.get("/api/v1/notification-channels/")]
+    assert [page.status_code for page in pages] == [422, 422, 200, 200, 200]
+    assert not any("canary" in page.content.decode() for page in pages)
+
+
 @pytest.mark.parametrize("url", [
     "http://siem.example.org/in", "ftp://x.example", "https://", "https://user:x@siem.example.org/", "siem.example.org",
     "https://x.example/#part", "javascript:alert(1)",

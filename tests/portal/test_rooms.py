@@ -30,6 +30,7 @@ LISTS = {
     "billing_exports": Role.VIEWER,
     "billing_limits": Role.VIEWER,
     "billing_assets": Role.VIEWER,
+    "billing_files": Role.VIEWER,
     "alerts": Role.BILLING,
     "audit": Role.OPERATOR,
     "audit_trace": Role.BILLING,
@@ -65,6 +66,7 @@ LISTS = {
     "account_history": None,
 }
 DETAILS = {
+    "billing_file_download": Role.VIEWER,
     "connector_tools": Role.VIEWER,
     "connector_tool": Role.VIEWER,
     "connector_hook": Role.VIEWER,

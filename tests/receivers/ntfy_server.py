@@ -6,6 +6,7 @@ Nobody may read or write anything, but what the tests' commands allow, as docs/n
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import urllib.error
@@ -54,6 +55,13 @@ class NtfyServer:
     def add_reader(self, name: str, topic: str) -> None:
         self.command("user", "add", name)
         self.command("access", name, topic, "read-only")
+
+    def add_publisher(self, name: str, topics: str) -> str:
+        """A token of one who may write to these topics, and nothing else."""
+        self.command("user", "add", name)
+        self.command("access", name, topics, "write-only")
+        (token,) = re.findall(r"\btk_[a-z0-9]{29}\b", self.command("token", "add", name))
+        return token
 
     def messages(self, topic: str, reader: str = "") -> list[dict[str, Any]] | int:
         """What a phone would get of it; or the status of the refusal."""

@@ -233,7 +233,7 @@ def test_an_address_is_a_port_or_has_one():
 def worker_process(queue, port, path):
     """Of Celery, with children, that logs as in production."""
     command = [sys.executable, "-m", "celery", "-A", "msplex.celery:app", "--quiet", "worker", "-Q", queue]
-    env = environment("worker", "worker", "MSPLEX_PDF_CERTIFICATES")
+    env = environment("worker", "worker", "MSPLEX_NOTIFY_KEY", "MSPLEX_PDF_CERTIFICATES")
     env |= {"REDIS_URL": settings.REDIS_URL, "MSPLEX_METRICS_ADDRESS": str(port), "MSPLEX_LOG_FORMAT": "json"}
     with path.open("ab") as output:
         process = subprocess.Popen(

@@ -25,6 +25,7 @@ from approvals.models import (
     NotificationCursor,
     NotificationEvent,
     NotificationPreferences,
+    NtfyToken,
     Preview,
     Recipient,
     ToolRule,
@@ -51,6 +52,8 @@ from audit.services import record
 from billing.models import (
     ClosedMonth,
     CustomerCounter,
+    ExportFile,
+    ExportPiece,
     GaugeSample,
     PlanVersion,
     PriceList,
@@ -168,6 +171,7 @@ def _rooms_of_the_tenant(world: TenantWorld) -> None:
     NotificationCursor.objects.create()
     NotificationChannels.objects.create()
     NotificationEvent.objects.create(id=uuid7())
+    NtfyToken.objects.create(key_id="tests", sealed=b"")
     HandoverDomain.objects.create(name=f"{world.workspace}.example", token="t", added_by="tests")
     SpentChallenge.objects.create(digest=secrets.token_bytes(32))
     Attempts.objects.create(subject=secrets.token_bytes(32), last_at=NOW)
@@ -197,6 +201,8 @@ def _terms_of_the_tenant() -> None:
     SubscriptionPeriod.objects.create(plan_version=plan, status="active", version=1, valid_from=NOW, changed_by="tests")
     PriceList.objects.create(valid_from=NOW, changed_by="tests")
     RollupMark.objects.create()
+    file = ExportFile.objects.create(what="calls", month=NOW.date().replace(day=1), format="csv", ordered_by="tests")
+    ExportPiece.objects.create(file=file, position=0, content=b"tests")
     ClosedMonth.objects.create(month=NOW.date().replace(day=1), closed_at=NOW)
 
 

@@ -85,6 +85,7 @@ KINDS: dict[str, Kind] = {
     "approvals_notificationpreferences": own("person_id"),
     "approvals_notificationcursor": STAFF,
     "approvals_notificationevent": STAFF,
+    "approvals_ntfytoken": STAFF,
     "approvals_recipient": own("person_id"),
     "approvals_preview": of_customer("customer_id"),
     "approvals_toolrule": aimed("customer_id"),
@@ -105,6 +106,8 @@ KINDS: dict[str, Kind] = {
     "audit_tile": SHARED,
     "billing_closedmonth": SHARED,
     "billing_customercounter": of_customer("customer_id"),
+    "billing_exportfile": STAFF,
+    "billing_exportpiece": STAFF,
     "billing_gaugesample": log("customer_id"),
     "billing_planversion": STAFF,
     "billing_pricelist": STAFF,
@@ -183,5 +186,6 @@ NOT_TENANTS = {
     "content.django_migrations": "the framework's list of migrations",
     "msplex.context_key": "what contexts are signed with; nobody may read it",
     "provider.tenant": "the provider's list of tenants",
+    "provider.usage_export": "who took the provider's export of usage; its role adds, and nobody changes",
     "provider.token": "digests of the tokens of the provider's own programs",
 }

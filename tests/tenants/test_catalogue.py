@@ -18,7 +18,11 @@ SURVEY = (
     "(( SELECT msplex.tenant() AS tenant) = '00000000-0000-0000-0000-000000000000'::uuid)",
     None, "r", ("msplex_owner",),
 )  # fmt: skip
-SURVEYED = set(import_module("msplex.migrations.0001_surveys").SURVEYED)
+SURVEYED = {
+    table
+    for migration in ("0001_surveys", "0002_export_files")
+    for table in import_module(f"msplex.migrations.{migration}").SURVEYED
+}
 # Every schema but PostgreSQL's own: a table in a new one is not overlooked.
 OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 

@@ -36,6 +36,7 @@ QUIET = (
     "UPDATE connectors_clientlist SET fetched_at = now()",
     "UPDATE connectors_signalpull SET pulled_at = now()",
     "UPDATE billing_quotacounter SET connector = 'halopsa'",
+    "UPDATE billing_exportfile SET state = 'ready', ready_at = now()",
 )
 LONG_AGO = "now() - interval '100 days'"
 OVER = "expires_at = now() - interval '1 second'"
@@ -50,6 +51,7 @@ LISTED, PULL = "UPDATE connectors_clientlist SET ", "UPDATE connectors_signalpul
 PLANNED = "UPDATE tenants_entitlement SET connector ="
 TOLD = "UPDATE approvals_notification SET severity = 'warning', "
 COUNTED, SHARE = "UPDATE billing_quotacounter SET ", "UPDATE tenants_customer SET monthly_calls = 10;"
+FILE = "UPDATE billing_exportfile SET"
 
 WORK = {
     "approvals.expire_requests": (
@@ -82,6 +84,12 @@ WORK = {
     "audit.sweep_alerts": (
         "UPDATE audit_alert SET state = 'acknowledged'",
         f"UPDATE audit_alerthit SET {OLD_ID}",
+    ),
+    "billing.sweep_files": (
+        f"{FILE} state = 'queued', leased_until = NULL",
+        f"{FILE} state = 'making', leased_until = now() - interval '1 second'",
+        f"{FILE} ready_at = now() - interval '8 days'",
+        f"{FILE} state = 'failed', created_at = now() - interval '8 days'",
     ),
     "billing.warn_of_quota": (
         f"{COUNTED} used = 8",
@@ -179,7 +187,9 @@ WORK = {
     ),
 }
 # Those that come to everybody, each at its time.
-IN_TURN = {"approvals.forget_notifications", "billing.roll_up", "billing.sample_gauges"}
+IN_TURN = {
+    "approvals.forget_notifications", "billing.roll_up", "billing.sample_gauges", "connectors.forget_arguments",
+}  # fmt: skip
 ALONE = {
     "audit.check_logs": "recomputes every log, once a night",
     "audit.watch_lag": "looks at one number first, which says that nobody waits",

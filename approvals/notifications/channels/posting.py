@@ -32,17 +32,21 @@ class Outcome:
 SENT = Outcome()
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str] | None = None) -> Outcome:
+def post(url: str, body: bytes, headers: Mapping[str, str | Secret] | None = None) -> Outcome:
     """No transaction is open meanwhile. What the other side says is not kept, but for its status."""
     origin = origin_of(url)
     if origin is None:
         return Outcome("address_refused", final=True)
     http = VendorHttp(settings.NOTIFY_NETWORKS, LIMITS, reach=Reach(frozenset({origin})))
-    wrapped = {name: Secret(value) for name, value in (headers or {}).items()}
+    wrapped = {name: _wrapped(value) for name, value in (headers or {}).items()}
     try:
         return _outcome(http.send(Request("POST", url, body=Secret(body), headers=wrapped, changes=True)))
     except VendorError as error:
         return Outcome(_CODES.get(error.code, "unreachable"))
+
+
+def _wrapped(value: str | Secret) -> Secret:
+    return value if isinstance(value, Secret) else Secret(value)
 
 
 def _outcome(answer: Answer) -> Outcome:

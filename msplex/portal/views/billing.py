@@ -4,18 +4,21 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
 from audit.kinds import EventKind
 from audit.selectors import events
 from billing.exports import Format, What
+from billing.files.services import LONG, is_long, open_files
 from billing.plans import set_prices
 from billing.pricing import overview
 from billing.selectors import price_list_at, subscription_periods
 from billing.terms import ConnectorTerms
 from identity.permissions import Permission
+from identity.services.seats import invited, people
 from identity.web import requires
 from msplex.portal.answers import PAGE_ROWS, mend, said_beside
 from msplex.portal.billing_files import give_out
@@ -44,8 +47,9 @@ def billing_plan(request: PortalRequest) -> HttpResponse:
     held = subscription_periods().filter(valid_to=None).first()
     terms = {key: ConnectorTerms.from_json(told) for key, told in held.plan_version.connectors.items()} if held else {}
     rows = [(each, terms.get(each.connector)) for each in entitlements()]
+    taken = {"people": people(), "invited": invited()}
     context = {"subscription": subscription(), "held": held, "rows": rows, "page": page, "now": timezone.now()}
-    return render(request, "portal/billing/plan.html", context)
+    return render(request, "portal/billing/plan.html", context | taken)
 
 
 @requires(Permission.BILLING_ACCOUNT_READ)
@@ -61,7 +65,8 @@ def billing_overview(request: PortalRequest) -> HttpResponse:
 def billing_exports(request: PortalRequest) -> HttpResponse:
     """Billing staff see what was exported, and nothing else of the log."""
     made = events().filter(kind=EventKind.USAGE_EXPORTED.value)
-    context = {"form": FileForm(months(timezone.now())), "page": stretch(made, request.GET)}
+    context = {"form": FileForm(months(timezone.now()), request.GET), "page": stretch(made, request.GET)}
+    context["files"] = open_files()
     return render(request, "portal/billing/exports.html", context)
 
 
@@ -70,7 +75,16 @@ def billing_exports(request: PortalRequest) -> HttpResponse:
 def billing_export(request: PortalRequest) -> HttpResponseBase:
     what, made_as = asked_for(request.GET)
     month = month_in(request.GET, timezone.now())
+    if is_long(what, month):
+        return sent_to_order(request, what, made_as)
     return give_out(what, month, made_as, principal=request.principal, by=request.actor)
+
+
+def sent_to_order(request: PortalRequest, what: What, made_as: Format) -> HttpResponse:
+    """Who followed a link to a file that is too long for one."""
+    messages.info(request, f"That file has more than {LONG:,} rows. Order it here: it is made, and then ready to take.")
+    query = urlencode({"what": what.value, "month": request.GET.get("month", ""), "format": made_as.value})
+    return redirect(f"{reverse('portal:billing_exports')}?{query}")
 
 
 def asked_for(query: QueryDict) -> tuple[What, Format]:

@@ -4,6 +4,8 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import render
 
+from connectors.arguments import call_digest
+from connectors.models import ToolCall
 from connectors.selectors import tool_calls
 from identity.permissions import Permission
 from identity.web import requires
@@ -34,6 +36,12 @@ def _following(request: PortalRequest) -> dict[str, object]:
     return {"live": live, "query": request.GET.urlencode(), "toggled": other.urlencode()}
 
 
+def asked_nothing(call: ToolCall) -> bool:
+    """Of one without arguments: there were none. Of others they are kept no more (connectors.retention)."""
+    names = (call.tool, f"{call.connector}_{call.tool}")
+    return not call.arguments_digest or call.arguments_digest in {call_digest(name, {}) for name in names}
+
+
 @requires(Permission.GATEWAY_CALL_READ)
 def call(request: PortalRequest, pk: UUID) -> HttpResponse:
     found = one(tool_calls(), pk)
@@ -44,5 +52,6 @@ def call(request: PortalRequest, pk: UUID) -> HttpResponse:
         "steps": steps,
         "passed": sum(step.outcome is Outcome.PASSED for step in steps),
         "arguments": json.dumps(found.arguments, indent=2, ensure_ascii=False),
+        "forgotten": not found.arguments and not asked_nothing(found),
     }
     return render(request, "portal/calls/detail.html", context)

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST
 
 from approvals.notifications.selectors import ntfy_server, undelivered
@@ -21,10 +21,11 @@ from approvals.notifications.settings import (
     set_preferences,
     tenant_channels,
 )
+from approvals.notifications.tokens import set_ntfy_token
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal.answers import carry_out, mend, said_beside
-from msplex.portal.notification_forms import ChannelsForm, PreferencesForm
+from msplex.portal.notification_forms import ChannelsForm, NtfyTokenForm, PreferencesForm
 from msplex.portal.requests import PortalRequest
 
 OWN, CHANNELS = "portal/notifications/preferences.html", "portal/notifications/channels.html"
@@ -81,8 +82,28 @@ def notification_secret(request: PortalRequest) -> HttpResponse:
     return redirect("portal:notification_channels")
 
 
+@requires(Permission.TENANT_SETTINGS_MANAGE, recent_mfa=True)
+@require_POST
+@sensitive_post_parameters("token")
+def notification_token(request: PortalRequest) -> HttpResponse:
+    form = NtfyTokenForm(request.POST)
+    if form.is_valid():
+        with said_beside(form):
+            set_ntfy_token(token=form.cleaned_data["token"], by=request.actor)
+            messages.success(request, "Saved. It holds for this server alone.")
+            return redirect("portal:notification_channels")
+    now = tenant_channels()
+    channels = ChannelsForm(initial={name: getattr(now, name) for name in OF_TENANT})
+    return mend(request, CHANNELS, _about(channels) | {"token_form": form})
+
+
 def _about(form: ChannelsForm) -> dict[str, Any]:
-    return {"form": form, "channels": tenant_channels(), "undelivered": undelivered()[:20]}
+    return {
+        "form": form,
+        "token_form": NtfyTokenForm(),
+        "channels": tenant_channels(),
+        "undelivered": undelivered()[:20],
+    }
 
 
 paths = [
@@ -90,4 +111,5 @@ paths = [
     path("notifications/preferences/topic/", notification_topic, name="notification_topic"),
     path("notifications/channels/", notification_channels, name="notification_channels"),
     path("notifications/channels/secret/", notification_secret, name="notification_secret"),
+    path("notifications/channels/token/", notification_token, name="notification_token"),
 ]
