@@ -10,25 +10,25 @@ from django.views.decorators.http import require_GET
 
 from billing.exports import MEDIA_TYPES, Format
 from billing.months import month_of, parsed
-from billing.provider import COLUMNS, usage_of_tenants
+from billing.provider import give_out
 from billing.provider_tokens import holder_of
-from billing.rows import as_csv, as_json
 from identity.web import public
 from tenants.errors import DomainError, Invalid
 
 View = Callable[[HttpRequest], HttpResponse]
 
 
-def with_token(view: View) -> View:
+def with_token(view: Callable[[HttpRequest, str], HttpResponse]) -> View:
     """For who holds a token that `manage.py provider_token` made. Refusals are problems, as in the tenants' API."""
 
     @public("the provider's plane has tokens of its own")
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
         try:
-            if holder_of(request.headers.get("Authorization", "").removeprefix("Bearer ")) is None:
+            holder = holder_of(request.headers.get("Authorization", "").removeprefix("Bearer "))
+            if holder is None:
                 return _problem(HTTPStatus.UNAUTHORIZED, "token_refused", "Give a token of the provider's, as Bearer.")
-            return view(request)
+            return view(request, holder)
         except DomainError as error:
             return _problem(HTTPStatus(error.status), error.code, error.message, field=getattr(error, "field", ""))
 
@@ -37,8 +37,8 @@ def with_token(view: View) -> View:
 
 @require_GET
 @with_token
-def usage_export(request: HttpRequest) -> HttpResponse:
-    """`month`: that of now unless said. `format`: csv or json."""
+def usage_export(request: HttpRequest, holder: str) -> HttpResponse:
+    """`month`: that of now unless said. `format`: csv or json. It is written down who took it."""
     given = request.GET.get("month")
     month = parsed(given) if given else month_of(timezone.now())
     if month is None or month > month_of(timezone.now()):
@@ -47,16 +47,10 @@ def usage_export(request: HttpRequest) -> HttpResponse:
         made_as = Format(request.GET.get("format", Format.CSV.value))
     except ValueError:
         raise Invalid(f"An export is made as one of {', '.join(Format)}.", field="format") from None
-    rows = list(usage_of_tenants(month))
-    body = as_csv([COLUMNS, *rows]) if made_as is Format.CSV else _json(as_json(COLUMNS, rows))
-    response = HttpResponse(body, MEDIA_TYPES[made_as])
+    response = HttpResponse(give_out(month, made_as, by=f"token {holder}"), MEDIA_TYPES[made_as])
     response["Content-Disposition"] = f'attachment; filename="msplex-tenants-{month:%Y-%m}.{made_as}"'
     response["Cache-Control"] = "no-store"
     return response
-
-
-def _json(lines: list[str]) -> bytes:
-    return ("[\n" + ",\n".join(lines) + "\n]\n").encode()
 
 
 def _problem(status: HTTPStatus, code: str, message: str, *, field: str = "") -> HttpResponse:

@@ -1,6 +1,7 @@
 """The provider's own process: usage of all tenants for who has its token, and nothing of any tenant for anybody."""
 
 import csv
+import hashlib
 import io
 import json
 import subprocess
@@ -16,11 +17,11 @@ from django.db import ProgrammingError, connection
 
 from billing.meters import METERS
 from billing.months import month_before, this_month
-from billing.provider import COLUMNS
+from billing.provider import COLUMNS, taken
 from billing.provider_tokens import holder_of, make_token, revoke_tokens
 from tenants.errors import Invalid
 from tests.billing.test_provider import reported
-from tests.conftest import as_role
+from tests.conftest import as_owner, as_role
 from tests.factories import make_tenant
 from tests.processes import ROOT, environment, free_port, wait_for
 
@@ -121,3 +122,32 @@ def test_the_command_makes_a_token_and_revokes_it(capsys: pytest.CaptureFixture[
         call_command("provider_token", "erp", "--revoke")
     with pytest.raises(Invalid):
         make_token("x" * 81)
+
+
+def test_who_took_it_is_written_down_with_the_digest_and_by_nobody_changed(
+    door: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reported(make_tenant(), 2)
+    text = asked(f"{door}{EXPORT}?format=json", make_token("auditor"))[2]
+    digest = hashlib.sha256(text.encode()).hexdigest()
+
+    found = [each for each in taken(50) if each[1] == "token auditor"]
+    assert [(each[2], each[3], each[5]) for each in found] == [(this_month(), "json", digest)]
+    call_command("export_usage", "--history")
+    assert f"by token auditor, sha256 {digest}" in capsys.readouterr().out
+    for statement in ("UPDATE provider.usage_export SET taken_by = 'x'", "DELETE FROM provider.usage_export"):
+        with as_role("provider"), pytest.raises(ProgrammingError, match="permission denied"):
+            connection.cursor().execute(statement)
+
+
+def test_what_cannot_be_written_down_is_not_given_out(door: str) -> None:
+    token = make_token("unlucky")
+    statement = "REVOKE INSERT ON provider.usage_export FROM msplex_provider"
+    with as_owner(statement, "GRANT INSERT ON provider.usage_export TO msplex_provider"):
+        with pytest.raises(urllib.error.HTTPError, match="500") as refused:
+            urllib.request.urlopen(
+                urllib.request.Request(door + EXPORT, headers={"Authorization": f"Bearer {token}"}), timeout=20
+            )
+        with refused.value as answer:
+            assert b"period_start" not in answer.read()
+    assert asked(door + EXPORT, token)[0] == 200

@@ -186,5 +186,6 @@ NOT_TENANTS = {
     "content.django_migrations": "the framework's list of migrations",
     "msplex.context_key": "what contexts are signed with; nobody may read it",
     "provider.tenant": "the provider's list of tenants",
+    "provider.usage_export": "who took the provider's export of usage; its role adds, and nobody changes",
     "provider.token": "digests of the tokens of the provider's own programs",
 }
