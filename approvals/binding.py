@@ -17,7 +17,7 @@ from connectors.catalogue import find
 from connectors.contract import Tool
 from connectors.models import ConnectorInstance, ImportedTool
 
-ACTION, CALL, VOTE = "msplex/action/v1", "msplex/call/v1", b"msplex/vote/v1"
+ACTION, CALL, BATCH, VOTE = "msplex/action/v1", "msplex/call/v1", "msplex/batch/v1", b"msplex/vote/v1"
 SALT_BYTES = 16
 SPOKEN_WORDS = 6  # 48 bits, of a digest with a nonce that the requester cannot choose
 
@@ -27,6 +27,7 @@ def digest_of(request: ApprovalRequest, *, arguments: Mapping[str, Any], externa
     return _hashed({
         **({"held": request.terms} if request.terms else {}),
         **({"preview": request.preview} if request.preview else {}),
+        **({"batch": batch_digest(request, tool_digest)} if request.batch else {}),
         "ctx": ACTION,
         "tenant": str(request.tenant_id),
         "customer": str(request.customer_id),
@@ -45,6 +46,44 @@ def digest_of(request: ApprovalRequest, *, arguments: Mapping[str, Any], externa
         "nonce": request.nonce,
         "not_after": request.decide_by.isoformat(timespec="microseconds"),
     })  # fmt: skip
+
+
+def batch_digest(request: ApprovalRequest, tool_digest: str | None = None) -> str:
+    """Hex SHA-256 over the exact set: each customer, as the vendor knows it, and what would be done for it.
+
+    Every request of the batch says it of itself, and has the same.
+    """
+    return _hashed({
+        "ctx": BATCH,
+        "tenant": str(request.tenant_id),
+        "batch": str(request.batch_id),
+        "instance": str(request.instance_id),
+        "connector": request.connector,
+        "tool": request.tool,
+        "tool_digest": request.tool_digest if tool_digest is None else tool_digest,
+        "customers": sorted(request.batch["customers"]),
+        "requester": str(request.requester_id),
+        "answerable": str(request.answerable_id),
+        "agent_session": str(request.agent_session_id or ""),
+        "need": request.need,
+        "factors": sorted(request.factors),
+        "not_after": request.decide_by.isoformat(timespec="microseconds"),
+    })  # fmt: skip
+
+
+def place_of(customer: UUID, external_id: str, arguments: Mapping[str, Any]) -> list[str]:
+    """One customer's line in the set."""
+    return [str(customer), external_id, arguments_digest(arguments)]
+
+
+def is_placed(request: ApprovalRequest, arguments: Mapping[str, Any], external_id: str) -> bool:
+    """Whether exactly this is in the set that was decided about; what is no part of one is."""
+    return not request.batch or place_of(request.customer_id, external_id, arguments) in request.batch["customers"]
+
+
+def shown_digest(request: ApprovalRequest) -> str:
+    """What people compare and sign: of the whole set, where it is about several customers."""
+    return batch_digest(request) if request.batch else request.digest
 
 
 def fingerprint_of(

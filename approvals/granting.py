@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from approvals.binding import IMPORTED, digest_of, tool_digest_of
+from approvals.binding import IMPORTED, digest_of, is_placed, tool_digest_of
 from approvals.models import ApprovalRequest, ExecutionGrant, Preview, Vote
 from approvals.quorum import Voter, missing, voter_of
 from approvals.services import VOID
@@ -148,6 +148,8 @@ def _drift(request: ApprovalRequest, call: ToolCall, external_id: str | None, to
         return "It is another call than the one that was approved."
     if not tool:
         return "The tool is not there any more."
+    if not is_placed(request, call.arguments, external_id or ""):
+        return "It is not in the set of customers that was approved, or is another action there."
     sent = digest_of(request, arguments=call.arguments, external_id=external_id or "", tool_digest=tool)
     return "" if sent == request.digest else what_changed(request, external_id or "", tool)
 

@@ -111,6 +111,10 @@ class ApprovalRequest(TenantModel):
     terms = models.JSONField(default=dict)
     # By which reads people are shown what it would change (approvals.effects). Empty: there is nothing to read.
     preview = models.JSONField(default=dict)
+    # Of a request for several customers that are decided about together (approvals.batches): all of them, with what
+    # would be done for each. The first one's id is that of the batch. Else empty.
+    batch = models.JSONField(default=dict)
+    batch_id = models.UUIDField(null=True)
     fingerprint = models.CharField(max_length=64, help_text="Of instance, tool and arguments: the same call again.")
     external_id = models.CharField(max_length=200, help_text="The customer's id at the vendor.")
     tool_digest = models.CharField(max_length=64, help_text="Of what the tool is declared as.")
@@ -142,6 +146,12 @@ class ApprovalRequest(TenantModel):
                 name="approvals_request_open",
             ),
             models.UniqueConstraint(fields=["tenant_id", "nonce"], name="approvals_request_nonce"),
+            # What a passkey has signed for a batch is good for one request of each of its customers.
+            models.UniqueConstraint(
+                fields=["tenant_id", "batch_id", "customer"],
+                condition=models.Q(batch_id__isnull=False),
+                name="approvals_request_of_batch",
+            ),
             models.CheckConstraint(condition=models.Q(need__gt=0), name="approvals_request_need"),
             models.CheckConstraint(
                 condition=models.Q(state__in=["pending", "approved", "executing"], ended_at=None)
@@ -160,7 +170,13 @@ class ApprovalRequest(TenantModel):
                 name="approvals_request_call",
             ),
         ]
-        indexes = [models.Index(fields=["tenant_id", "state", "id"], name="approvals_request_state")]
+        indexes = [
+            models.Index(fields=["tenant_id", "state", "id"], name="approvals_request_state"),
+            models.Index(
+                fields=["tenant_id", "batch_id"], name="approvals_request_batch",
+                condition=models.Q(batch_id__isnull=False),
+            ),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.tool} ({self.state})"

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from approvals.binding import is_challenge
+from approvals.binding import is_challenge, shown_digest
 from approvals.models import ApprovalRequest, Vote
 from audit.actors import ActorKind
 from identity.passkeys import signed_challenge
@@ -106,4 +106,4 @@ def stands(request: ApprovalRequest, vote: Vote) -> bool:
 
 def _is_signed(request: ApprovalRequest, vote: Vote) -> bool:
     signed = signed_challenge(vote.proof)
-    return signed is not None and is_challenge(signed, request.digest, vote.approver_id)
+    return signed is not None and is_challenge(signed, shown_digest(request), vote.approver_id)

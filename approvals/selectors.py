@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from approvals.held.playbooks import steps_of
-from approvals.models import OPEN_STATES, ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
+from approvals.models import OPEN_STATES, ApprovalRequest, Comment, ExecutionGrant, HeldGrant, ToolRule, Vote
 from approvals.policy import Rule, Ruling, Subject, by_default, ruling, strictest
 from approvals.quorum import Missing, Voter, missing, voter_of
 from connectors.contract import Tool
@@ -35,6 +35,7 @@ def waiting_for(principal: ActingPrincipal) -> QuerySet[ApprovalRequest]:
     own = Q(requester_id=principal.id) | Q(answerable_id=principal.id)
     voted = Exists(Vote.objects.filter(request=OuterRef("pk"), approver_id=principal.id))
     rows = requests().filter(state=ApprovalRequest.State.PENDING, decide_by__gt=datetime.now(UTC)).exclude(own)
+    rows = rows.filter(Q(batch_id=None) | Q(id=F("batch_id")))  # of those that are decided about together, the first
     if not principal.allows_everywhere(Permission.APPROVALS_REQUEST_DECIDE):
         rows = rows.filter(customer_id__in=_decided_by(principal))
     return rows.exclude(voted)
@@ -47,6 +48,20 @@ def decided() -> QuerySet[ApprovalRequest]:
 def _decided_by(principal: ActingPrincipal) -> list[UUID]:
     customers = principal.bound_customers()
     return [each for each in customers if principal.allows(Permission.APPROVALS_REQUEST_DECIDE, each)]
+
+
+def together_with(request: ApprovalRequest) -> list[ApprovalRequest]:
+    """All that are decided about with it, and itself, as far as the person may see them; of a single one nothing."""
+    if request.batch_id is None:
+        return []
+    rows = ApprovalRequest.objects.select_related("customer").prefetch_related("previews")
+    return list(rows.filter(batch_id=request.batch_id).order_by("customer__name", "id"))
+
+
+def with_nonce(nonce: str) -> list[UUID]:
+    """The request, and the grant that is held in advance, of which at most one each has it."""
+    asked = ApprovalRequest.objects.filter(nonce=nonce).values_list("id", flat=True)
+    return [*asked, *HeldGrant.objects.filter(nonce=nonce).values_list("id", flat=True)]
 
 
 def votes_of(request: ApprovalRequest) -> QuerySet[Vote]:

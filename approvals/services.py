@@ -1,5 +1,6 @@
 """Requests for approval, and what people do about them. One state machine; docs/approvals.md draws it."""
 
+import dataclasses
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from jsonschema import Draft202012Validator
 
-from approvals.binding import digest_of, fingerprint_of, imported_of, tool_digest_of, words_of
+from approvals.binding import digest_of, fingerprint_of, imported_of, shown_digest, tool_digest_of, words_of
 from approvals.errors import NotOpen, NotYours, ReasonNeeded
 from approvals.models import OPEN_STATES, ApprovalRequest, Comment, Preview
 from approvals.notifications.declared import KINDS
@@ -27,6 +28,16 @@ from identity.models import ServiceAccount
 from identity.principals import ActingPrincipal
 from identity.services.authority import whole_tenant
 from tenants.errors import Invalid, NotFound
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
+    """`customers`: a line for each (approvals.binding.place_of). `own`: the id of the one request."""
+
+    id: UUID
+    own: UUID
+    customers: list[list[str]]
+
 
 DECIDE_WITHIN = timedelta(hours=24)
 EXECUTE_WITHIN = timedelta(minutes=15)
@@ -46,12 +57,30 @@ def request_approval(
 
     `terms`: it is asked for a grant to be held in advance instead (approvals.held).
     """
-    now = datetime.now(UTC)
-    same = _same(call, terms)
-    expire(same.filter(state__in=OPEN_STATES).select_for_update(), now)
-    standing = Q(state__in=OPEN_STATES) | Q(state=State.REJECTED, ended_at__gt=now - REJECTION_STANDS)
-    found = same.filter(standing)
-    return found.order_by("-id").first() or _create(call, said, now, (reason, ticket, terms)) or found.get()
+    asked = Asked(reason, ticket, terms, datetime.now(UTC))
+    return (
+        standing_for(call, asked).order_by("-id").first()
+        or create(call, said, asked)
+        or standing_for(call, asked).get()
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asked:
+    """What is told with a request. `batch`: of which it is one, with its id (approvals.batches)."""
+
+    reason: str = ""
+    ticket: str = ""
+    terms: Terms | None = None
+    now: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))
+    batch: Batch | None = None
+
+
+def standing_for(call: ToolCall, asked: Asked) -> Any:
+    """What stands for exactly this call: open, or rejected a moment ago."""
+    same = _same(call, asked.terms)
+    expire(same.filter(state__in=OPEN_STATES).select_for_update(), asked.now)
+    return same.filter(Q(state__in=OPEN_STATES) | Q(state=State.REJECTED, ended_at__gt=asked.now - REJECTION_STANDS))
 
 
 def _same(call: ToolCall, terms: Terms | None) -> Any:
@@ -71,17 +100,15 @@ def _fingerprint(call: ToolCall, terms: Terms | None) -> str:
     return fingerprint_of(call.instance_id, call.tool, call.arguments, terms)
 
 
-def _create(call: ToolCall, said: Ruling, now: datetime, told: tuple[str, str, Terms | None]) -> ApprovalRequest | None:
+def create(call: ToolCall, said: Ruling, asked: Asked) -> ApprovalRequest | None:
     """None when the same call at the same moment was first: the constraint lets one be open."""
-    reason, ticket, terms = told
-    request = _drawn_up(call, said, now, terms)
-    request.reason, request.ticket = reason[:500], ticket[:100]
+    request = _drawn_up(call, said, asked)
     ApprovalRequest.objects.bulk_create([request], ignore_conflicts=True)
     if not ApprovalRequest.objects.filter(id=request.pk).exists():
         return None
     body = {
         **facts(request), "need": request.need, "factors": list(request.factors), "reason": request.reason,
-        "ticket": request.ticket, "words": words_of(request.digest), "decide_by": _instant(request.decide_by),
+        "ticket": request.ticket, "words": words_of(shown_digest(request)), "decide_by": _instant(request.decide_by),
         **({"held": request.terms} if request.terms else {}),
     }  # fmt: skip
     record_about(EventKind.APPROVAL_REQUESTED, request, call.actor(), body, call=call)
@@ -90,10 +117,10 @@ def _create(call: ToolCall, said: Ruling, now: datetime, told: tuple[str, str, T
     return request
 
 
-def _drawn_up(call: ToolCall, said: Ruling, now: datetime, terms: Terms | None) -> ApprovalRequest:
+def _drawn_up(call: ToolCall, said: Ruling, asked: Asked) -> ApprovalRequest:
     if call.instance is None or call.customer is None:
         raise LookupError("gates out of order")
-    mapping = mapping_for(call.instance, call.customer)
+    mapping, terms, now = mapping_for(call.instance, call.customer), asked.terms, asked.now
     request = ApprovalRequest(
         tenant_id=call.tenant_id, customer=call.customer, instance=call.instance, requester_id=call.principal_id,
         requester_kind=call.principal_kind, requester_label=call.principal_label,
@@ -105,8 +132,14 @@ def _drawn_up(call: ToolCall, said: Ruling, now: datetime, terms: Terms | None) 
         tool_digest=tool_digest_of(call.connector, call.tool, imported_of(call.instance)),
         policy_rule=said.rule.id if said.rule else None, policy_version=said.rule.version if said.rule else "1",
         need=max(said.approvers, 1), factors=list(said.factors), nonce=secrets.token_hex(16), created_at=now,
-        decide_by=now + DECIDE_WITHIN,
+        decide_by=now + DECIDE_WITHIN, reason=asked.reason[:500], ticket=asked.ticket[:100],
     )  # fmt: skip
+    if asked.batch:
+        request.pk, request.batch_id, request.batch = (
+            asked.batch.own,
+            asked.batch.id,
+            {"customers": asked.batch.customers},
+        )
     request.digest = digest_of(
         request, arguments=request.arguments, external_id=request.external_id, tool_digest=request.tool_digest
     )
@@ -134,14 +167,15 @@ def _answerable(call: ToolCall) -> UUID:
 
 @transaction.atomic
 def withdraw(request: ApprovalRequest, *, principal: ActingPrincipal, by: Actor) -> ApprovalRequest:
-    """By whoever asked, or answers for who asked, until it runs."""
+    """By whoever asked, or answers for who asked, until it runs. Of several customers: what does not run yet."""
     found = locked(request.pk)
     if principal.id not in {found.requester_id, found.answerable_id}:
         raise NotYours
     if found.state not in {State.PENDING, State.APPROVED}:
         raise NotOpen(found.get_state_display())
-    end(found, State.WITHDRAWN)
-    record_about(EventKind.APPROVAL_WITHDRAWN, found, by, facts(found))
+    for each in undone_with(found):
+        end(each, State.WITHDRAWN)
+        record_about(EventKind.APPROVAL_WITHDRAWN, each, by, facts(each))
     return found
 
 
@@ -197,6 +231,14 @@ def count_pending() -> int:
     return ApprovalRequest.objects.filter(state=State.PENDING).count()
 
 
+def undone_with(request: ApprovalRequest) -> list[ApprovalRequest]:
+    """Locked: the request, and those that are decided about with it, as far as they do not run."""
+    if request.batch_id is None:
+        return [request]
+    rows = ApprovalRequest.objects.select_for_update(of=("self",)).select_related("instance").order_by("id")
+    return list(rows.filter(batch_id=request.batch_id, state__in=(State.PENDING, State.APPROVED)))
+
+
 def locked(request_id: UUID) -> ApprovalRequest:
     found = ApprovalRequest.objects.select_for_update(of=("self",)).select_related("instance").filter(id=request_id)
     request = found.first()
@@ -247,7 +289,12 @@ def quorum_facts(request: ApprovalRequest, said: Ruling, voters: list[Voter]) ->
 
 
 def facts(request: ApprovalRequest) -> dict[str, Any]:
+    """Of a batch its digest and how many customers it has; which they are is not for each other's eyes."""
+    batch = (
+        {"batch": {"count": len(request.batch["customers"]), "digest": shown_digest(request)}} if request.batch else {}
+    )
     return {
+        **batch,
         "digest": request.digest,
         "nonce": request.nonce,
         "policy": {"rule": str(request.policy_rule or ""), "version": request.policy_version},

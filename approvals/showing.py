@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from approvals.binding import words_of
-from approvals.effects.selectors import WAITING, Effects, effects_of
+from approvals.binding import shown_digest, words_of
+from approvals.effects.selectors import WAITING, Effects, effects_of, may_see
 from approvals.models import ApprovalRequest, Comment, ExecutionGrant, ToolRule, Vote
 from approvals.policy import Ruling
 from approvals.quorum import Missing, Voter, decides, missing
-from approvals.selectors import comments_of, grant_of, ruling_of, still_missing, voters_of, votes_of
+from approvals.selectors import comments_of, grant_of, ruling_of, still_missing, together_with, voters_of, votes_of
 from connectors.labels import looks_secret
 from connectors.redaction import MASK, redact
 from identity.principals import ActingPrincipal
@@ -28,6 +28,15 @@ class Argument:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Together:
+    """One customer's part of a decision about several."""
+
+    request: ApprovalRequest
+    objects: list[str]
+    arguments: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Standing:
     """A request as one person sees it now. `missing`: under the policy of now, of those who may still vote."""
 
@@ -35,6 +44,8 @@ class Standing:
     words: list[str]
     arguments: list[Argument]
     effects: Effects
+    together: list[Together]
+    several: int  # customers, with its own; 0: it is about one
     votes: list[Vote]
     counted: frozenset[Any]
     comments: list[Comment]
@@ -45,6 +56,11 @@ class Standing:
     may_decide: bool
     may_reject: bool
     may_withdraw: bool
+
+    @property
+    def digest(self) -> str:
+        """What is voted on: of all customers, where it is about several."""
+        return shown_digest(self.request)
 
     @property
     def need(self) -> int:
@@ -59,6 +75,19 @@ class Standing:
         return is_late(self.request)
 
 
+def _together(request: ApprovalRequest, principal: ActingPrincipal) -> list[Together]:
+    """Which objects, only to who may see what would be changed."""
+    return [
+        Together(each, _names(each) if may_see(each, principal) else [], json.dumps(shown_arguments(each.arguments)))
+        for each in together_with(request)
+    ]
+
+
+def _names(request: ApprovalRequest) -> list[str]:
+    seen = (one for preview in request.previews.all() for one in preview.objects_seen)
+    return [f"{one['kind']} {one['id']} {one['name']}" for one in seen]
+
+
 def standing(request: ApprovalRequest, principal: ActingPrincipal) -> Standing:
     votes, said, voters = list(votes_of(request)), ruling_of(request), voters_of(request)
     own = principal.id in {request.requester_id, request.answerable_id}
@@ -67,7 +96,8 @@ def standing(request: ApprovalRequest, principal: ActingPrincipal) -> Standing:
     decider = open_ and not own and not voted and decides(principal, request.customer_id)
     effects = effects_of(request, principal)
     return Standing(
-        request=request, words=words_of(request.digest).split(), arguments=arguments_of(request.arguments),
+        request=request, words=words_of(shown_digest(request)).split(), together=_together(request, principal),
+        several=len(request.batch["customers"]) if request.batch else 0, arguments=arguments_of(request.arguments),
         effects=effects, votes=votes, counted=frozenset(voter.id for voter in voters),
         comments=list(comments_of(request)), grant=grant_of(request), ruling=said,
         missing=_missing(request, said, voters), rule=_rule(request),

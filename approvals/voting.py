@@ -6,14 +6,24 @@ from typing import Any
 
 from django.db import transaction
 
-from approvals.binding import SALT_BYTES, challenge_of, is_challenge
+from approvals.binding import SALT_BYTES, challenge_of, is_challenge, shown_digest
 from approvals.effects.selectors import preview_of
 from approvals.effects.services import is_waited_for
 from approvals.errors import DeviceUsed, NotADecider, NotOpen, OtherDigest, OwnRequest, PreviewAwaited, VotedAlready
 from approvals.models import ApprovalRequest, Vote
 from approvals.quorum import decides
 from approvals.selectors import ruling_of, still_missing, voters_of
-from approvals.services import check_reason, effects_digest, end, facts, locked, reach_quorum, record_about, void
+from approvals.services import (
+    check_reason,
+    effects_digest,
+    end,
+    facts,
+    locked,
+    reach_quorum,
+    record_about,
+    undone_with,
+    void,
+)
 from audit.actors import Actor
 from audit.kinds import EventKind
 from identity.models import User
@@ -31,7 +41,7 @@ def approve_with_code(
     """False: the code was refused, counted and recorded, so the caller must let it be committed."""
     found = _to_approve(request, principal, digest)
     given = spend_code(User.objects.get(id=principal.id), code)
-    return _cast(found, given, by) if given else _refused(found, "totp", by)
+    return _cast(found, given, by) if given else _refused(found[0], "totp", by)
 
 
 def begin_passkey(request: ApprovalRequest, *, principal: ActingPrincipal) -> Ceremony:
@@ -39,7 +49,7 @@ def begin_passkey(request: ApprovalRequest, *, principal: ActingPrincipal) -> Ce
     _check_person(request, principal)
     if principal.session_id is None:
         raise NotADecider
-    challenge = challenge_of(request.digest, principal.id, secrets.token_bytes(SALT_BYTES))
+    challenge = challenge_of(shown_digest(request), principal.id, secrets.token_bytes(SALT_BYTES))
     user = User.objects.get(id=principal.id)
     return begin_vote(user, session_id=principal.session_id, about=request.pk.hex, challenge=challenge)
 
@@ -49,47 +59,63 @@ def approve_with_passkey(
     request: ApprovalRequest, *, principal: ActingPrincipal, state: str, answer: dict[str, Any], by: Actor
 ) -> bool:
     """As with a code. What was signed has to be over this request's digest, as it is now."""
-    found = _to_approve(request, principal, request.digest)
+    found = _to_approve(request, principal, shown_digest(request))
     if principal.session_id is None:
         raise NotADecider
     user = User.objects.get(id=principal.id)
-    spent = spend_passkey(user, session_id=principal.session_id, about=found.pk.hex, state=state, answer=answer, by=by)
+    spent = spend_passkey(
+        user, session_id=principal.session_id, about=request.pk.hex, state=state, answer=answer, by=by
+    )
     if spent is None:
-        return _refused(found, "passkey", by)
+        return _refused(found[0], "passkey", by)
     given, signed = spent
-    if not is_challenge(signed, found.digest, principal.id):
-        return _refused(found, "passkey", by)
+    if not is_challenge(signed, shown_digest(found[0]), principal.id):
+        return _refused(found[0], "passkey", by)
     return _cast(found, given, by)
 
 
 @transaction.atomic
 def reject(request: ApprovalRequest, *, principal: ActingPrincipal, reason: str, by: Actor) -> ApprovalRequest:
-    """One is enough. Also what is approved already, as long as it does not run."""
+    """One is enough. Also what is approved already, as long as it does not run; of several customers, for all."""
     reason = check_reason(reason)
     found = locked(request.pk)
     _check_person(found, principal)
     if found.state not in {State.PENDING, State.APPROVED}:
         raise NotOpen(found.get_state_display())
-    _add(found, by, Vote.Decision.REJECT, reason=reason)
-    end(found, State.REJECTED, because=f"{by.label}: {reason}")
-    record_about(EventKind.APPROVAL_REJECTED, found, by, {**facts(found), "reason": reason})
+    for each in undone_with(found):
+        _check_person(each, principal)
+        _add(each, by, Vote.Decision.REJECT, reason=reason)
+        end(each, State.REJECTED, because=f"{by.label}: {reason}")
+        record_about(EventKind.APPROVAL_REJECTED, each, by, {**facts(each), "reason": reason})
     return found
 
 
-def _to_approve(request: ApprovalRequest, principal: ActingPrincipal, digest: str) -> ApprovalRequest:
-    found = locked(request.pk)
+def _to_approve(request: ApprovalRequest, principal: ActingPrincipal, digest: str) -> list[ApprovalRequest]:
+    """Locked: the request, and all that are decided about with it."""
+    first = locked(request.pk)
+    _check_open(first, principal, digest)
+    if first.batch_id is None:
+        return [first]
+    found = undone_with(first)
+    if len(found) != len(first.batch["customers"]):
+        raise NotOpen("no longer whole")
+    for each in found:
+        _check_open(each, principal, digest)
+    return found
+
+
+def _check_open(found: ApprovalRequest, principal: ActingPrincipal, digest: str) -> None:
     _check_person(found, principal)
     if found.state != State.PENDING:
         raise NotOpen(found.get_state_display())
     if found.decide_by <= datetime.now(UTC):
         raise NotOpen(State.EXPIRED.label)
-    if digest != found.digest:
+    if digest != shown_digest(found):
         raise OtherDigest
     if is_waited_for(found, preview_of(found)):
         raise PreviewAwaited
     if Vote.objects.filter(request=found, approver_id=principal.id).exists():
         raise VotedAlready
-    return found
 
 
 def _check_person(request: ApprovalRequest, principal: ActingPrincipal) -> None:
@@ -99,8 +125,21 @@ def _check_person(request: ApprovalRequest, principal: ActingPrincipal) -> None:
         raise OwnRequest
 
 
-def _cast(found: ApprovalRequest, given: Given, by: Actor) -> bool:
-    """The vote, and what follows from it under the policy and the roles of this moment."""
+def _cast(all_of_them: list[ApprovalRequest], given: Given, by: Actor) -> bool:
+    """The vote, and what follows from it under the policy and the roles of this moment: for all, or for none."""
+    for each in all_of_them:
+        _vote(each, given, by)
+    said = [(each, ruling_of(each), voters_of(each)) for each in all_of_them]
+    if any(ruling.refuses for _, ruling, _ in said):
+        for each in all_of_them:
+            void(each, "A rule of this workspace now refuses the call.", by=by)
+    elif not any(still_missing(*each) for each in said):
+        for each, ruling, voters in said:
+            reach_quorum(each, ruling, voters, by)
+    return True
+
+
+def _vote(found: ApprovalRequest, given: Given, by: Actor) -> None:
     if Vote.objects.filter(request=found, factor_ref=given.device).exists():
         raise DeviceUsed
     _add(found, by, Vote.Decision.APPROVE, factor=given.factor, factor_ref=given.device, proof=given.proof)
@@ -111,12 +150,6 @@ def _cast(found: ApprovalRequest, given: Given, by: Actor) -> bool:
         **({"proof": given.proof} if given.proof else {}),
     }
     record_about(EventKind.APPROVAL_VOTED, found, by, body)
-    said, voters = ruling_of(found), voters_of(found)
-    if said.refuses:
-        void(found, "A rule of this workspace now refuses the call.", by=by)
-    elif not still_missing(found, said, voters):
-        reach_quorum(found, said, voters, by)
-    return True
 
 
 def _add(found: ApprovalRequest, by: Actor, decision: Vote.Decision, **given: Any) -> None:

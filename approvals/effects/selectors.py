@@ -48,7 +48,7 @@ def effects_of(request: ApprovalRequest, principal: ActingPrincipal) -> Effects:
     if not request.preview:
         return Effects(NONE, UNDECLARED)
     does = str(request.preview.get("does", ""))
-    if not _may_see(request, principal):
+    if not may_see(request, principal):
         return Effects(NONE, UNSEEN, does)
     found = preview_of(request)
     if is_waited_for(request, found):
@@ -62,6 +62,6 @@ def preview_of(request: ApprovalRequest) -> Preview | None:
     return Preview.objects.filter(request=request).first()
 
 
-def _may_see(request: ApprovalRequest, principal: ActingPrincipal) -> bool:
+def may_see(request: ApprovalRequest, principal: ActingPrincipal) -> bool:
     needed = (Permission.APPROVALS_REQUEST_DECIDE, Permission.GATEWAY_TOOL_READ)
     return any(principal.allows(each, request.customer_id) for each in needed)

@@ -934,6 +934,7 @@ class Asked:
 
     digest: str
     decide_by: str
+    signed: str  # what passkeys sign: of a decision about several customers, the digest of them all
     votes: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     reached: Dict[str, Any] = field(default_factory=dict)
     granted: bool = False
@@ -971,7 +972,10 @@ class Approvals:
 
     def _create(self, request: str, _: Event, told: Dict[str, Any]) -> None:
         if told:
-            self.asked[request] = Asked(str(told.get("digest")), str(told.get("decide_by")))
+            batch = told.get("batch")
+            digest = str(told.get("digest"))
+            signed = str(batch.get("digest")) if isinstance(batch, dict) else digest
+            self.asked[request] = Asked(digest, str(told.get("decide_by")), signed)
 
     def _vote(self, request: str, event: Event, told: Dict[str, Any]) -> None:
         asked, actor = self.asked.get(request), event.facts.get("actor")
@@ -983,7 +987,7 @@ class Approvals:
         if told.get("digest") != asked.digest:
             raise unsound(request, "a vote is for another action")
         if told.get("factor") == PASSKEY:
-            self.counts["votes_signed"] += check_passkey(request, asked.digest, person, told.get("proof"))
+            self.counts["votes_signed"] += check_passkey(request, asked.signed, person, told.get("proof"))
         self.counts["votes"] += 1
         asked.votes[person] = told
 

@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from approvals import voting
-from approvals.binding import words_of
+from approvals.batches import MOST_CUSTOMERS
+from approvals.binding import shown_digest, words_of
 from approvals.errors import VoteRefused
 from approvals.filters import RequestFilter
 from approvals.models import ApprovalRequest, Comment, Vote
@@ -35,6 +36,10 @@ class RequestOut(serializers.ModelSerializer[ApprovalRequest]):
     arguments = serializers.SerializerMethodField(help_text="Exact, but for what looks like a secret by its name.")
     words = serializers.SerializerMethodField(help_text="Of the digest, to be compared over the phone.")
     call = serializers.UUIDField(source="call_id", allow_null=True)
+    batch = serializers.UUIDField(
+        source="batch_id", allow_null=True, help_text="The same for all decided about at once."
+    )
+    shown_digest = serializers.SerializerMethodField(help_text="What is voted on: of the batch, if it is of one.")
 
     class Meta:
         model = ApprovalRequest
@@ -42,7 +47,7 @@ class RequestOut(serializers.ModelSerializer[ApprovalRequest]):
             "id", "state", "code", "because", "customer", "customer_name", "connection", "connector", "tool",
             "arguments", "requester", "requester_label", "requester_kind", "reason", "ticket", "need", "factors",
             "digest", "nonce", "words", "policy_rule", "policy_version", "created_at", "decide_by", "approved_at",
-            "execute_by", "ended_at", "call",
+            "execute_by", "ended_at", "call", "batch", "shown_digest",
         )  # fmt: skip
 
     @extend_schema_field(serializers.DictField())
@@ -50,7 +55,10 @@ class RequestOut(serializers.ModelSerializer[ApprovalRequest]):
         return shown_arguments(request.arguments)
 
     def get_words(self, request: ApprovalRequest) -> str:
-        return words_of(request.digest)
+        return words_of(shown_digest(request))
+
+    def get_shown_digest(self, request: ApprovalRequest) -> str:
+        return shown_digest(request)
 
 
 class VoteOut(serializers.ModelSerializer[Vote]):
@@ -108,17 +116,26 @@ class EffectsOut(serializers.Serializer[Any]):
     digest = serializers.CharField(allow_blank=True, help_text="Of what may not be otherwise when the call is made.")
 
 
+class TogetherOut(serializers.Serializer[Any]):
+    request = serializers.UUIDField(source="request.pk")
+    customer = serializers.UUIDField(source="request.customer_id")
+    customer_name = serializers.CharField(source="request.customer.name")
+    state = serializers.ChoiceField(ApprovalRequest.State.choices, source="request.state")
+    call = serializers.UUIDField(source="request.call_id", allow_null=True)
+
+
 class StandingOut(RequestOut):
     """With who voted, and what is missing under the policy of now."""
 
     votes = VoteOut(many=True)
     comments = CommentOut(many=True)
     missing = MissingOut()
+    together = TogetherOut(many=True, help_text="All customers that are decided about at once; of one alone nothing.")
     effects = EffectsOut(help_text="What it would change, as read before anybody voted.")
     grant = GrantOut(allow_null=True, help_text="The broker's signed word, once the call was let run.")
 
     class Meta(RequestOut.Meta):
-        fields = (*RequestOut.Meta.fields, "votes", "comments", "missing", "effects", "grant")  # type: ignore[assignment]
+        fields = (*RequestOut.Meta.fields, "votes", "comments", "missing", "together", "effects", "grant")  # type: ignore[assignment]
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         said: Standing = instance
@@ -126,7 +143,7 @@ class StandingOut(RequestOut):
         return {
             **shown, "votes": VoteOut(said.votes, many=True).data,
             "comments": CommentOut(said.comments, many=True).data, "missing": MissingOut(said.missing).data,
-            "effects": EffectsOut(said.effects).data,
+            "together": TogetherOut(said.together, many=True).data, "effects": EffectsOut(said.effects).data,
             "grant": GrantOut(said.grant).data if said.grant else None,
         }  # fmt: skip
 
@@ -152,7 +169,15 @@ class CommentIn(serializers.Serializer[Any]):
 class QuorumIn(serializers.Serializer[Any]):
     tool = Text(max_length=192, help_text="As agents call it, such as `ninjaone_reboot_device`.")
     customer = Text(max_length=63, required=False, allow_null=True, default=None, help_text="Its id or short name.")
+    customers = serializers.ListField(
+        child=Text(max_length=63), max_length=MOST_CUSTOMERS, required=False, default=list,
+        help_text="Instead of `customer`: several, decided about together. Each is run by a call of its own.",
+    )  # fmt: skip
     arguments = serializers.DictField(required=False, default=dict)
+    arguments_of = serializers.DictField(
+        child=serializers.DictField(), required=False, default=dict,
+        help_text="By the customer as named: what is different for it, such as the id of its own object.",
+    )  # fmt: skip
     reason = Text(max_length=500)
     ticket = Text(max_length=100, required=False, allow_blank=True, default="")
     required_approvers = serializers.IntegerField(
@@ -247,6 +272,7 @@ class EmergencyViewSet(_Rooms):
         """The request that waits; the call itself is made at the gateway once it is approved."""
         given = valid_input(QuorumIn(data=request.data))
         approvers = given.pop("required_approvers")
+        given["customers"] = tuple(given["customers"])
         found = ask_for_approval(Wish(**given, approvers=approvers), principal=self.principal, by=self.actor)
         return Response(RequestOut(requests().get(pk=found.pk)).data, status=201)
 

@@ -34,6 +34,13 @@ class WishForm(forms.Form):
         max_length=192, widget=forms.TextInput(attrs={**PLAIN, "list": "tools"}), help_text="As agents call it."
     )
     customer = CustomerChoice(empty_label="Choose one")
+    others = forms.ModelMultipleChoiceField(
+        queryset=Customer.objects,
+        label="And for these customers, too",
+        required=False,
+        widget=forms.SelectMultiple(attrs={"size": 5}),
+        help_text="Decided about together, with the same arguments. Each is run by a call of its own.",
+    )
     arguments = ArgumentsField(rows=6, help_text="A JSON object, exactly as the call will have it.")
     reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}))
     ticket = forms.CharField(max_length=100, required=False, widget=forms.TextInput(attrs=PLAIN))
@@ -47,4 +54,5 @@ class WishForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["others"].queryset = Customer.objects.order_by("name", "id")  # type: ignore[attr-defined]
         self.fields["customer"].queryset = Customer.objects.order_by("name", "id")  # type: ignore[attr-defined]

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from approvals.batches import request_for_each
 from approvals.models import ApprovalRequest
-from approvals.policy import Ruling
+from approvals.policy import Ruling, strictest
 from approvals.services import request_approval
 from audit.actors import Actor
 from connectors.models import ToolCall
@@ -26,6 +27,9 @@ _FIELDS = {
 }
 
 
+_PLURAL = {"customer": "customers"}
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wish:
     """`approvers`: people that the requester asks for; more than the policy needs, never fewer."""
@@ -36,16 +40,38 @@ class Wish:
     reason: str
     ticket: str = ""
     approvers: int = 0
+    customers: tuple[str, ...] = ()  # instead of one: several, decided about together
+    arguments_of: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)  # where they differ
 
 
 def ask_for_approval(wish: Wish, *, principal: ActingPrincipal, by: Actor) -> ApprovalRequest:
     """The gates are asked as for the call itself: what would be refused anyway is not put before anybody."""
     if not wish.reason.strip():
         raise Invalid("Say why, for those who decide.", field="reason", code="reason_needed")
+    if wish.customers:
+        return _ask_for_each(wish, principal, by)[0]
     decision = decide(snapshot(), principal, Request(wish.tool, dict(wish.arguments), wish.customer))
     said = ruling_needed(decision)
     wanted = dataclasses.replace(said, approvers=max(said.approvers, min(wish.approvers, MOST_APPROVERS)))
     return request_approval(call_for(wish, decision, principal, by), wanted, reason=wish.reason, ticket=wish.ticket)
+
+
+def _ask_for_each(wish: Wish, principal: ActingPrincipal, by: Actor) -> list[ApprovalRequest]:
+    """Through the gates for each customer, as the call for it would go; the strictest that one needs holds for all."""
+    if unknown := set(wish.arguments_of) - set(wish.customers):
+        raise Invalid(f"It is not asked for {', '.join(sorted(unknown))[:80]}.", field="arguments_of")
+    calls, said = [], []
+    for name in wish.customers:
+        own = {**wish.arguments, **wish.arguments_of.get(name, {})}
+        decision = decide(snapshot(), principal, Request(wish.tool, own, name))
+        try:
+            said.append(ruling_needed(decision))
+        except Invalid as error:
+            raise Invalid(f"{name[:63]}: {error.message}", field=_PLURAL.get(error.field or "", error.field)) from None
+        calls.append(call_for(dataclasses.replace(wish, arguments=own), decision, principal, by))
+    most = strictest(said)
+    wanted = dataclasses.replace(most, approvers=max(most.approvers, min(wish.approvers, MOST_APPROVERS)))
+    return request_for_each(calls, wanted, reason=wish.reason, ticket=wish.ticket)
 
 
 def ruling_needed(decision: Decision) -> Ruling:

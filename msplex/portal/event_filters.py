@@ -10,6 +10,7 @@ from django.core.validators import MinValueValidator
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
+from approvals.selectors import with_nonce
 from audit import selectors
 from audit.alerts import HEADLINES, AlertKind, Severity
 from audit.families import LABELS, Family
@@ -46,6 +47,8 @@ class EventFilter(filters.FilterSet):  # type: ignore[misc]  # the package has n
     call = filters.UUIDFilter(field_name="call_id", label="One tool call")
     subject = filters.UUIDFilter(field_name="subject_id", label="One thing that it was done to")
 
+    nonce = filters.CharFilter(method="by_nonce", label="Nonce of an approval", max_length=32)
+
     class Meta:
         model = Event
         fields: tuple[str, ...] = ()
@@ -62,6 +65,10 @@ class EventFilter(filters.FilterSet):  # type: ignore[misc]  # the package has n
     def by_actor(self, rows: QuerySet[Event], name: str, value: UUID) -> QuerySet[Event]:  # noqa: ARG002
         agents = AgentSession.objects.filter(user_id=value).order_by("-id").values_list("id", flat=True)
         return rows.filter(actor_id__in=[value, *agents[:NAMED]])
+
+    def by_nonce(self, rows: QuerySet[Event], name: str, value: str) -> QuerySet[Event]:  # noqa: ARG002
+        """What was done to the request that has it, and to the grant that was issued for it."""
+        return rows.filter(subject_id__in=with_nonce(value))
 
     def by_name(self, rows: QuerySet[Event], name: str, value: str) -> QuerySet[Event]:  # noqa: ARG002
         return rows.filter(actor_id__in=actors_named(value))
@@ -95,6 +102,7 @@ class AuditFilter(Narrowing, EventFilter):
     actor = filters.UUIDFilter(method="by_actor", label="One actor", widget=forms.HiddenInput)
     call = filters.UUIDFilter(field_name="call_id", label="One call", widget=forms.HiddenInput)
     subject = filters.UUIDFilter(field_name="subject_id", label="One thing", widget=forms.HiddenInput)
+    nonce = filters.CharFilter(method="by_nonce", label="Nonce", max_length=32, widget=forms.HiddenInput)
 
     def by_instance(self, rows: QuerySet[Event], name: str, value: ConnectorInstance) -> QuerySet[Event]:  # noqa: ARG002
         return rows.filter(instance_id=value.pk)

@@ -18,6 +18,7 @@ from approvals.services import request_approval
 from audit.kinds import EventKind
 from billing.models import UsageEvent
 from connectors.catalogue import all_connectors
+from connectors.execution import execute
 from connectors.models import ToolCall
 from identity.roles import Role
 from identity.selectors import acting_principal
@@ -36,15 +37,22 @@ State = ApprovalRequest.State
 
 
 class Asked:
-    """An agent that may read and write wants a ticket changed; one person has to agree."""
+    """An agent that may read and write wants a ticket changed; people have to agree."""
 
     def __init__(self, world: ConnectedWorld, role: Role = Role.OPERATOR, **given: Any) -> None:
-        self.world = world
+        self.world, self.given = world, given
         with as_role("app"):
             self.machine = make_machine(world.tenant, role)
             self.person: Person = make_member(world.tenant, Role.ADMIN, name="anna")
             with world.tenant.acting():
                 self.request = request_approval(self.call(**given), Ruling(Does.APPROVAL, 1))
+
+    def agree(self) -> None:
+        """What destroys, and what changes several, needs two people."""
+        with as_role("app"):
+            other = make_member(self.world.tenant, Role.ADMIN, name="bob")
+            for person in (self.person, other):
+                assert approve(person, self.request)
 
     def call(self, **given: Any) -> ToolCall:
         values = {
@@ -65,7 +73,7 @@ class Asked:
 
     def ran(self) -> tuple[str, str]:
         with as_role("app"), self.world.tenant.acting():
-            call = self.call(approval_id=self.request.pk)
+            call = self.call(approval_id=self.request.pk, **self.given)
             call.save(force_insert=True)
             ApprovalRequest.objects.filter(id=self.request.pk).update(state=State.EXECUTING, call_id=call.pk)
         with acting_for(Context(self.world.tenant.id, (self.world.tenant.customers[0].id,))):
@@ -265,6 +273,50 @@ def test_an_object_that_has_changed_since_is_left_alone_and_that_is_said(connect
     assert f"Changed since: {what}." in request.because
     [(header, body)] = events_of(connected, EventKind.APPROVAL_VOIDED)
     assert (header["result"], what in body["because"]) == ("refused", True)
+
+
+SEVERAL = {"tool": "update_tickets", "arguments": {"ticket_ids": [11003, 11004, 11005], "status_id": 9}}
+
+
+def test_of_several_objects_the_exact_set_is_read_shown_and_done_once_each(connected, vendor) -> None:
+    asked = Asked(connected, **SEVERAL)
+
+    found = asked.read()
+
+    assert [each["id"] for each in found.objects_seen] == ["11003", "11004", "11005"]
+    assert all(each["name"] for each in found.objects_seen)
+    assert len(found.calls) == 3
+    asked.agree()
+    vendor.reset()
+    assert asked.ran() == ("succeeded", "")
+    assert [each["body"][0]["id"] for each in changes(vendor)] == [11003, 11004, 11005]
+
+
+def test_when_one_of_several_has_changed_meanwhile_none_is_touched(connected, vendor) -> None:
+    asked = Asked(connected, **SEVERAL)
+    asked.read()
+    asked.agree()
+    with as_role("app"):
+        other = connected.call("update_ticket", {"ticket_id": 11004, "status_id": 3})
+    with acting_for(Context(connected.tenant.id, (connected.tenant.customers[0].id,))):
+        execute(other, connected.instance, connected.mappings[0])
+
+    before = len(changes(vendor))
+    assert asked.ran() == ("failed", "approval_void")
+
+    assert len(changes(vendor)) == before
+    assert "Changed since: status." in asked.now().because
+
+
+def test_another_customers_object_among_several_is_said_and_stops_them_all(connected, vendor) -> None:
+    given = {"tool": "update_tickets", "arguments": {"ticket_ids": [11003, 12003], "status_id": 9}}
+    asked = Asked(connected, **given)
+    assert [each["found"] for each in asked.read().objects_seen] == [True, False]
+    asked.agree()
+    vendor.reset()
+
+    assert asked.ran()[0] == "failed"
+    assert changes(vendor) == []
 
 
 def test_only_the_broker_can_say_what_was_read(connected, vendor) -> None:

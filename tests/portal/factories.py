@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from django.db import transaction
 
+from approvals.batches import request_for_each
 from approvals.models import ApprovalRequest, Preview
 from approvals.policy import Effect, Ruling
 from approvals.services import request_approval
@@ -72,6 +73,20 @@ def make_request(world: TenantWorld, **given: Any) -> ApprovalRequest:
             "arguments": {"ticket_id": 11003, "status_id": 9}, "state": ToolCall.State.REFUSED,
         }  # fmt: skip
         return request_approval(ToolCall(**values | given), Ruling(Effect.APPROVAL, approvers), **told)
+
+
+def make_batch(world: TenantWorld, first: ApprovalRequest) -> list[ApprovalRequest]:
+    """The same as it, but for the ticket, for every customer."""
+    with world.acting():
+        calls = [
+            ToolCall(
+                tenant_id=world.id, principal_id=first.requester_id, principal_kind="service_account",
+                principal_label="triage-agent", customer=customer, instance=first.instance, connector="halopsa",
+                tool="update_ticket", arguments={"ticket_id": 20_003 + number, "status_id": 9},
+            )
+            for number, customer in enumerate(world.customers)
+        ]  # fmt: skip
+        return request_for_each(calls, Ruling(Effect.APPROVAL, 2), reason="Close what the outage of Friday opened")
 
 
 def make_preview(request: ApprovalRequest, objects: list[dict[str, Any]]) -> Preview:

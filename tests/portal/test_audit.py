@@ -25,10 +25,11 @@ from msplex.portal.event_filters import AuditFilter, EventFilter
 from msplex.portal.trace import MOST
 from tenants.ids import uuid7
 from tenants.isolation.context import Context, acting_for
+from tests.approvals.asking import approve
 from tests.factories import TenantWorld, make_tenant
-from tests.identity.factories import SETUP, Person, make_machine, make_person
+from tests.identity.factories import SETUP, Person, make_machine, make_member, make_person
 from tests.oauth.flow import McpClient
-from tests.portal.factories import furnish
+from tests.portal.factories import furnish, make_request
 
 MACHINE = Actor(ActorKind.SERVICE_ACCOUNT, UUID(int=77), "triage-agent", "192.0.2.7", "req-1")
 INSTANCE = UUID(int=5)
@@ -101,6 +102,23 @@ def test_events_are_narrowed_by_connection() -> None:
     ):
         assert wanted in found
         assert other not in found
+
+
+def test_the_quorum_of_an_action_is_found_by_its_nonce(alice: Person) -> None:
+    request = make_request(alice.world, approvers=1)
+    bob = make_member(alice.world, Role.ADMIN, name="bob")
+    assert approve(bob, request)
+    other = note(alice.world)
+    with alice.world.acting():
+        quorum = str(Event.objects.get(kind=EventKind.APPROVAL_QUORUM).pk)
+
+    for found in (
+        shown(alice.browser(), nonce=request.nonce),
+        listed(make_machine(alice.world, Role.ADMIN).api(), nonce=request.nonce),
+    ):
+        assert quorum in found
+        assert other not in found
+    assert listed(make_machine(alice.world, Role.ADMIN).api(), nonce="0" * 32) == set()
 
 
 def test_events_are_narrowed_by_time(alice: Person) -> None:

@@ -38,6 +38,7 @@ from tests.oauth.flow import McpClient
 from tests.portal.factories import (
     PASSED,
     Furnished,
+    make_batch,
     make_call,
     make_preview,
     make_request,
@@ -391,13 +392,15 @@ def test_pictures_of_approvals(
     make_preview(one, [seen])
     several = make_request(world, arguments={"ticket_id": 11004, "status_id": 8})
     make_preview(several, [ticket_seen(11000 + each, f"Mailbox {each} is full") for each in range(7)])
+    batch = make_batch(world, one)
+    make_preview(batch[0], [ticket_seen(20_003, "Mail does not leave")])
     over = make_request(world, approvers=1, arguments={"ticket_id": 3})
     with acting_as(carl):
         reject(over, principal=acting_principal(carl.id), reason="Not during payroll", by=carl.actor)
     own = make_request(world, principal_id=northwind.owner.id, principal_kind="user", arguments={"ticket_id": 4})
     as_person(northwind.owner)
     _dress(page, look)
-    pages = {"asked": asked, "rejected": over, "own": own, "effects": one, "several": several}
+    pages = {"asked": asked, "rejected": over, "own": own, "effects": one, "several": several, "batch": batch[0]}
     for name, request in pages.items():
         page.goto(reverse("portal:approval", args=[request.pk]))
         _picture(page, f"approval-{name}", look)

@@ -8,6 +8,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from approvals.binding import shown_digest
 from approvals.errors import VoteRefused
 from approvals.held.selectors import terms_shown
 from approvals.models import ApprovalRequest
@@ -138,9 +139,11 @@ def _wish(form: WishForm) -> Wish:
     customer = given["customer"]
     if customer is None:
         raise Invalid("Choose a customer.", field="customer")
+    others = [str(each.pk) for each in given["others"] if each != customer]
     return Wish(
-        given["tool"], str(customer.pk), given["arguments"], given["reason"], given["ticket"], given["approvers"] or 0
-    )
+        given["tool"], str(customer.pk), given["arguments"], given["reason"], given["ticket"], given["approvers"] or 0,
+        (str(customer.pk), *others) if others else (),
+    )  # fmt: skip
 
 
 def _about(request: PortalRequest, found: ApprovalRequest) -> dict[str, object]:
@@ -148,7 +151,7 @@ def _about(request: PortalRequest, found: ApprovalRequest) -> dict[str, object]:
         "standing": standing(found, request.principal),
         "request_": found,
         "held": terms_shown(found),
-        "vote": VoteForm(initial={"digest": found.digest}),
+        "vote": VoteForm(initial={"digest": shown_digest(found)}),
         "rejection": RejectForm(),
         "remark": CommentForm(),
         "answers": names_of([found.answerable_id]).get(found.answerable_id, ""),
