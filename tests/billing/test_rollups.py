@@ -1,7 +1,7 @@
 """Whatever is recorded, late, again or in parts: each month has what belongs to it, and a closed one never changes."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from audit.actors import system
 from audit.kinds import EventKind
 from audit.services import record
+from billing import tasks
 from billing.gauges import sample_gauges
 from billing.meters import COUNTERS, GAUGES, METERS, Kind, Meter
 from billing.models import ClosedMonth, GaugeSample, RollupMark, UsageCorrection, UsageRollup
@@ -18,6 +19,7 @@ from billing.months import month_of
 from billing.outward import report_outward
 from billing.rollups import close_months, roll_up
 from billing.selectors import corrections_by_meter, totals, totals_by_meter
+from tenants import sweeping
 from tenants.isolation.context import Context, acting_for
 from tests.billing.factories import manage, use
 from tests.conftest import as_role
@@ -49,9 +51,9 @@ def everything(world: TenantWorld) -> list[tuple[object, ...]]:
         return sorted(UsageRollup.objects.values_list(*columns), key=repr)
 
 
-def counted(world: TenantWorld) -> dict[Meter, int]:
+def counted(world: TenantWorld, month: date = MONTH) -> dict[Meter, int]:
     with world.acting():
-        return totals_by_meter(MONTH)
+        return totals_by_meter(month)
 
 
 def test_every_meter_is_declared_and_is_a_counter_or_a_gauge():
@@ -224,3 +226,21 @@ def test_the_provider_reads_totals_of_meters_and_nothing_else(acme):
             provider.execute("SELECT border.report_usage(now()::date, 'x', 'x', 'x', 1, 1, false)")
     assert dict(rows)["tool_calls"] == 3
     assert len(rows) == len(METERS)
+
+
+def test_the_scheduled_task_rolls_up_closes_and_reports(acme, monkeypatch, settings):
+    """What beat sends is all that anybody does for it."""
+    settings.MSPLEX_PROCESS = "worker"
+    monkeypatch.setattr(sweeping, "_turn", lambda *_: [acme.id])
+    now = datetime.now(UTC)
+    use(acme, now, calls=3)
+    use(acme, now - timedelta(days=100), calls=2, recorded_at=now - timedelta(days=99))
+    with as_role("worker"):
+        tasks.roll_up()
+
+    assert counted(acme, month_of(now))[Meter.TOOL_CALLS] == 3
+    with acme.acting():
+        assert ClosedMonth.objects.filter(month=month_of(now - timedelta(days=100))).exists()
+    with psycopg.connect(os.environ["MSPLEX_PROVIDER_DATABASE_URL"]) as provider:
+        told = "SELECT quantity FROM border.usage WHERE tenant_id = %s AND meter = 'tool_calls' AND month = %s"
+        assert provider.execute(told, [acme.id, month_of(now)]).fetchall() == [(3,)]

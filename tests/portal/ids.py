@@ -42,7 +42,7 @@ def binding_of(principal: Callable[[Furnished], UUID]) -> Find:
 
 def mapping_of(it: Furnished) -> UUID:
     with it.world.acting():
-        return CustomerMapping.objects.get(instance=it.instance).pk
+        return CustomerMapping.objects.filter(instance=it.instance).earliest("id").pk
 
 
 def imported_of(it: Furnished) -> UUID:

@@ -16,8 +16,10 @@ from msplex.runtime.bench import calls, packs, sealing
 from msplex.runtime.bench.doors import sign_in_page
 from msplex.runtime.bench.fairness import fairness
 from msplex.runtime.bench.growing import growth
+from msplex.runtime.bench.isolating import isolation
 from msplex.runtime.bench.killing import kill_matrix
 from msplex.runtime.bench.lasting import lasting_call
+from msplex.runtime.bench.memory import memory
 from msplex.runtime.bench.metering import metering
 from msplex.runtime.bench.rekeying import rekey
 from msplex.runtime.bench.rollups import rollup
@@ -31,7 +33,7 @@ Case = Callable[[World], dict[str, Any]]
 CASES: tuple[Case, ...] = (
     calls.tools_call, calls.tools_list, calls.denial, sign_in_page, withdrawal, sealing.record_overhead,
     sealing.record_rates, sealing.seal_wait, sealing.kills, audit_search, packs.packs, rekey, metering, rollup,
-    fairness, growth, sweeps, kill_matrix, lasting_call,
+    fairness, growth, sweeps, isolation, memory, kill_matrix, lasting_call,
 )  # fmt: skip
 
 

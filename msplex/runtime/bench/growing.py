@@ -50,7 +50,7 @@ def growth(world: World) -> dict[str, Any]:
     figures: dict[str, Any] = {"small": small}
     steps: dict[str, Callable[[World, UUID], object]] = {
         f"{TENANTS}_tenants": add_tenants,
-        f"{CUSTOMERS}_customers": _add_customers,
+        f"{CUSTOMERS}_customers": add_customers,
         f"{EVENTS}_events": fill_log,
     }
     for name, grow in steps.items():
@@ -85,7 +85,7 @@ def add_tenants(world: World, _: UUID | None = None) -> None:
         database.execute("VACUUM ANALYZE")
 
 
-def _add_customers(world: World, tenant: UUID) -> None:
+def add_customers(world: World, tenant: UUID) -> None:
     """With the tenant's revision, so that its snapshot is loaded anew."""
     with database_of(world) as database:
         database.execute("SET session_replication_role = replica")
