@@ -24,6 +24,9 @@ class CountsOut(serializers.Serializer[Any]):
     withheld_week = serializers.IntegerField(
         allow_null=True, help_text="Rows of other customers. Null for those who do not see every customer."
     )
+    longest_wait_ms = serializers.IntegerField(
+        allow_null=True, help_text="Of today's calls, from the record until a broker had it. Null if none has run."
+    )
 
 
 class RefusalsOut(serializers.Serializer[Any]):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, TruncDate
 
 from connectors import selectors as connectors
@@ -29,6 +29,7 @@ class Counts:
     refused_today: int
     failed_today: int
     withheld_week: int | None  # about other customers: even the number is for those who see them all
+    longest_wait_ms: int | None  # of today, from the record of a call until a broker had it; None: none has run
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,10 @@ def counts(now: datetime, *, whole_tenant: bool) -> Counts:
         refused_today=Count("id", filter=today & Q(state=State.REFUSED)),
         failed_today=Count("id", filter=today & Q(state__in=[State.FAILED, State.UNKNOWN])),
         withheld_week=Coalesce(Sum("rows_dropped"), 0),
+        waited=Max(F("started_at") - F("created_at"), filter=today & Q(started_at__gte=F("created_at"))),
     )
+    waited = found.pop("waited")
+    found["longest_wait_ms"] = None if waited is None else round(waited / timedelta(milliseconds=1))
     return Counts(**found if whole_tenant else found | {"withheld_week": None})
 
 

@@ -15,7 +15,7 @@ from msplex.decision.decide import decide
 from msplex.decision.verdicts import Gate, Request
 from msplex.portal.gates import times_of, way_through
 from msplex.portal.plots import bars_of
-from msplex.portal.selectors import refusals_by_gate
+from msplex.portal.selectors import counts, refusals_by_gate
 from msplex.templatetags.portal import milliseconds
 from tests.decision.test_decide import make_snapshot
 from tests.portal.factories import PASSED, Furnished, furnish, make_call, make_refusal
@@ -93,6 +93,21 @@ def test_denials_are_counted_by_gate_and_day(acme):
         (Gate.CHECK_QUOTA, (1, 0, 0, 0, 0, 0, 2), 3),
         (Gate.EVALUATE_POLICY, (0, 0, 0, 0, 0, 1, 0), 1),
     ]
+
+
+def test_the_longest_wait_of_today_is_told(acme):
+    """From the record until a broker had it; of what was said to have begun before it was recorded, nothing."""
+    now = timezone.now()
+    for waited in (timedelta(milliseconds=40), timedelta(milliseconds=1250), -timedelta(hours=1)):
+        made = make_call(acme.world)
+        with as_administrator(), acme.world.acting():
+            ToolCall.objects.filter(id=made.pk).update(created_at=now, started_at=now + waited)
+
+    with acme.world.acting():
+        assert counts(now, whole_tenant=True).longest_wait_ms == 1250
+    page = acme.owner.browser().get(reverse("portal:dashboard")).content.decode()
+    assert "Longest wait today" in page
+    assert "1,250 ms" in page
 
 
 def test_rows_of_bars_are_on_one_scale():

@@ -269,7 +269,9 @@ def test_the_dashboard_over_the_api_says_what_the_screen_does() -> None:
     assert [figure.value for figure in screen["figures"]] == [
         str(seen["counts"][name]) for name in ("today", "refused_today", "failed_today", "withheld_week")
     ]
-    assert seen["counts"] == {"today": 2, "week": 2, "refused_today": 1, "failed_today": 0, "withheld_week": 4}
+    assert seen["counts"] == {
+        "today": 2, "week": 2, "refused_today": 1, "failed_today": 0, "withheld_week": 4, "longest_wait_ms": None,
+    }  # fmt: skip
     assert seen["refusals"] == [{"gate": Gate.EVALUATE_POLICY, "count": 1, "days": [0, 0, 0, 0, 0, 0, 1]}]
     assert [connection["id"] for connection in seen["connections"]] == [str(it.instance.pk)]
     assert seen["progress"] == {"customer": True, "active": False, "mapped": True, "automation": True}

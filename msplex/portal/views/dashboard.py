@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -11,6 +12,7 @@ from identity.web import requires
 from msplex.portal import selectors
 from msplex.portal.plots import bars_of
 from msplex.portal.requests import PortalRequest
+from msplex.templatetags.portal import milliseconds
 
 SIGNALS = {
     Signal.Kind.ALERT: "Alerts",
@@ -67,6 +69,9 @@ def _figures(counts: selectors.Counts) -> list[Figure]:
         Figure("Refused today", f"{counts.refused_today:,}", share),
         Figure("Failed today", f"{counts.failed_today:,}", "Or outcome unknown"),
     ]
+    if counts.longest_wait_ms is not None:
+        waited = milliseconds(timedelta(milliseconds=counts.longest_wait_ms))
+        figures.append(Figure("Longest wait today", waited, "In line, behind at most 8 calls of any other MSP"))
     if counts.withheld_week is not None:
         figures.append(Figure("Rows withheld", f"{counts.withheld_week:,}", "Of other customers, in 7 days"))
     return figures
