@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain, islice
+from time import perf_counter_ns
 from uuid import UUID
 
 from connectors.contract import Risk
@@ -24,18 +25,26 @@ def decide(
 ) -> Decision:
     """The verdicts of gates 1 to 10, up to the first refusal. Pure: the same answer for the same arguments.
 
-    A request without arguments asks for the list and stops at gate 8.
+    A request without arguments asks for the list and stops at gate 8. Each verdict says how long it took, which is no
+    part of the answer.
     """
     attempt = Attempt(snapshot, principal, request, now or datetime.now(UTC), usage)
     verdicts: list[Verdict] = []
+    began = perf_counter_ns()
     for gate, rule in GATES if request.arguments is not None else GATES[:LISTING]:
         refusal = rule(attempt)
         if refusal:
-            verdicts.append(Verdict(gate, ok=False, code=refusal.code, detail=refusal.message))
+            verdicts.append(Verdict(gate, ok=False, code=refusal.code, detail=refusal.message, us=_since(began)))
             hidden = _hidden(attempt, refusal)
             return Decision(tuple(verdicts), attempt.resolved, refusal, hidden)
-        verdicts.append(Verdict(gate, ok=True, detail=_detail(gate, attempt)))
+        verdicts.append(Verdict(gate, ok=True, detail=_detail(gate, attempt), us=_since(began)))
+        began = perf_counter_ns()
     return Decision(tuple(verdicts), attempt.resolved)
+
+
+def _since(began: int) -> int:
+    """Microseconds, one at least: a gate that was asked took some time."""
+    return (perf_counter_ns() - began) // 1000 or 1
 
 
 def listed(snapshot: Snapshot, principal: ActingPrincipal, *, now: datetime | None = None) -> list[OfferedTool]:

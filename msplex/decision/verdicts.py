@@ -91,13 +91,17 @@ class Refusal:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
+    """`us`: microseconds that the gate took to say so, where that was measured; no part of what it says."""
+
     gate: Gate
     ok: bool
     code: str = ""
     detail: str = ""
+    us: int = dataclasses.field(default=0, compare=False)
 
     def as_json(self) -> dict[str, Any]:
-        return {"gate": self.gate.value, "ok": self.ok, "code": self.code, "detail": self.detail}
+        said = {"gate": self.gate.value, "ok": self.ok, "code": self.code, "detail": self.detail}
+        return said | {"us": self.us} if self.us else said
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

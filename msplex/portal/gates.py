@@ -60,7 +60,7 @@ def way_through(verdicts: Iterable[Mapping[str, Any]], took: Mapping[Gate, timed
 
 
 def times_of(call: ToolCall) -> dict[Gate, timedelta]:
-    """The ten gates of the decision take less than a millisecond: what takes time is the line, and the vendor."""
+    """Of what comes after the decision, whose gates say themselves how long they took: the line, and the vendor."""
     times = {}
     if call.started_at:
         times[Gate.DISPATCH] = call.started_at - call.created_at
@@ -74,4 +74,5 @@ def _step(sign: Sign, verdict: Mapping[str, Any] | None, took: timedelta | None)
         return Step(sign, Outcome.SKIPPED, "", "")
     said = verdict.get("ok")
     outcome = Outcome.UNTOLD if said is None else Outcome.PASSED if said else Outcome.REFUSED
+    took = took or timedelta(microseconds=int(verdict.get("us") or 0))
     return Step(sign, outcome, str(verdict.get("code") or ""), str(verdict.get("detail") or ""), took)

@@ -29,6 +29,7 @@ from tenants.selectors import tenant
 
 register = template.Library()
 TEN_SECONDS = 10
+A_MILLISECOND = 0.001
 
 TONES = {
     "accepted": "good",
@@ -255,6 +256,8 @@ def took(call: object) -> str:
 @register.filter
 def milliseconds(time: timedelta) -> str:
     seconds = time.total_seconds()
+    if seconds < A_MILLISECOND:
+        return f"{seconds * 1000:.2f} ms"
     return f"{seconds * 1000:,.0f} ms" if seconds < TEN_SECONDS else f"{seconds:,.1f} s"
 
 

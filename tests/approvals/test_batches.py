@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from django.urls import reverse
 
 from approvals.batches import MOST_CUSTOMERS, request_for_each
-from approvals.binding import batch_digest, shown_digest, words_of
+from approvals.binding import batch_digest, digest_of, shown_digest, words_of
 from approvals.errors import NotADecider, OtherDigest
 from approvals.models import ApprovalRequest, ToolRule, Vote
 from approvals.policy import Effect, Ruling
@@ -173,14 +173,8 @@ def test_the_digest_of_one_is_not_what_is_voted_on(together) -> None:
 
 def test_a_passkey_signs_the_set(together, vendor) -> None:
     together.agree(together.anna)
-    bob, request = together.bob, together.requests[1]
     with as_role("app"):
-        device, session = passkey_of(bob)
-        with acting_as(bob):
-            principal = dataclasses.replace(acting_principal(bob.id), session_id=session)
-            asked = begin_passkey(request, principal=principal)
-            answer = device.sign(asked.options)
-            assert approve_with_passkey(request, principal=principal, state=asked.state, answer=answer, by=bob.actor)
+        sign(together.bob, together.requests[1])
 
     assert together.states() == ["approved"] * 3
     assert [together.ran(place)[0] for place in range(3)] == ["succeeded"] * 3
@@ -237,6 +231,45 @@ def test_nothing_can_be_added_to_the_set(together, vendor) -> None:
 
     assert together.ran(0, arguments={"ticket_id": 11004, "note": "Patched"}) == ("failed", "approval_void")
     assert notes(vendor) == []
+
+
+def test_what_a_passkey_has_signed_for_a_set_is_good_for_nobody_who_is_not_in_it(connected, vendor) -> None:
+    """With the web's own rights a request for a third customer is planted, and the signature under it."""
+    it = Together.__new__(Together)
+    it.world = connected
+    with as_role("app"):
+        it.machine, it.bob = make_machine(connected.tenant, Role.OPERATOR), make_member(connected.tenant, Role.ADMIN)
+        with connected.tenant.acting():
+            calls = [it.call(place) for place in range(2)]
+            it.requests = request_for_each(calls, Ruling(Effect.APPROVAL, 1), reason="Two of them")
+        sign(it.bob, it.requests[0])
+    third = planted(it, 0, customer_id=connected.tenant.customers[2].pk, external_id="13")
+    third.arguments = it.call(2).arguments
+    third.preview = third.preview | {"reads": [{"ticket_id": 13003}]}
+    third.digest = digest_of(third, arguments=third.arguments, external_id="13", tool_digest=third.tool_digest)
+    now = datetime.now(UTC)
+    third.approved_at, third.execute_by = now, now + timedelta(minutes=9)
+    with as_role("app"), connected.tenant.acting():
+        vote = Vote.objects.get(request=it.requests[0])
+        third.save(force_insert=True)
+        vote.pk, vote.request, vote.customer_id, vote.digest = uuid7(), third, third.customer_id, third.digest
+        vote.save(force_insert=True)
+    it.requests.append(third)
+    vendor.reset()
+
+    assert it.ran(2) == ("failed", "approval_void")
+    assert notes(vendor) == []
+    [(_, body)] = events_of(connected, EventKind.APPROVAL_VOIDED)
+    assert "not in the set" in body["because"]
+
+
+def sign(person: Person, request: ApprovalRequest) -> None:
+    device, session = passkey_of(person)
+    with acting_as(person):
+        principal = dataclasses.replace(acting_principal(person.id), session_id=session)
+        asked = begin_passkey(request, principal=principal)
+        answer = device.sign(asked.options)
+        assert approve_with_passkey(request, principal=principal, state=asked.state, answer=answer, by=person.actor)
 
 
 @pytest.mark.parametrize("number", [0, 1, MOST_CUSTOMERS + 1])

@@ -98,11 +98,20 @@ def bit_flipped(told: Told) -> Told:
     return {"evidence": f"{head}.{other}.{signature}"}
 
 
+def forged(told: Told) -> Told:
+    """Signed by another key, under the name of the agent's."""
+    head = told["evidence"].split(".")[0]
+    said = f"{head}.{encoded(msplex_agent.canonical(parts_of(told['evidence'])[1]))}"
+    return {"evidence": f"{said}.{encoded(OTHER.sign(said.encode()))}"}
+
+
 OTHERS_KEY = encoded(msplex_agent.raw_of(OTHER.public_key()))
 TAMPERED: dict[str, tuple[str, Callable[[Told], Told]]] = {
     "the words were changed": (USE, bit_flipped),
     "the words of the call's record were changed": (FINISH, bit_flipped),
     "another key signed, and the agent's is named": (USE, lambda told: resigned(told, OTHER)),
+    "another key signed under the agent's name": (USE, forged),
+    "another key signed the call's record under the agent's name": (FINISH, forged),
     "another key signed the call's record": (FINISH, lambda told: resigned(told, OTHER)),
     "another key signed and is named": (USE, lambda told: resigned(told, OTHER) | {"agent_key": OTHERS_KEY}),
     "the key was changed": (USE, lambda _: {"agent_key": OTHERS_KEY}),

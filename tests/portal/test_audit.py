@@ -135,7 +135,7 @@ def test_events_are_narrowed_by_time(alice: Person) -> None:
 
 def test_every_narrowing_is_walked() -> None:
     assert set(AuditFilter.base_filters) == set(EventFilter.base_filters)
-    assert set(EventFilter.base_filters) == {*NARROWINGS, "instance", "since", "until"}
+    assert set(EventFilter.base_filters) == {*NARROWINGS, "instance", "nonce", "since", "until"}
 
 
 def test_what_an_agent_did_is_found_by_its_person() -> None:

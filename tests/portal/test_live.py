@@ -1,5 +1,6 @@
 """The log of calls as they come, and denials by gate and day."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -10,10 +11,13 @@ from django.utils import timezone
 
 from connectors.models import ToolCall
 from identity.models import Session
-from msplex.decision.verdicts import Gate
+from msplex.decision.decide import decide
+from msplex.decision.verdicts import Gate, Request
 from msplex.portal.gates import times_of, way_through
 from msplex.portal.plots import bars_of
 from msplex.portal.selectors import refusals_by_gate
+from msplex.templatetags.portal import milliseconds
+from tests.decision.test_decide import make_snapshot
 from tests.portal.factories import PASSED, Furnished, furnish, make_call, make_refusal
 from tests.tenants.furnishing import as_administrator
 
@@ -97,6 +101,19 @@ def test_rows_of_bars_are_on_one_scale():
     assert [(bar.x, bar.y, bar.height) for bar in tall.bars] == [(10, 0, 30), (20, 15, 15)]
     assert [(bar.x, bar.height) for bar in low.bars] == [(0, 3)]
     assert bars_of([(0, 0)])[0].bars == []
+
+
+def test_each_gate_of_the_decision_says_how_long_it_took():
+    """In the record, and beside the gate; what a call was decided by does not depend on it."""
+    said = decide(make_snapshot(), None, Request("halopsa_list_tickets", {}))
+    (refused,) = said.as_json()
+    assert refused["us"] > 0
+    assert dataclasses.replace(said.verdicts[0], us=7) == said.verdicts[0]
+
+    (first, *_) = way_through([refused | {"ok": True, "us": 240}])
+    assert first.took == timedelta(microseconds=240)
+    assert milliseconds(first.took) == "0.24 ms"
+    assert [milliseconds(timedelta(milliseconds=each)) for each in (1, 14)] == ["1 ms", "14 ms"]
 
 
 def test_the_gates_of_a_call_say_where_its_time_went():

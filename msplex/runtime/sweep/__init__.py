@@ -61,10 +61,11 @@ def sweep() -> int:
 def _swept(supervisor: Supervisor, console: _Recorder) -> dict[str, Any]:
     control = f"control-{secrets.token_hex(8)}"
     world, stand_ins = _started(supervisor, control)
-    canaries = Needles.of(_typed(stand_ins))
+    ntfy_token = f"tk_{secrets.token_hex(16)}"
+    canaries = Needles.of(_typed(stand_ins) | {"ntfy": ntfy_token})
     controls = Needles.of({"control": control, "customer": DEMOS_CUSTOMER})
     with places.Overheard(world.installation.redis_url) as overheard:
-        act = Act(world, stand_ins, control)
+        act = Act(world, stand_ins, control, ntfy_token)
         told = act.everything(lambda: _of_processes(supervisor))
     found = {
         name: Place().look(pieces, canaries, controls)

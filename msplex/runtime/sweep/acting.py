@@ -25,6 +25,7 @@ NORTHWIND, ONE_CUSTOMER, AUDITOR = 0, 1, 2
 ONCE = ("injection", "drift", "empty", "html", "truncated", "500_key", "honest")
 ECHOES = ("plain", "base64_inside", "hex", "url", "token")
 _PACK_WITHIN = 90.0
+NTFY = "https://ntfy.sweep.invalid"
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Act:
     world: World
     stand_ins: list[StandIn]
     control: str
+    ntfy_token: str
     answers: Answers = field(default_factory=Answers)
     processes: list[tuple[str, bytes]] = field(default_factory=list)
     packs: list[tuple[str, bytes]] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Act:
             queue.set("sweep", self.control)
         self._furnish()
         self._browser.sign_in(self.world, NORTHWIND, "owner")
+        self._set_up_ntfy()
         planted = [plant(self._browser, self.world, each, self._auditor, name=self.control) for each in self.stand_ins]
         calls = [self._called(each) for each in planted]
         self.processes = of_processes()
@@ -68,6 +71,14 @@ class Act:
         command = [sys.executable, "-m", "msplex.runtime.sweep.furnish", workspace]
         environment = self.world.installation.command_environment()
         subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
+
+    def _set_up_ntfy(self) -> None:
+        """A server that nobody runs: the worker opens the token at each try."""
+        channels, own = (f"{self.world.portal}/notifications/{name}/" for name in ("channels", "preferences"))
+        self._browser.submit(self._browser.get(channels), ntfy_server=NTFY)
+        self._browser.submit(self._browser.get(channels), to="/token/", token=self.ntfy_token)
+        page = self._browser.submit(self._browser.get(own), ntfy="warning")
+        expect("There is one." in self._browser.get(channels).text, f"the token was not taken; {page.address}")
 
     def _called(self, planted: Planted) -> int:
         """Every tool that can be called without a word, at a vendor that is honest and one that is not."""
