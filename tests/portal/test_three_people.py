@@ -132,15 +132,25 @@ def agree_at_the_desk(page: Page, place: World, request: str) -> list[str]:
     page.goto("/approvals/")
     page.locator(f"a[href*='{request}']").first.click()
     expect(page.get_by_text(NOTE)).to_be_visible()
+    shows_its_effect(page)
     words = page.locator(".digest-words li").all_inner_texts()
     vote(page, next_code(place, "admin"))
     expect(page.get_by_text("Missing: 1 person")).to_be_visible()
     return words
 
 
+def shows_its_effect(page: Page) -> None:
+    """As the broker has read it through the gates, by itself and by now: no page was opened anew for it."""
+    effects = page.locator("#effects")
+    expect(effects.get_by_text(re.compile(r"^one object, read "))).to_be_visible()
+    expect(effects.get_by_text(re.compile(r"^Ticket [0-9]+$"))).to_be_visible()
+    expect(effects.get_by_text("A note is added, which the customer does not see.")).to_be_visible()
+
+
 def agree_on_the_phone(page: Page, place: World, request: str, words: list[str]) -> None:
     page.goto(f"/approvals/{request}/card/")
     assert overflow(page) == 0
+    shows_its_effect(page)
     assert page.locator(".digest-words li").all_inner_texts() == words
     vote(page, next_code(place, "operator"))
     expect(page.get_by_text("Missing:")).not_to_be_attached()
