@@ -31,6 +31,7 @@ ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "list_contracts": [{}, {"limit": 5}, {"limit": 50}],
     "create_ticket": [{"summary": "s", "details": "d"}],
     "update_ticket": [{"ticket_id": 1, "status_id": 1}],
+    "update_tickets": [{"ticket_ids": [1], "status_id": 1}],
     "add_note": [{"ticket_id": 1, "note": "n"}],
 }
 
