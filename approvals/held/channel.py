@@ -143,6 +143,8 @@ def report(agent: HostAgent, by: Actor, given: Mapping[str, Any]) -> Mapping[str
     told = opened(evidence, USE, [Ed25519PublicKey.from_public_bytes(bytes(agent.key))])
     if told is None:
         raise Invalid("The evidence is not signed by this agent's key.", field="evidence")
+    if told.get("agent") != str(agent.pk):  # or the client's pack with it would not be sound
+        raise Invalid("The evidence does not name the agent that reports it.", field="evidence")
     grant_ref, number, step = _named(told)
     known = GrantUse.objects.filter(agent=agent, grant_ref=grant_ref, number=number, step=step).first()
     if known is None:

@@ -201,9 +201,9 @@ def evidence(host: Host, grant: HeldGrant, /, **changed: object) -> str:
     agent = host.agent()
     claims = parts_of(grant.token)[1]
     said = {
-        "agent": claims["agent"], "bound": claims["bound"], "claimed_at": claims["iat"], "exit_code": 0,
-        "finished_at": claims["iat"], "grant": str(grant.pk), "nonce": grant.nonce, "number": 1, "outcome": "succeeded",
-        "v": 1,
+        "agent": claims["agent"], "asset": claims["asset"], "bound": claims["bound"], "claimed_at": claims["iat"],
+        "exit_code": 0, "finished_at": claims["iat"], "grant": str(grant.pk), "nonce": grant.nonce, "number": 1,
+        "outcome": "succeeded", "tenant": claims["tenant"], "tool": claims.get("steps", [claims])[0]["tool"], "v": 2,
     } | changed  # fmt: skip
     return msplex_agent.signed(agent._key(), USE, said)
 
@@ -216,6 +216,10 @@ def reported(host: Host, token: str) -> tuple[int, dict[str, object]]:
 
 FINDINGS: dict[str, tuple[str, dict[str, object]]] = {
     "another action": ("another_action", {"bound": "0" * 64}),
+    "another nonce": ("another_action", {"nonce": "0" * 64}),
+    "another asset": ("another_action", {"asset": "0192f000-0000-7000-8000-000000000001"}),
+    "another tenant": ("another_action", {"tenant": "0192f000-0000-7000-8000-000000000001"}),
+    "another tool": ("another_action", {"tool": "halopsa_delete_ticket"}),
     "more uses than it has": ("too_many_uses", {"number": 2}),
     "before its window": ("outside_window", {"claimed_at": 1_000_000_000}),
     "after its window": ("outside_window", {"claimed_at": 4_000_000_000}),
@@ -273,6 +277,20 @@ def test_a_report_is_taken_once_and_another_one_of_the_same_use_alerts(held: Hel
     [(_, body)] = events_of(held.world, EventKind.GRANT_MISUSED)
     assert body["finding"] == "reported_otherwise"
     assert len(held.settle()) == 1
+
+
+@pytest.mark.parametrize("named", [None, "0192f000-0000-7000-8000-000000000001"])
+def test_evidence_that_does_not_name_its_agent_is_not_taken(held: Held, host: Host, named: str | None) -> None:
+    """The client's pack with it would not be sound, and a host must not be able to spoil that."""
+    grant = held.issued()
+    fetched(host, held, grant)
+
+    status, said = reported(host, evidence(host, grant, agent=named))
+
+    assert status == 400
+    assert "does not name the agent" in str(said)
+    with as_role("app"), held.world.tenant.acting():
+        assert not GrantUse.objects.exists()
 
 
 def test_evidence_of_another_key_is_not_taken(held: Held, host: Host) -> None:

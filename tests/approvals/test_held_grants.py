@@ -294,12 +294,12 @@ def test_what_the_broker_was_not_told_is_taken_up_again(held, monkeypatch) -> No
     request, told = held.approved(), []
     monkeypatch.setattr("approvals.held.services.issue_grant.delay", told.append)
     with as_role("worker"), held.world.tenant.acting():
-        take_up_again()
+        take_up_again(datetime.now(UTC))
     assert told == []
     with as_role("app"), held.world.tenant.acting():
         ApprovalRequest.objects.filter(id=request.pk).update(approved_at=datetime.now(UTC) - timedelta(minutes=1))
 
     with as_role("worker"), held.world.tenant.acting():
-        take_up_again()
+        take_up_again(datetime.now(UTC))
 
     assert told == [str(request.pk)]

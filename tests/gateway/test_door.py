@@ -11,6 +11,7 @@ from django.conf import settings
 from mcp.client.session import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
+from connectors.contract import Risk
 from connectors.vendors.halopsa.connector import HALOPSA
 from identity.roles import Role
 from tests.connectors.factories import connect
@@ -131,5 +132,5 @@ def test_the_official_client_lists_and_calls_on_the_legacy_leg(gateway_url, worl
 
     names, result = in_a_thread(anyio.run, use)  # a browser's event loop may be running in this one
 
-    assert names == sorted(f"halopsa_{tool.name}" for tool in HALOPSA.tools)
+    assert names == sorted(f"halopsa_{tool.name}" for tool in HALOPSA.tools if tool.risk is not Risk.DESTRUCTIVE)
     assert result.structured_content["count"] == 2

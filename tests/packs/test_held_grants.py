@@ -33,8 +33,9 @@ def used(held: Held) -> None:
     grant = held.issued()
     claims = parts_of(grant.token)[1]
     said = {
-        "bound": claims["bound"], "claimed_at": claims["iat"], "exit_code": 0, "finished_at": claims["iat"],
-        "grant": str(grant.pk), "nonce": grant.nonce, "number": 1, "outcome": "succeeded", "v": 1,
+        "agent": claims["agent"], "asset": claims["asset"], "bound": claims["bound"], "claimed_at": claims["iat"],
+        "exit_code": 0, "finished_at": claims["iat"], "grant": str(grant.pk), "nonce": grant.nonce, "number": 1,
+        "outcome": "succeeded", "tenant": claims["tenant"], "tool": claims.get("steps", [claims])[0]["tool"], "v": 2,
     }  # fmt: skip
     evidence = compact.made(key, channel.USE, canonical(said))
     with as_role("app"), held.world.tenant.acting():
