@@ -221,6 +221,31 @@ def test_a_connection_that_the_server_ended_at_rest_is_given_to_nobody():
     assert backend() != session
 
 
+def test_when_all_have_ended_the_first_who_asks_gets_one():
+    """As after a restart of the server; the pool itself pauses for longer than anybody waits."""
+    held, sessions = threading.Barrier(4), []
+    with as_role("app", pool_size=4):
+        pooled = connections["default"]
+
+        def hold() -> None:
+            connections["default"] = type(pooled)(pooled.settings_dict, pooled.alias)
+            sessions.append(backend())
+            held.wait(10)
+            connection.close()
+
+        threads = [threading.Thread(target=hold) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with admin() as server:
+            for session in sessions:
+                server.execute("SELECT pg_terminate_backend(%s, 5000)", [session])
+
+        assert len(set(sessions)) == 4
+        assert backend() not in sessions
+
+
 def test_a_transaction_without_a_context_ends_the_sessions_own():
     """Before the connection goes back: a SET that was not LOCAL outlives its transaction."""
     a_context_for_the_whole_session(make_tenant("acme"))
