@@ -20,7 +20,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     @property
     def pool(self) -> "ConnectionPool[Any] | None":
         """Django's, which looks at a connection before it is given out; here one that is dead condemns all of them."""
-        pool: ConnectionPool[Any] | None = super().pool  # type: ignore[misc]
+        pool: ConnectionPool[Any] | None = super().pool
         if pool is not None and pool._check is ConnectionPool.check_connection:
             pool._check = partial(_check, pool)
         return pool
