@@ -168,12 +168,12 @@ def _answerable(call: ToolCall) -> UUID:
 @transaction.atomic
 def withdraw(request: ApprovalRequest, *, principal: ActingPrincipal, by: Actor) -> ApprovalRequest:
     """By whoever asked, or answers for who asked, until it runs. Of several customers: what does not run yet."""
-    found = locked(request.pk)
+    found, undone = locked_together(request)
     if principal.id not in {found.requester_id, found.answerable_id}:
         raise NotYours
     if found.state not in {State.PENDING, State.APPROVED}:
         raise NotOpen(found.get_state_display())
-    for each in undone_with(found):
+    for each in undone:
         end(each, State.WITHDRAWN)
         record_about(EventKind.APPROVAL_WITHDRAWN, each, by, facts(each))
     return found
@@ -231,12 +231,17 @@ def count_pending() -> int:
     return ApprovalRequest.objects.filter(state=State.PENDING).count()
 
 
-def undone_with(request: ApprovalRequest) -> list[ApprovalRequest]:
-    """Locked: the request, and those that are decided about with it, as far as they do not run."""
+def locked_together(request: ApprovalRequest) -> tuple[ApprovalRequest, list[ApprovalRequest]]:
+    """Locked: the request, and all that are decided about at once, as far as they do not run.
+
+    Those in one order, whichever of them somebody has opened: two who vote at the same moment do not wait for each other.
+    """
     if request.batch_id is None:
-        return [request]
+        found = locked(request.pk)
+        return found, [found]
     rows = ApprovalRequest.objects.select_for_update(of=("self",)).select_related("instance").order_by("id")
-    return list(rows.filter(batch_id=request.batch_id, state__in=(State.PENDING, State.APPROVED)))
+    undone = list(rows.filter(batch_id=request.batch_id, state__in=(State.PENDING, State.APPROVED)))
+    return next((each for each in undone if each.pk == request.pk), None) or locked(request.pk), undone
 
 
 def locked(request_id: UUID) -> ApprovalRequest:

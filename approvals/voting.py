@@ -18,10 +18,9 @@ from approvals.services import (
     effects_digest,
     end,
     facts,
-    locked,
+    locked_together,
     reach_quorum,
     record_about,
-    undone_with,
     void,
 )
 from audit.actors import Actor
@@ -78,11 +77,11 @@ def approve_with_passkey(
 def reject(request: ApprovalRequest, *, principal: ActingPrincipal, reason: str, by: Actor) -> ApprovalRequest:
     """One is enough. Also what is approved already, as long as it does not run; of several customers, for all."""
     reason = check_reason(reason)
-    found = locked(request.pk)
+    found, undone = locked_together(request)
     _check_person(found, principal)
     if found.state not in {State.PENDING, State.APPROVED}:
         raise NotOpen(found.get_state_display())
-    for each in undone_with(found):
+    for each in undone:
         _check_person(each, principal)
         _add(each, by, Vote.Decision.REJECT, reason=reason)
         end(each, State.REJECTED, because=f"{by.label}: {reason}")
@@ -92,12 +91,9 @@ def reject(request: ApprovalRequest, *, principal: ActingPrincipal, reason: str,
 
 def _to_approve(request: ApprovalRequest, principal: ActingPrincipal, digest: str) -> list[ApprovalRequest]:
     """Locked: the request, and all that are decided about with it."""
-    first = locked(request.pk)
+    first, found = locked_together(request)
     _check_open(first, principal, digest)
-    if first.batch_id is None:
-        return [first]
-    found = undone_with(first)
-    if len(found) != len(first.batch["customers"]):
+    if first.batch and len(found) != len(first.batch["customers"]):
         raise NotOpen("no longer whole")
     for each in found:
         _check_open(each, principal, digest)

@@ -1,6 +1,8 @@
 """Several customers in one decision: the exact set is what people agree to; each is run once, by a call of its own."""
 
 import dataclasses
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +11,7 @@ import pytest
 from django.db import IntegrityError
 from django.urls import reverse
 
+from approvals import services, voting
 from approvals.batches import MOST_CUSTOMERS, request_for_each
 from approvals.binding import batch_digest, digest_of, shown_digest, words_of
 from approvals.errors import NotADecider, OtherDigest
@@ -195,6 +198,38 @@ def test_a_rejection_and_a_withdrawal_are_for_all_that_have_not_run(together, co
         with other.world.tenant.acting():
             withdraw(other.requests[0], principal=acting_principal(owner.pk), by=other.anna.actor)
     assert other.states() == ["withdrawn"] * 3
+
+
+def test_two_who_vote_at_the_same_moment_on_different_pages_do_not_wait_for_each_other(together, monkeypatch) -> None:
+    """Each has opened another one of them; the rows are locked in one order all the same."""
+    begun, trouble = threading.Barrier(2), []
+    real = services.locked
+
+    def locked(request_id: UUID) -> ApprovalRequest:
+        found = real(request_id)
+        with suppress(threading.BrokenBarrierError):
+            begun.wait(1)  # the other one has locked its own by now, if that is what comes first
+        return found
+
+    def vote(person: Person, place: int) -> None:
+        try:
+            with as_role("app"):
+                assert together.vote(person, shown_digest(together.requests[place]), place)
+        except Exception as error:  # noqa: BLE001 -- said by the test
+            trouble.append(error)
+
+    monkeypatch.setattr(services, "locked", locked)
+    monkeypatch.setattr(voting, "locked", locked, raising=False)
+    threads = [
+        threading.Thread(target=vote, args=(person, place)) for person, place in ((together.anna, 0), (together.bob, 2))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert trouble == []
+    assert together.states() == ["approved"] * 3
 
 
 def test_a_rule_for_one_of_them_holds_all_up(together) -> None:
