@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
-from billing.files.services import export_files, is_long, order_file
+from billing.files.models import KEPT
+from billing.files.services import LONG, export_files, is_long, order_file
 from identity.permissions import Permission
 from identity.web import requires
 from msplex.portal.answers import carry_out, one
@@ -26,7 +27,10 @@ ORDERED = "The file is being made. This page says how far it is."
 @require_GET
 def billing_files(request: PortalRequest) -> HttpResponse:
     page = stretch(export_files(), request.GET)
-    context = {"page": page, "any_open": any(file.is_open for file in page.rows), "query": request.GET.urlencode()}
+    context = {
+        "page": page, "any_open": any(file.is_open for file in page.rows), "query": request.GET.urlencode(),
+        "long": f"{LONG:,}", "days": KEPT.days,
+    }  # fmt: skip
     return render(request, "portal/billing/files.html", context)
 
 
