@@ -59,7 +59,7 @@ class Pace:
     def take(self) -> None:
         """Before a request: VendorError, with the seconds to wait, when it must not be sent."""
         try:
-            wait = int(_take()([self._key("held"), self._key("bucket")], self._bucket()))
+            wait = int(_take(client())([self._key("held"), self._key("bucket")], self._bucket()))
         except redis.RedisError:
             logger.warning("Redis does not answer: requests to vendors are not paced")
             return
@@ -84,9 +84,9 @@ class Pace:
 
 
 @lru_cache(maxsize=1)
-def _take() -> Callable[..., Any]:
+def _take(of: redis.Redis) -> Callable[..., Any]:
     """Sent once, called by its digest from then on."""
-    return client().register_script(_TAKE)
+    return of.register_script(_TAKE)
 
 
 @lru_cache(maxsize=1)

@@ -170,6 +170,11 @@ def test_without_redis_calls_go_on(connected: ConnectedWorld, monkeypatch: pytes
 
     assert run(connected) > 0
 
+    monkeypatch.undo()  # back again, it is asked as if it had never been away
+    Pace("near").hold(60)
+    with pytest.raises(VendorError):
+        Pace("near").take()
+
 
 def test_a_hold_is_never_longer_than_a_quarter_of_an_hour() -> None:
     Pace("far").hold(10**9)
