@@ -234,7 +234,7 @@ def count_pending() -> int:
 def locked_together(request: ApprovalRequest) -> tuple[ApprovalRequest, list[ApprovalRequest]]:
     """Locked: the request, and all that are decided about at once, as far as they do not run.
 
-    Those in one order, whichever of them somebody has opened: of two who vote at once neither waits for the other for ever.
+    Those in one order, whichever of them somebody has opened, so two who vote at once do not wait for each other.
     """
     if request.batch_id is None:
         found = locked(request.pk)
