@@ -24,7 +24,7 @@ from tenants.isolation.context import Context, acting_for
 from tests.approvals.asking import approve, demote
 from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld, events_of
-from tests.connectors.vendor import StubVendor
+from tests.connectors.vendor import notes
 from tests.identity.authenticator import Authenticator
 from tests.identity.factories import Machine, Person, make_machine, make_member
 
@@ -92,10 +92,6 @@ class Approved:
     def change(self, model: Any, **values: Any) -> None:
         with as_role("app"), self.world.tenant.acting():
             model.objects.update(**values)
-
-
-def notes(vendor: StubVendor) -> int:
-    return len([change for change in vendor.seen()["changes"] if change["path"] == "/api/Actions"])
 
 
 def test_an_approved_call_runs_and_the_brokers_word_for_it_is_signed(connected, vendor) -> None:

@@ -45,3 +45,8 @@ class StubVendor:
     def _post(self, command: str, body: dict[str, Any]) -> None:
         request = urllib.request.Request(f"{self.url}/_stub/{command}", json.dumps(body).encode(), method="POST")
         urllib.request.urlopen(request, timeout=5).close()
+
+
+def notes(vendor: StubVendor) -> int:
+    """How many notes it has been given."""
+    return len([change for change in vendor.seen()["changes"] if change["path"] == "/api/Actions"])

@@ -17,6 +17,7 @@ from tenants.isolation.context import Context, acting_for
 from tests.approvals.asking import approve, demote
 from tests.conftest import stack_redis
 from tests.connectors.factories import connect
+from tests.connectors.vendor import notes
 from tests.gateway.door import Door, agent, refusal
 from tests.identity.factories import acting_as, make_member
 from tests.processes import gateway
@@ -39,10 +40,6 @@ def door(gateway_url, world):
 def request_of(world) -> ApprovalRequest:
     with world.tenant.acting():
         return ApprovalRequest.objects.latest("id")
-
-
-def notes(vendor) -> int:
-    return len([change for change in vendor.seen()["changes"] if change["path"] == "/api/Actions"])
 
 
 def approved(door: Door, world) -> ApprovalRequest:

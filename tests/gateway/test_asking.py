@@ -12,28 +12,23 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult
 
-from approvals.models import ToolRule
 from connectors.models import ToolCall
 from tests.conftest import stack_redis
 from tests.connectors.factories import connect
+from tests.connectors.vendor import notes
+from tests.gateway.asked import ADD, NOTE, token_of, world_that_asks
 from tests.gateway.door import agent, in_a_thread, refusal
 from tests.gateway.handshake import Handshake
-from tests.oauth.flow import McpClient, bob
+from tests.oauth.flow import bob
 from tests.processes import gateway
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
-ADD, NOTE = "halopsa_add_note", {"ticket_id": 11003, "note": "Restarted the spooler"}
 YES = {"action": "accept", "content": {"confirm": True}}
-SCOPES = "gateway:tool:read gateway:tool:write"
 
 
 @pytest.fixture
 def world(vendor):
-    world = connect(vendor)
-    with world.tenant.acting():
-        ToolRule.objects.create(position=1, name="Ask", effect="confirm", risk="write")
-    vendor.reset()
-    return world
+    return world_that_asks(vendor)
 
 
 @pytest.fixture
@@ -44,14 +39,6 @@ def token(world):
 @pytest.fixture
 def client(gateway_url, token):
     return Handshake.begun(gateway_url, token)
-
-
-def token_of(person, world):
-    return McpClient.registered().tokens(person, world.tenant.customers[0], scope=SCOPES)["access_token"]
-
-
-def notes(vendor) -> int:
-    return len([change for change in vendor.seen()["changes"] if change["path"] == "/api/Actions"])
 
 
 def codes(world) -> list[tuple[str, str]]:

@@ -6,32 +6,26 @@ import time
 import pytest
 import redis
 
-from approvals.models import ToolRule
 from connectors.models import ToolCall
 from msplex.dispatch import line
 from msplex.gateway import handles
 from tenants.ids import uuid7
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import stack_redis
-from tests.connectors.factories import connect
+from tests.connectors.vendor import notes
+from tests.gateway.asked import ADD, NOTE, token_of, world_that_asks
 from tests.gateway.door import Door, agent, refusal
-from tests.oauth.flow import McpClient, bob
+from tests.oauth.flow import bob
 from tests.processes import gateway
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
-ADD, NOTE = "halopsa_add_note", {"ticket_id": 11003, "note": "Restarted the spooler"}
 CAN_ASK = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
 YES = {"confirm": {"action": "accept", "content": {"confirm": True}}}
-SCOPES = "gateway:tool:read gateway:tool:write"
 
 
 @pytest.fixture
 def world(vendor):
-    world = connect(vendor)
-    with world.tenant.acting():
-        ToolRule.objects.create(position=1, name="Ask", effect="confirm", risk="write")
-    vendor.reset()
-    return world
+    return world_that_asks(vendor)
 
 
 @pytest.fixture
@@ -40,17 +34,12 @@ def door(gateway_url, world):
 
 
 def of_person(url, person, world) -> Door:
-    tokens = McpClient.registered().tokens(person, world.tenant.customers[0], scope=SCOPES)
-    return Door(url, tokens["access_token"])
+    return Door(url, token_of(person, world))
 
 
 def call(door, can=CAN_ASK, arguments=NOTE, name=ADD, meta=None, **more):
     answer = door.post_with(can | (meta or {}), "tools/call", {"name": name, "arguments": arguments, **more}).json()
     return answer.get("result") or answer["error"]
-
-
-def notes(vendor) -> int:
-    return len([change for change in vendor.seen()["changes"] if change["path"] == "/api/Actions"])
 
 
 def test_the_client_is_asked_and_the_same_call_with_the_answer_runs_once(door, world, vendor):

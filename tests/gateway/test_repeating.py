@@ -13,6 +13,7 @@ from msplex.gateway.repeating import KEPT, RESULT_KEPT, forget
 from tests.approvals.asking import approve
 from tests.conftest import as_role, stack_redis
 from tests.connectors.factories import connect
+from tests.connectors.vendor import notes
 from tests.gateway.door import Door, agent, refusal
 from tests.identity.factories import make_member
 from tests.processes import gateway
@@ -40,10 +41,6 @@ def call(door: Door, key: Any = KEY, name: str = ADD, **arguments: Any) -> dict[
     body = {"name": name, "arguments": arguments or NOTE}
     answer = door.post_with({"io.msplex/idempotency-key": key}, "tools/call", body).json()
     return answer.get("result") or answer["error"]
-
-
-def notes(vendor) -> int:
-    return len([change for change in vendor.seen()["changes"] if change["path"] == "/api/Actions"])
 
 
 def test_the_same_change_again_is_answered_as_it_was_and_not_sent(door, world, vendor):

@@ -27,6 +27,7 @@ from msplex.gateway.replies import NoReply, Replies
 from tests.approvals.asking import approve
 from tests.conftest import as_role, stack_redis
 from tests.connectors.factories import connect
+from tests.connectors.vendor import notes
 from tests.gateway.door import Door, agent, in_a_thread, refusal
 from tests.identity.factories import acting_as, make_member
 from tests.processes import gateway
@@ -76,10 +77,6 @@ def ended(door: Door, task: str):
 def request_of(world) -> ApprovalRequest:
     with world.tenant.acting():
         return ApprovalRequest.objects.latest("id")
-
-
-def notes(vendor) -> int:
-    return len([change for change in vendor.seen()["changes"] if change["path"] == "/api/Actions"])
 
 
 def approved(door: Door, world) -> str:
