@@ -114,6 +114,7 @@ def test_what_passes_ten_gates_is_allowed():
         ({"archived": frozenset(CUSTOMERS)}, OPERATOR, Gate.RESOLVE_CUSTOMER, Code.CUSTOMER_REQUIRED),
         ({"subscription": None}, OPERATOR, Gate.LOAD_ENTITLEMENTS, Code.ENTITLEMENTS_UNAVAILABLE),
         ({"subscription": "cancelled"}, OPERATOR, Gate.VERIFY_SUBSCRIPTION, Code.SUBSCRIPTION_INACTIVE),
+        ({"subscription": "suspended"}, OPERATOR, Gate.VERIFY_SUBSCRIPTION, Code.SUBSCRIPTION_INACTIVE),
         ({"entitled": False}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.CONNECTOR_NOT_ENTITLED),
         ({"valid_until": NOW}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.CONNECTOR_NOT_ENTITLED),
         ({"instances": 0}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.UNKNOWN_TOOL),
