@@ -227,8 +227,19 @@ def test_a_gate_that_refuses_empties_the_list_and_stops_the_call(monkeypatch, in
     assert call(snapshot).gate == GATES[index][0]
 
 
-def test_every_risk_has_a_permission():
+def test_every_risk_has_a_permission_of_its_own():
     assert set(PERMISSIONS) == set(Risk)
+    assert len(set(PERMISSIONS.values())) == len(Risk)
+
+
+def test_to_who_may_only_read_what_changes_something_does_not_exist():
+    viewer = make_principal(Grant(Role.VIEWER, CUSTOMERS[0]))
+
+    shown = {tool.tool.risk for tool in listed(make_snapshot(), viewer, now=NOW)}
+    refused = decide(make_snapshot(), viewer, Request(f"halopsa_{RISKY}", {}), now=NOW)
+
+    assert shown == {Risk.READ}
+    assert (refused.gate, refused.refusal.code, refused.hidden) == (Gate.EVALUATE_POLICY, Code.POLICY_DENIED, True)
 
 
 def test_the_gates_stand_in_the_order_of_their_names():

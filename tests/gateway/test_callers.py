@@ -9,9 +9,12 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
+from approvals.models import ToolRule
 from identity.tokens import read_access_token
 from msplex.gateway import streams
+from msplex.gateway.approving import Told
 from msplex.gateway.callers import Caller, Waiter, see
+from msplex.gateway.calls import begin_call
 from msplex.gateway.handlers import Handlers
 from msplex.gateway.handles import HandleRefused, seal, unseal
 from msplex.gateway.replies import NoReply
@@ -21,6 +24,7 @@ from tests.gateway.door import in_a_thread, refusal
 from tests.identity.factories import make_machine
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+LIST = "halopsa_list_tickets"
 
 
 @pytest.fixture
@@ -78,6 +82,17 @@ def test_a_stream_ends_with_the_token_it_was_opened_with(caller, monkeypatch):
     assert closed == [True]
 
 
+def test_automation_says_yes_to_nothing_itself(world, caller):
+    """Nobody stands behind it who could have been asked, whatever a request claims to have been answered."""
+    with world.tenant.acting():
+        ToolRule.objects.create(position=1, name="Ask", effect="confirm", tool=LIST)
+
+    begun = begin_call(caller, LIST, {"limit": 1}, Waiter("nobody", b"x" * 32), Told(confirmed="confirmed:0"))
+
+    assert begun.decision.refusal is not None
+    assert begun.decision.refusal.code == "approval_required"
+
+
 def test_who_is_not_answered_in_time_is_told_that_the_outcome_is_unknown(caller):
     """Not that it failed, nor to try again: the broker may be at it."""
 
@@ -85,7 +100,7 @@ def test_who_is_not_answered_in_time_is_told_that_the_outcome_is_unknown(caller)
         raise NoReply
 
     side = Handlers(SimpleNamespace(waiter=Waiter("nobody", b"x" * 32), wait=wait))  # type: ignore[arg-type]
-    answer = in_a_thread(lambda: asyncio.run(side.call(caller, "halopsa_list_tickets", {"limit": 1})))
+    answer = in_a_thread(lambda: asyncio.run(side.call(caller, LIST, {"limit": 1})))
 
     told = refusal(answer)
     assert answer["isError"]
