@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -45,7 +46,17 @@ def listening(door, **wanted: bool) -> Iterator[Iterator[dict[str, Any]]]:
         http.stream("POST", door.url, json=body, headers=headers) as answer,
     ):
         answer.raise_for_status()
-        yield (json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: "))
+        yield messages(answer)
+
+
+def messages(answer: httpx2.Response) -> Iterator[dict[str, Any]]:
+    """With an end: a stream of which nothing is told is kept open by its pings."""
+    deadline = time.monotonic() + 60
+    for line in answer.iter_lines():
+        assert time.monotonic() < deadline, "nothing was told"
+        if line.startswith("data: "):
+            yield json.loads(line[6:])
+            deadline = time.monotonic() + 60
 
 
 def test_a_caller_hears_that_its_list_has_changed(gateway_url, world):
