@@ -206,6 +206,16 @@ def test_a_tool_denied_for_one_customer_and_not_for_another_is_no_secret():
     assert (denied.refusal.code, denied.hidden) == (Code.POLICY_DENIED, False)
 
 
+def test_what_only_the_token_lacks_is_said_and_no_secret():
+    """Its holder may ask for a token that has it."""
+    principal = dataclasses.replace(OPERATOR, scopes=frozenset({PERMISSIONS[Risk.WRITE]}))
+
+    refused = decide(make_snapshot(), principal, Request(LIST, {}), now=NOW)
+
+    assert (refused.gate, refused.refusal.code) == (Gate.EVALUATE_POLICY, Code.INSUFFICIENT_SCOPE)
+    assert not refused.hidden
+
+
 def test_a_decision_is_pure():
     snapshot = make_snapshot()
 
