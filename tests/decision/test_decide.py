@@ -16,7 +16,7 @@ from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
 from msplex.decision import decide as module
 from msplex.decision import gates
-from msplex.decision.decide import decide, listed
+from msplex.decision.decide import decide, listed, why_nothing
 from msplex.decision.explain import Question, explain
 from msplex.decision.gates import GATES, LISTING, PERMISSIONS
 from msplex.decision.snapshot import Snapshot
@@ -204,6 +204,14 @@ def test_a_tool_denied_for_one_customer_and_not_for_another_is_no_secret():
 
     assert denied.refusal is not None
     assert (denied.refusal.code, denied.hidden) == (Code.POLICY_DENIED, False)
+
+
+@pytest.mark.parametrize("case", [{}, {"state": "draft"}, {"entitled": False}, {"mapped": frozenset()}])
+def test_why_a_list_is_empty_names_no_tool_to_who_may_not_know_of_any(case):
+    gate, refusal = why_nothing(make_snapshot(**case), make_principal(Grant(Role.BILLING, CUSTOMERS[0])), now=NOW)
+
+    assert (gate, refusal.code) == (Gate.EVALUATE_POLICY, Code.POLICY_DENIED)
+    assert "halo" not in refusal.message.casefold()
 
 
 def test_what_only_the_token_lacks_is_said_and_no_secret():

@@ -135,6 +135,13 @@ async def _watched(streams: Streams, who: Caller, told: asyncio.Event) -> None:
     await streams._watch(who, (), SimpleNamespace(publish=publish), handler)  # type: ignore[arg-type]
 
 
+def _until_somebody_hears() -> None:
+    deadline = time.monotonic() + 30
+    while not dict(redis.Redis.from_url(settings.REDIS_URL).pubsub_numsub(CHANNEL))[CHANNEL.encode()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 async def _heard_of(who: Caller, rung: UUID) -> bool:
     """Whether the stream of `who` was told of a change after that tenant's bell."""
     shown: list[str] = []
@@ -143,10 +150,8 @@ async def _heard_of(who: Caller, rung: UUID) -> bool:
         return tuple(shown)
 
     streams, told = Streams(names), asyncio.Event()
-    client = redis.Redis.from_url(settings.REDIS_URL)
     async with streams.running():
-        while not dict(client.pubsub_numsub(CHANNEL))[CHANNEL.encode()]:
-            await asyncio.sleep(0.02)
+        await asyncio.to_thread(_until_somebody_hears)
         watching = asyncio.create_task(_watched(streams, who, told))
         await asyncio.sleep(0.1)
         shown.append("another")
