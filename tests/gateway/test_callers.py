@@ -3,13 +3,16 @@
 import asyncio
 import dataclasses
 import time
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.db.models import F
 
 from approvals.models import ToolRule
+from identity.models import Principal
 from identity.tokens import read_access_token
 from msplex.gateway import streams
 from msplex.gateway.approving import Told
@@ -48,6 +51,26 @@ def test_what_is_decided_from_holds_no_customer_but_the_callers_own(world, calle
     assert seen.context.customers == (own,)
     assert set(seen.snapshot.customers) == {own}
     assert seen.snapshot.mapped == {(world.instance.id, own)}
+
+
+@pytest.mark.parametrize("change", [{"disabled_at": datetime.now(UTC)}, {"epoch": F("epoch") + 1}])
+def test_each_sign_that_a_token_was_withdrawn_counts_by_itself(world, caller, change):
+    with world.tenant.acting():
+        Principal.objects.filter(id=caller.claims.principal_id).update(**change)
+
+    assert see(caller).principal is None
+
+
+def test_a_token_counts_from_where_its_holder_may_act_and_from_nowhere_else(world, caller):
+    with world.tenant.acting():
+        Principal.objects.filter(id=caller.claims.principal_id).update(networks="192.0.2.0/24 198.51.100.7/32")
+
+    at = {
+        address: see(dataclasses.replace(caller, address=address)).principal
+        for address in ("192.0.2.9", "203.0.113.1", "")
+    }
+
+    assert [address for address, principal in at.items() if principal] == ["192.0.2.9"]
 
 
 def test_a_handle_is_for_its_caller_with_the_same_reach(caller):
