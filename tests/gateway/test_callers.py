@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import F
 
 from approvals.models import ToolRule
-from identity.models import Principal
+from identity.models import AgentSession, Principal
 from identity.tokens import read_access_token
 from msplex.gateway import streams
 from msplex.gateway.approving import Told
@@ -23,8 +23,10 @@ from msplex.gateway.handles import HandleRefused, seal, unseal
 from msplex.gateway.replies import NoReply
 from msplex.gateway.streams import Streams
 from tests.connectors.factories import connect
+from tests.gateway.asked import token_of
 from tests.gateway.door import in_a_thread, refusal
 from tests.identity.factories import make_machine
+from tests.oauth.flow import bob
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 LIST = "halopsa_list_tickets"
@@ -59,6 +61,22 @@ def test_each_sign_that_a_token_was_withdrawn_counts_by_itself(world, caller, ch
         Principal.objects.filter(id=caller.claims.principal_id).update(**change)
 
     assert see(caller).principal is None
+
+
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("change", [{"ended_at": PAST}, {"expires_at": PAST}, {"epoch": F("epoch") + 1}])
+def test_so_does_each_sign_that_an_agents_session_is_over(world, change):
+    token = token_of(bob(world.tenant), world)
+    agent = Caller(read_access_token(token, audience=settings.GATEWAY_RESOURCE), "127.0.0.1")
+    before = see(agent).principal
+
+    with world.tenant.acting():
+        AgentSession.objects.filter(id=agent.claims.agent_session_id).update(**change)
+
+    assert before is not None
+    assert see(agent).principal is None
 
 
 def test_a_token_counts_from_where_its_holder_may_act_and_from_nowhere_else(world, caller):
