@@ -1,4 +1,4 @@
-"""What a refused caller gets: the gate, a code, a sentence, what helps and when; and nothing of what went wrong inside."""
+"""What a refused caller gets: gate, code, a sentence, what helps and when; and nothing of what went wrong inside."""
 
 import asyncio
 from collections.abc import Coroutine
