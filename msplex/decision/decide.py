@@ -88,7 +88,7 @@ def _callable_for_some(snapshot: Snapshot, principal: ActingPrincipal, offered: 
 
 
 def _is_listed(attempt: Attempt) -> bool:
-    """What `decide` says of it, by the same gates. No verdict of a list is kept, and making them was most of the work."""
+    """What `decide` says of it, by the same gates. No verdict of a list is kept; making them was most of the work."""
     return not any(rule(attempt) for _, rule in GATES[:LISTING])
 
 
