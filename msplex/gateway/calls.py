@@ -125,16 +125,16 @@ def not_begun(caller: Caller, refusal: Refusal) -> Begun:
 
 def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begun:
     began = time.perf_counter()
-    entitlement = pace.entitlement_of(narrowest_of(caller), request.tool)
-    wait = rates.take(entitlement) if entitlement else None
     seen = see(caller)
-    decision = repeating.readable(_decide(seen, request, wait), told)
-    if wait is None:
-        pace.settle(entitlement, decision)
+    decision = repeating.readable(_decide(seen, request), told)
+    buckets = pace.buckets_of(decision)
+    if waits := rates.take(buckets):
+        decision, buckets = _decide(seen, request, waits), ()
     call = call_of(caller, seen, request, decision, waiter)
     asked = _Asked(caller, seen, call, repeating.key_for(decision, told))
     decision, earlier = repeating.held(seen, call, decision, asked.key) if asked.key else (decision, None)
     decision, earlier = _written(asked, approval(seen, decision, call, told), earlier)
+    pace.settle(buckets, decision)
     if decision.allowed:
         decision = _hand_over(caller, seen, decision, call)
     count_decision(decision, time.perf_counter() - began)
@@ -168,12 +168,9 @@ def _used(seen: Seen, request: Request) -> int:
     return seen.used.get(offered.connector.key, 0) if offered else 0
 
 
-def _decide(seen: Seen, request: Request, wait: int | None) -> Decision:
-    usage = Usage(_used(seen, request), retry_after=wait)
-    decision = dispatchable(decide(seen.snapshot, seen.principal, request, usage=usage), seen.lag)
-    if decision.refusal is None:
-        pace.remember(seen.context.tenant, request.tool, decision.resolved.entitlement)
-    return decision
+def _decide(seen: Seen, request: Request, waits: tuple[int, ...] = ()) -> Decision:
+    usage = Usage(_used(seen, request), waits=waits)
+    return dispatchable(decide(seen.snapshot, seen.principal, request, usage=usage), seen.lag)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
