@@ -409,8 +409,9 @@ def test_calls_that_a_customers_own_rate_refuses_leave_the_plans_to_the_others(g
 
 def test_calls_that_a_customers_month_refuses_leave_the_plans_rate_to_the_others(gateway_url, world, vendor):
     """Only the reservation knows how much of the month is used, and that comes after the rate."""
-    first, second = limit(world, 0, monthly_calls=0), world.tenant.customers[1]
+    first, second = limit(world, 0, monthly_calls=1), world.tenant.customers[1]
     everywhere = Door(gateway_url, make_machine(world.tenant, Role.OPERATOR).token())
+    assert "structuredContent" in everywhere.call(LIST, limit=1, customer=first.key)
     only_one_call_a_minute(world)
 
     refused = [everywhere.call(LIST, limit=1, customer=first.key) for _ in range(3)]
