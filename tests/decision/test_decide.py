@@ -108,10 +108,13 @@ def test_what_passes_ten_gates_is_allowed():
     [
         ({}, None, Gate.AUTHENTICATE_PRINCIPAL, Code.PRINCIPAL_REFUSED),
         ({"tenant": "suspended"}, OPERATOR, Gate.RESOLVE_TENANT, Code.TENANT_SUSPENDED),
+        ({}, dataclasses.replace(OPERATOR, tenant_active=False), Gate.RESOLVE_TENANT, Code.TENANT_SUSPENDED),
+        ({}, dataclasses.replace(OPERATOR, tenant_id=UUID(int=2)), Gate.RESOLVE_TENANT, Code.TENANT_SUSPENDED),
         ({}, make_principal(Grant(Role.OPERATOR)), Gate.RESOLVE_CUSTOMER, Code.CUSTOMER_REQUIRED),
         ({"archived": frozenset(CUSTOMERS)}, OPERATOR, Gate.RESOLVE_CUSTOMER, Code.CUSTOMER_REQUIRED),
         ({"subscription": None}, OPERATOR, Gate.LOAD_ENTITLEMENTS, Code.ENTITLEMENTS_UNAVAILABLE),
         ({"subscription": "cancelled"}, OPERATOR, Gate.VERIFY_SUBSCRIPTION, Code.SUBSCRIPTION_INACTIVE),
+        ({"subscription": "suspended"}, OPERATOR, Gate.VERIFY_SUBSCRIPTION, Code.SUBSCRIPTION_INACTIVE),
         ({"entitled": False}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.CONNECTOR_NOT_ENTITLED),
         ({"valid_until": NOW}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.CONNECTOR_NOT_ENTITLED),
         ({"instances": 0}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.UNKNOWN_TOOL),
@@ -131,6 +134,11 @@ def test_each_gate_has_a_rule_and_a_refusal_of_its_own(case, principal, gate, co
     assert (decision.gate, decision.refusal.code) == (gate, code)
     assert decision.refusal.message
     assert all(verdict.ok for verdict in decision.verdicts[:-1])
+
+
+@pytest.mark.parametrize("status", ["active", "trialing", "past_due"])
+def test_who_is_late_with_a_payment_is_not_cut_off(status):
+    assert call(make_snapshot(subscription=status)).allowed
 
 
 def test_what_a_connection_lacks_is_told_to_those_who_set_it_up_and_not_to_its_callers():
