@@ -139,6 +139,7 @@ class Subscription(TenantModel):
     seats = models.PositiveIntegerField(null=True)
     retention_days = models.PositiveIntegerField(null=True)
     isolation = models.CharField(max_length=16, default="pooled")
+    weight = models.PositiveSmallIntegerField(default=1)  # in the line of calls, beside other tenants
 
     class Meta:
         constraints = [

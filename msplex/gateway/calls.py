@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 NO_DATABASE = Refusal(Code.UNAVAILABLE, "The database does not answer, so nothing was done. Try again.", True, 2)
 NO_QUEUE = Refusal(Code.BUSY, "The queue does not answer, so nothing was sent. Try again in a moment.", True, 5)
 LINE_FULL = Refusal(
-    Code.BUSY, "Too many calls of your workspace wait already, so this one was not sent. Try again later.", True, 10
+    Code.BUSY, "Too many calls for this customer wait already, so this one was not sent. Try again later.", True, 10
 )
 CANCELLED = Refusal(Code.CANCELLED, "The client left before the call was sent, so it was not sent.")
 NAME_LENGTH = 128
@@ -209,16 +209,17 @@ def _written(asked: _Asked, decision: Decision, earlier: Earlier | None) -> tupl
 def _hand_over(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> Decision:
     """Gate 11: the id, and nothing else, to the broker. The row is committed already."""
     with acting_for(dataclasses.replace(narrowest_of(caller), customers=(call.customer_id,))):  # type: ignore[arg-type]
-        trouble = _sent(call)
+        trouble = _sent(call, seen)
     return (
         _not_sent(caller, seen, decision.refused_at(Gate.DISPATCH, trouble), call) or decision if trouble else decision
     )
 
 
-def _sent(call: ToolCall) -> Refusal | None:
+def _sent(call: ToolCall, seen: Seen) -> Refusal | None:
     """What kept it from being sent, or nothing."""
+    subscription = seen.snapshot.subscription
     try:
-        line.send(call.id)
+        line.send(call.id, weight=subscription.weight if subscription else 1)
     except line.LineFull:
         return LINE_FULL
     except (RedisError, OSError):
