@@ -56,7 +56,9 @@ class PlanTerms:
             money = {"asset_price": Decimal(str(told["asset_price"]))} if "asset_price" in told else {}
             seats = {"seats": int(told["seats"])} if told.get("seats") is not None else {}
         except (TypeError, ValueError, InvalidOperation) as error:
-            raise Invalid("Seats, retention_days, free_assets, weight and asset_price are numbers.", field="terms") from error
+            raise Invalid(
+                "Seats, retention_days, free_assets, weight and asset_price are numbers.", field="terms"
+            ) from error
         texts = {name: str(told[name]) for name in ("isolation", "currency") if name in told}
         return cls(**numbers, **money, **seats, **texts)  # type: ignore[arg-type]
 

@@ -7,7 +7,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name="planversion", name="weight", field=models.PositiveSmallIntegerField(default=1)
-        ),
+        migrations.AddField(model_name="planversion", name="weight", field=models.PositiveSmallIntegerField(default=1)),
     ]

@@ -148,7 +148,7 @@ class Stand:
             replies.push(pipe, reply)
         if ended:
             keys = _keys(ended.tenant.decode())
-            values = [ended.tenant, LISTS, turns.PLACES, GROUP, ended.entry, ended.customer]
+            values: list[Any] = [ended.tenant, LISTS, turns.PLACES, GROUP, ended.entry, ended.customer]
             pipe.evalsha(_digest(turns.END), len(keys), *keys, *values)
         if block is not None:
             pipe.xreadgroup(GROUP, self.name, {STREAM: ">"}, count=1, block=round(block * 1000))

@@ -88,8 +88,8 @@ return 0
 """
 )
 
-# Further ARGV: the group, the entry, its customer. Takes it out, once, and lets the next ones of its tenant in. An empty
-# line is also a fresh start of the count. `lists` alone is where a tenant's calls waited before customers had turns.
+# Further ARGV: the group, the entry, its customer. Takes it out, once, and lets the next ones of its tenant in. An
+# empty line is also a fresh start of the count. `lists` alone: where calls waited before customers had turns.
 END = (
     _COMMON
     + """

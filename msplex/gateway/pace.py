@@ -1,7 +1,7 @@
 """Gate 9's rates, asked once everything else was decided: what is refused without them uses nothing up of them.
 
-The decision knows the plan's terms, and that the customer is one of the caller's own. So nobody can use up, or learn of,
-the rate of another one.
+The decision knows the plan's terms, and that the customer is one of the caller's own. So nobody can use up, or learn
+of, the rate of another one.
 """
 
 from msplex import rates

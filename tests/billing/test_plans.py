@@ -140,7 +140,8 @@ def test_months_of_before_keep_their_prices(acme):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("seats", 0), ("retention_days", 34), ("isolation", "siloed"), ("currency", "eur"), ("weight", 0), ("weight", 5), ("free_assets", -1),
+        ("seats", 0), ("retention_days", 34), ("isolation", "siloed"), ("currency", "eur"), ("free_assets", -1),
+        ("weight", 0), ("weight", 5),
         ("asset_price", Decimal(-1)), ("asset_price", Decimal("0.001")),
     ],
 )  # fmt: skip
@@ -189,7 +190,15 @@ def test_every_term_of_before_can_be_told(acme):
 
 
 @pytest.mark.parametrize(
-    "told", [{"seats": "many"}, {"retention_days": None}, {"asset_price": "x"}, {"assets": 3}, {"free_assets": []}, {"weight": "all"}]
+    "told",
+    [
+        {"seats": "many"},
+        {"retention_days": None},
+        {"asset_price": "x"},
+        {"assets": 3},
+        {"free_assets": []},
+        {"weight": "all"},
+    ],
 )
 def test_terms_in_a_file_that_are_none_are_refused(told):
     with pytest.raises(Invalid):
