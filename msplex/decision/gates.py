@@ -130,10 +130,9 @@ def resolve_customer(attempt: Attempt) -> Refusal | None:
 
 
 def _usable(attempt: Attempt, customer: Customer | None) -> Customer | None:
-    scope = attempt.caller.scope()
     if customer is None or customer.status != Customer.Status.ACTIVE:
         return None
-    return customer if scope is None or customer.id in scope else None
+    return customer if attempt.caller.reaches(customer.id) else None
 
 
 def _names(attempt: Attempt) -> str:
