@@ -169,7 +169,11 @@ def test_the_first_rule_that_fits_decides():
 
 @pytest.mark.parametrize(
     ("usage", "code"),
-    [({"used": 100}, Code.QUOTA_EXHAUSTED), ({"retry_after": 3}, Code.RATE_LIMITED)],
+    [
+        ({"used": 100}, Code.QUOTA_EXHAUSTED),
+        ({"waits": (3,)}, Code.RATE_LIMITED),
+        ({"waits": (0, 3)}, Code.RATE_LIMITED),
+    ],
 )
 def test_quota_and_rate(usage, code):
     decision = call(make_snapshot(), **usage)
@@ -177,6 +181,18 @@ def test_quota_and_rate(usage, code):
     assert decision.refusal is not None
     assert (decision.gate, decision.refusal.code) == (Gate.CHECK_QUOTA, code)
     assert call(make_snapshot(), used=99).allowed
+
+
+def test_who_is_too_fast_is_told_by_whose_limit():
+    limited = make_snapshot()
+    for customer in limited.customers.values():
+        customer.calls_per_minute = 7
+
+    of_plan, of_customer = call(limited, waits=(5, 2)).refusal, call(limited, waits=(2, 5)).refusal
+
+    assert [each.retry_after for each in (of_plan, of_customer)] == [5, 5]
+    assert "its own limit" not in of_plan.message
+    assert "More than 7 calls a minute for" in of_customer.message
 
 
 def test_a_customers_own_limit_is_asked_after_the_plans():
