@@ -1,5 +1,7 @@
-"""What a quiet tenant waits while another one floods the gateway, and a quiet customer while another one of its tenant's
-does, with one broker process and with four."""
+"""What a quiet one waits while another one floods the gateway: tenants, and customers of one tenant.
+
+With one broker process and with four.
+"""
 
 import dataclasses
 import threading
