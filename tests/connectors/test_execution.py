@@ -331,6 +331,17 @@ def test_a_mapping_of_another_customer_is_refused(connected: ConnectedWorld, ven
     assert vendor.seen()["total"] == 0
 
 
+def test_no_vendor_is_asked_while_a_transaction_is_open(connected: ConnectedWorld, vendor: StubVendor) -> None:
+    with as_role("app"):
+        call = connected.call()
+    vendor.reset()
+
+    with connected.tenant.acting(), pytest.raises(RuntimeError, match="while a transaction is open"):
+        execute(call, connected.instance, connected.mappings[0])
+
+    assert vendor.seen()["total"] == 0
+
+
 def test_a_call_of_another_tenant_is_refused(connected: ConnectedWorld, vendor: StubVendor) -> None:
     with as_role("app"):
         call, stranger = connected.call(), make_tenant("globex")

@@ -96,6 +96,7 @@ def test_the_list_is_private_and_stale(gateway_url, world):
     assert (result["cacheScope"], result["ttlMs"]) == ("private", 0)
     assert [tool["name"] for tool in result["tools"]] == sorted(tool["name"] for tool in result["tools"])
     assert all("customer" in tool["inputSchema"]["properties"] for tool in result["tools"])
+    assert all(tool["outputSchema"]["type"] == "object" for tool in result["tools"])
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

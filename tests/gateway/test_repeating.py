@@ -122,6 +122,17 @@ def test_a_name_is_its_principals_own(gateway_url, door, world, vendor):
     assert notes(vendor) == 2
 
 
+def test_a_name_is_for_one_customer(gateway_url, world):
+    """Or a change for one would be taken for that of another."""
+    everywhere, (one, other) = agent(gateway_url, world), world.tenant.customers[:2]
+    call(everywhere, **NOTE, customer=one.key)
+
+    again = call(everywhere, ticket_id=12003, note=NOTE["note"], customer=other.key)
+
+    assert again["isError"] is False, again
+    assert "io.msplex/repeated" not in again["_meta"]
+
+
 def test_reading_holds_nothing(door, world):
     first, again = call(door, KEY, LIST, limit=1), call(door, KEY, LIST, limit=1)
 

@@ -290,3 +290,13 @@ def test_what_setup_sets_is_what_the_guard_expects(role: str) -> None:
         settings = {name.lower(): value for name, _, value in (row[0].partition("=") for row in found)}
 
     assert settings == setup.role_settings(f"msplex_{role}")
+
+
+def test_who_opens_and_who_signs_is_alone_with_it():
+    """Said here once more: what the table of the code says, a change of that table may not decide by itself."""
+    holders = {key: {process for process in KEYS if key in KEYS[process]} for key in ALL_KEYS}
+
+    assert holders["BROKER_ROOT_KEY"] == holders["BROKER_SIGNING_KEY"] == {Process.BROKER}
+    assert holders["LOG_SIGNING_KEY"] == holders["PDF_SIGNING_KEY"] == {Process.SEALER}
+    assert holders["TOKEN_SIGNING_KEY"] == {Process.PORTAL}
+    assert KEYS[Process.GATEWAY] == {"CONTEXT_KEY", "RECORD_KEY", "TOKEN_VERIFY_KEY"}
