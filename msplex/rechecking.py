@@ -16,7 +16,7 @@ from connectors.models import ToolCall
 from connectors.selectors import CallToRun
 from msplex.decision import gates
 from msplex.decision.gates import Attempt, Recorded
-from msplex.decision.snapshot import Snapshot, snapshot_at
+from msplex.decision.snapshot import Snapshot, is_kept, snapshot_at
 from msplex.decision.verdicts import CONFIRMED, Code, Gate, Refusal, Request, Resolved, Usage
 from tenants.isolation.context import current
 from tenants.isolation.statements import Signed, one
@@ -38,15 +38,20 @@ _RULES: tuple[Callable[[Attempt], Refusal | None], ...] = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Asked:
-    """What is read with the claim, in its round trip."""
+class Tenancy:
+    """Of the acting tenant, read with the claim."""
 
-    revision: Any
-    active: Any
+    revision: int
+    active: bool
 
 
-def ask(db: Signed) -> Asked:
-    return Asked(ask_revision(db), db.ask("SELECT border.tenant_active()"))
+def ask(db: Signed) -> tuple[Any, Any]:
+    """Queued; read with `tenancy_of`."""
+    return ask_revision(db), db.ask("SELECT border.tenant_active()")
+
+
+def tenancy_of(asked: tuple[Any, Any]) -> Tenancy:
+    return Tenancy(revision_of(asked[0]), one(asked[1]) == (True,))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,15 +62,21 @@ class Looked:
     refusal: Refusal | None
 
 
-def look(job: CallToRun, asked: Asked, voters: tuple[Voter, ...] = ()) -> Looked:
+def is_at_hand(tenancy: Tenancy) -> bool:
+    """Whether `look` has nothing to load."""
+    context = current()
+    return context is not None and is_kept(context, tenancy.revision)
+
+
+def look(job: CallToRun, tenancy: Tenancy, voters: tuple[Voter, ...] = ()) -> Looked:
     """Loads the snapshot if the tenant has changed since the last."""
     context = current()
     if context is None:
         raise LookupError("no tenant context")
-    snapshot = snapshot_at(context, revision_of(asked.revision))
+    snapshot = snapshot_at(context, tenancy.revision)
     attempt = _attempt(job.call, job, snapshot, voters)
     tool = attempt.offered.tool if attempt.offered else None
-    if one(asked.active) != (True,) or snapshot.tenant.status != Tenant.Status.ACTIVE:
+    if not tenancy.active or snapshot.tenant.status != Tenant.Status.ACTIVE:
         return Looked(tool, Refusal(Code.TENANT_SUSPENDED, MESSAGE_SUSPENDED))
     return Looked(tool, _decide(attempt))
 

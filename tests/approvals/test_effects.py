@@ -18,7 +18,7 @@ from approvals.services import request_approval
 from audit.kinds import EventKind
 from billing.models import UsageEvent
 from connectors.catalogue import all_connectors
-from connectors.execution import execute
+from connectors.execution import Job, execute
 from connectors.models import ToolCall
 from identity.roles import Role
 from identity.selectors import acting_principal
@@ -299,7 +299,7 @@ def test_when_one_of_several_has_changed_meanwhile_none_is_touched(connected, ve
     with as_role("app"):
         other = connected.call("update_ticket", {"ticket_id": 11004, "status_id": 3})
     with acting_for(Context(connected.tenant.id, (connected.tenant.customers[0].id,))):
-        execute(other, connected.instance, connected.mappings[0])
+        execute(Job(other, connected.instance, connected.mappings[0]))
 
     before = len(changes(vendor))
     assert asked.ran() == ("failed", "approval_void")
