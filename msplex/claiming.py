@@ -150,7 +150,7 @@ def _checked(read: _Read) -> Claimed:
         logger.exception("whether call %s may run could not be checked", job.call.id)
         unchecked = Outcome(ToolCall.State.FAILED, Code.UNAVAILABLE, MESSAGE_UNCHECKED, retryable=True)
         return Claimed(read.call, unchecked, approval=read.approval)
-    if refused := _refused(job, read.approval, looked):
+    if refused := _refused(job, read, looked):
         return Claimed(read.call, refused, approval=read.approval)
     run = Job(read.call, job.instance, job.mapping, looked.tool, read.intent)
     return Claimed(read.call, run=run, approval=read.approval)
@@ -164,19 +164,20 @@ def _cannot_run(read: _Read) -> Outcome | None:
         return Outcome(ToolCall.State.FAILED, Code.INSTANCE_NOT_READY, MESSAGE_NOT_READY)
     if job.suspended:
         return Outcome(ToolCall.State.FAILED, Code.TOOL_SUSPENDED, MESSAGE_SUSPENDED, retryable=True)
-    if not is_as_recorded(call, job.instance, read.intent):
-        logger.error("alert: call %s is not what was let through", call.id)
-        return Outcome(ToolCall.State.FAILED, Code.NOT_RECORDED, MESSAGE_NOT_RECORDED)
     return None
 
 
-def _refused(job: CallToRun, approval: Approval, looked: rechecking.Looked) -> Outcome | None:
-    """What the gates say now. That no gateway would have queued the call is worth an alert."""
+def _refused(job: CallToRun, read: _Read, looked: rechecking.Looked) -> Outcome | None:
+    """What the approval, the log and the gates say now. That no gateway would have queued the call is worth an alert."""
+    approval = read.approval
     if job.paused and is_risky(looked.tool):
         return Outcome(ToolCall.State.FAILED, Code.RISKY_TOOLS_PAUSED, MESSAGE_PAUSED, retryable=True)
     if approval.refused:
         logger.error("alert: call %s was queued as approved and is not: %s", job.call.id, approval.refused)
         return Outcome(ToolCall.State.FAILED, Code.APPROVAL_VOID, f"{approval.refused} {MESSAGE_VOID}")
+    if not is_as_recorded(job.call, job.instance, read.intent):
+        logger.error("alert: call %s was queued and is not what was let through", job.call.id)
+        return Outcome(ToolCall.State.FAILED, Code.NOT_RECORDED, MESSAGE_NOT_RECORDED)
     refusal = looked.refusal
     if refusal is None:
         return None

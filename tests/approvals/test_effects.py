@@ -28,7 +28,7 @@ from tenants.isolation.context import Context, acting_for
 from tenants.models import Entitlement
 from tests.approvals.asking import approve
 from tests.conftest import as_role
-from tests.connectors.factories import ConnectedWorld, events_of
+from tests.connectors.factories import ConnectedWorld, events_of, let_through
 from tests.identity.factories import Person, acting_as, make_machine, make_member, make_person
 
 pytestmark = pytest.mark.usefixtures("broker")
@@ -74,7 +74,7 @@ class Asked:
     def ran(self) -> tuple[str, str]:
         with as_role("app"), self.world.tenant.acting():
             call = self.call(approval_id=self.request.pk, **self.given)
-            call.save(force_insert=True)
+            let_through(call, self.world.instance)
             ApprovalRequest.objects.filter(id=self.request.pk).update(state=State.EXECUTING, call_id=call.pk)
         with acting_for(Context(self.world.tenant.id, (self.world.tenant.customers[0].id,))):
             run(call.pk)

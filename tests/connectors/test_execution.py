@@ -203,7 +203,7 @@ def test_a_failing_vendor_is_named_and_shows_nothing(
     assert error.vendor_requests >= 3  # discovery, token, list
     token = next(iter(vendor.seen()["authorizations"])).removeprefix("Bearer ")
     shown = _everything_shown(error)
-    assert "execute: {'call': <ToolCall: list_tickets running>" in shown  # variables are being looked at
+    assert "execute: {'job': Job(call=<ToolCall: list_tickets running>" in shown  # variables are being looked at
     shown += caplog.text
     assert [word for word in (connected.secret, token, "MARK-") if word in shown] == []
 
