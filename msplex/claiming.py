@@ -168,7 +168,7 @@ def _cannot_run(read: _Read) -> Outcome | None:
 
 
 def _refused(job: CallToRun, read: _Read, looked: rechecking.Looked) -> Outcome | None:
-    """What the approval, the log and the gates say now. That no gateway would have queued the call is worth an alert."""
+    """What approval, log and gates say now. That no gateway would have queued the call is worth an alert."""
     approval = read.approval
     if job.paused and is_risky(looked.tool):
         return Outcome(ToolCall.State.FAILED, Code.RISKY_TOOLS_PAUSED, MESSAGE_PAUSED, retryable=True)

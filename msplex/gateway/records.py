@@ -165,7 +165,7 @@ def _record(db: Signed, caller: Caller, call: ToolCall, decision: Decision) -> Q
 def _storable(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments for the record; those of a refused call may be anything that JSON can say."""
     try:
-        text = json.dumps(arguments, ensure_ascii=False)
+        text = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
         if len(text.encode()) <= ARGUMENTS_BYTES and "\\u0000" not in text:
             return dict(arguments)
     except (UnicodeEncodeError, ValueError):

@@ -1,5 +1,6 @@
 """What the broker runs is what the sealed log says was let through, and not what stands in a row."""
 
+import json
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -8,12 +9,15 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.models import Alert
 from audit.services import record
 from connectors import broker as opening
+from connectors.arguments import call_digest
 from connectors.models import ToolCall
 from msplex import claiming
 from msplex.execution import run
@@ -188,6 +192,29 @@ def test_the_claim_stands_when_the_opening_cannot_be_recorded(connected, vendor,
     assert ran(connected, call) == ("failed", "audit_unavailable")
 
     assert vendor.seen()["total"] == 0
+
+
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+SAID = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | SAID,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SAID, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(values=st.lists(st.dictionaries(SAID, VALUES, max_size=4), min_size=20, max_size=20))
+@example(values=[{"x": 1e22}, {"x": [-0.0]}, {"x": {"y": 1.5e300}}, {"x": 5e-324}, {"x": "e+"}, {"x": 2.0}])
+def test_arguments_have_the_digest_that_they_had_before_they_were_stored(django_db_blocker, values: list[Any]) -> None:
+    """Whatever the database makes of their numbers, so that nothing is taken for changed that is not."""
+    with django_db_blocker.unblock(), as_administrator(), connection.cursor() as cursor:
+        cursor.execute("SELECT %s::jsonb", [json.dumps(values)])
+        [(stored,)] = cursor.fetchall()
+    came_back = json.loads(stored) if isinstance(stored, str) else stored
+
+    for before, after in zip(values, came_back, strict=True):
+        assert call_digest("x_y", after) == call_digest("x_y", before)
 
 
 _FILL = """
