@@ -18,15 +18,15 @@ from msplex.decision import gates
 from msplex.decision.gates import Attempt, Recorded
 from msplex.decision.snapshot import Snapshot, is_kept, snapshot_at
 from msplex.decision.verdicts import CONFIRMED, Code, Gate, Refusal, Request, Resolved, Usage
-from tenants.isolation.context import current
+from tenants.isolation.context import acting_tenant, current
 from tenants.isolation.statements import Signed, one
 from tenants.models import Customer, Tenant
-from tenants.selectors import ask_revision, revision_of
 
 MESSAGE_SUSPENDED = "This workspace is suspended, so nothing was sent."
 MESSAGE_CUSTOMER = "The customer is not active any more, so nothing was sent."
 MESSAGE_UNAPPROVED = "Nobody has approved this call, so nothing was sent."
 MESSAGE_TIGHTENED = "The policy asks for more people by now than have approved this call, so nothing was sent."
+_TENANCY = "SELECT (SELECT number FROM tenants_revision WHERE tenant_id = %s), border.tenant_active()"
 _RULES: tuple[Callable[[Attempt], Refusal | None], ...] = (
     gates.load_entitlements,
     gates.verify_subscription,
@@ -45,13 +45,14 @@ class Tenancy:
     active: bool
 
 
-def ask(db: Signed) -> tuple[Any, Any]:
+def ask(db: Signed) -> Any:
     """Queued; read with `tenancy_of`."""
-    return ask_revision(db), db.ask("SELECT border.tenant_active()")
+    return db.ask(_TENANCY, acting_tenant())
 
 
-def tenancy_of(asked: tuple[Any, Any]) -> Tenancy:
-    return Tenancy(revision_of(asked[0]), one(asked[1]) == (True,))
+def tenancy_of(asked: Any) -> Tenancy:
+    number, active = one(asked) or (0, False)
+    return Tenancy(number or 0, active)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
