@@ -13,7 +13,7 @@ from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, one
 
 _A_DAY = 86_400_000 << 80  # among UUIDv7s
-_INTENT = "SELECT id, header, body, writer, boot, n, mac, sealed FROM border.call_intent(%s, %s, %s)"
+_INTENT = "SELECT id, header, body, writer, boot, n, mac, sealed, ended FROM border.call_intent(%s, %s, %s)"
 
 
 class Forged(Exception):
@@ -31,10 +31,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """The record that a call was let through. `sealed`: it is in a signed checkpoint."""
+    """The record that a call was let through. `sealed`: it is in a signed checkpoint. `ended`: the log has how it ended."""
 
     evidence: Evidence
     sealed: bool
+    ended: bool
 
 
 def evidence(event: UUID, header: bytes, body: bytes, mark: Mark) -> Evidence:
@@ -57,8 +58,9 @@ def intent_of(asked: Any) -> Intent | None:
     row = one(asked)
     if row is None:
         return None
-    event, header, body, writer, boot, n, mac, sealed = row
-    return Intent(evidence(event, bytes(header), bytes(body or b""), Mark(writer, boot, n, bytes(mac))), sealed)
+    event, header, body, writer, boot, n, mac, sealed, ended = row
+    found = evidence(event, bytes(header), bytes(body or b""), Mark(writer, boot, n, bytes(mac)))
+    return Intent(found, sealed, ended)
 
 
 def _commitment(body: bytes) -> str:

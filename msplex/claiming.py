@@ -36,6 +36,7 @@ from msplex.outcomes import (
     Outcome,
 )
 from msplex.recorded import is_as_recorded
+from tenants.ids import uuid7_time
 from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, columns, made, one, signed_transaction
 
@@ -158,7 +159,7 @@ def _checked(read: _Read) -> Claimed:
 
 def _cannot_run(read: _Read) -> Outcome | None:
     call, job = read.call, read.job
-    if datetime.now(UTC) - call.created_at > START_WITHIN:
+    if datetime.now(UTC) - min(call.created_at, uuid7_time(call.id)) > START_WITHIN:  # its id is on record, too
         return Outcome(ToolCall.State.FAILED, Code.BUSY, MESSAGE_EXPIRED, retryable=True)
     if job is None or job.instance.state != ConnectorInstance.State.ACTIVE:
         return Outcome(ToolCall.State.FAILED, Code.INSTANCE_NOT_READY, MESSAGE_NOT_READY)

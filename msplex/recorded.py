@@ -18,8 +18,8 @@ def as_recorded(call: ToolCall) -> dict[str, Any]:
 
 
 def is_as_recorded(call: ToolCall, instance: ConnectorInstance, intent: Intent | None) -> bool:
-    """Tool, arguments, connection, customer, caller, and whom it answers."""
-    if intent is None:
+    """Tool, arguments, connection, customer, caller, and whom it answers; and that it has not ended yet."""
+    if intent is None or intent.ended:
         return False
     header, body = intent.evidence.header, intent.evidence.body
     digest = call_digest(f"{instance.slug}_{call.tool}", call.arguments)

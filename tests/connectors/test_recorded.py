@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from unittest.mock import Mock
@@ -22,7 +23,7 @@ from connectors.models import ToolCall
 from msplex import claiming
 from msplex.execution import run
 from msplex.recorded import as_recorded
-from tenants.ids import uuid7_millisecond
+from tenants.ids import uuid7_floor, uuid7_millisecond
 from tenants.isolation.context import Context, acting_for, bind
 from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld, events_of, let_through
@@ -151,6 +152,31 @@ def test_a_refusal_is_no_intent(connected: ConnectedWorld, vendor: StubVendor) -
     vendor.reset()
 
     assert ran(connected, call) == ("failed", "not_recorded")
+    assert vendor.seen()["total"] == 0
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_what_has_ended_is_not_run_again_whatever_is_written_back(connected, vendor, second: bool) -> None:
+    """Within the minute in which a call may start; after that its id, which is on record, says that it is too late."""
+    if second:
+        assert ran(connected, queued(connected)) == ("succeeded", "")
+    call = queued(connected)
+    assert ran(connected, call) == ("succeeded", "")
+    as_if("UPDATE content.connectors_toolcall SET state = 'queued', started_at = NULL WHERE id = %s", call.id)
+    vendor.reset()
+
+    assert ran(connected, call) == ("failed", "not_recorded")
+
+    assert vendor.seen()["total"] == 0
+
+
+def test_when_a_call_was_made_is_told_by_its_id(connected: ConnectedWorld, vendor: StubVendor) -> None:
+    long_ago = UUID(int=uuid7_floor(datetime.now(UTC) - timedelta(minutes=2)).int + (7 << 76) + (2 << 62))
+    call = queued(connected, id=long_ago)
+    vendor.reset()
+
+    assert ran(connected, call) == ("failed", "busy")
+
     assert vendor.seen()["total"] == 0
 
 

@@ -37,17 +37,17 @@ def run(call_id: UUID, *, again: bool = False) -> None:
         replies.deliver(reply)
 
 
-def queued(world: Any, kind: str = "service_account") -> ToolCall:
+def queued(world: Any, kind: str = "service_account", **more: Any) -> ToolCall:
     """A call as the gateway leaves it: reserved, on record, waiting."""
     with as_role("app"):
         with world.tenant.acting() as context:
             terms = Entitlement.objects.get()
         with acting_for(context), signed_transaction() as db:
             one(reserve_call(db, terms, world.tenant.customers[0]))
-        return _insert(world, kind)
+        return _insert(world, kind, **more)
 
 
-def _insert(world: Any, kind: str) -> ToolCall:
+def _insert(world: Any, kind: str, tool: str = "list_tickets", arguments: dict[str, Any] | None = None) -> ToolCall:
     with world.tenant.acting():
         call = ToolCall(
             principal_id=uuid4(),
@@ -56,8 +56,8 @@ def _insert(world: Any, kind: str) -> ToolCall:
             customer=world.tenant.customers[0],
             instance=world.instance,
             connector="halopsa",
-            tool="list_tickets",
-            arguments={"limit": 1},
+            tool=tool,
+            arguments={"limit": 1} if arguments is None else arguments,
             state=ToolCall.State.QUEUED,
             reply_to=CHANNEL,
             reply_key=KEY.public_key().public_bytes_raw(),
