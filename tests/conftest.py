@@ -238,7 +238,7 @@ def sealer_environment(directory: Path, database: str | None = None) -> dict[str
 
 def start_sealer(directory: Path, database: str | None = None) -> "subprocess.Popen[bytes]":
     """It works when this returns."""
-    command = [sys.executable, "manage.py", "seal", "--skip-checks"]
+    command = [sys.executable, "manage.py", "seal"]
     process = subprocess.Popen(
         command, cwd=Path(__file__).parent.parent, env=sealer_environment(directory, database), stdout=subprocess.PIPE
     )

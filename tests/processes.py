@@ -66,7 +66,7 @@ class Broker:
             "broker", "broker", "MSPLEX_BROKER_SIGNING_KEY", "MSPLEX_BROKER_ROOT_KEY", "MSPLEX_BROKER_KEYRING",
             "MSPLEX_SEAL_SECONDS",
         )  # fmt: skip
-        command = [sys.executable, "manage.py", "run_calls", "--skip-checks"]
+        command = [sys.executable, "manage.py", "run_calls"]
         self.process = subprocess.Popen(command, cwd=ROOT, env=env | more, stdout=output or subprocess.PIPE)
         if output:
             self._wait_for_line(output)

@@ -16,6 +16,7 @@ from tenants.network import GuardedBackend, Network
 
 SECONDS = 4.0  # for everything together
 MOST_BYTES = 8 * 1024
+_HTTPS, _FIRST_FREE = 443, 1024  # ports
 AT_ONCE = 4  # a flood of bad addresses must not hold every thread of the portal
 _turns = threading.BoundedSemaphore(AT_ONCE)
 
@@ -39,7 +40,7 @@ def _check_url(url: str) -> None:
     """https, a host and a path, and nothing that could be read in two ways (draft-ietf-oauth-client-id-metadata 3)."""
     try:
         parts = urlsplit(url)
-        sound = bool(parts.hostname) and parts.port in {None, 443} | _OTHER_PORTS
+        sound = bool(parts.hostname) and _is_open(parts.port)
     except ValueError:
         sound = False
     if not sound or parts.scheme != "https" or "@" in parts.netloc or parts.fragment or len(parts.path) <= 1:
@@ -48,7 +49,9 @@ def _check_url(url: str) -> None:
         raise DocumentRefused("the client id is not a plain URL")
 
 
-_OTHER_PORTS = frozenset(range(1024, 65536))
+def _is_open(port: int | None) -> bool:
+    """To be named in such an address: the usual one, or none that is reserved for another service."""
+    return port is None or port == _HTTPS or port >= _FIRST_FREE
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.conf import settings
@@ -14,13 +14,15 @@ from identity.errors import TokenRefused
 from identity.models import OAuthRefreshToken
 from identity.oauth.hints import CODE, REFRESH, Hinted
 from identity.oauth.requests import AuthorizationRequest, with_issuer
-from identity.oauth.server import make_core
 from identity.principals import ActingPrincipal
 from identity.services.agents import Wish, start_agent_session
 from identity.services.sessions import Client
 from identity.tokens import read_access_token
 from tenants.isolation.context import Context, acting_for
 from tenants.models import Customer
+
+if TYPE_CHECKING:
+    from identity.oauth.server import Core
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def connect_agent(
 ) -> str:
     """The person agreed: where to send the browser, with the code."""
     session = start_agent_session(principal, Wish(asked.client, asked.scopes, customer), by=by)
-    core = make_core()
+    core = _core()
     core.server.request_validator.agreed = session
     headers, _, _ = core.server.create_authorization_response(
         asked.as_uri(), scopes=session.scope.split(), credentials={"client": session.application}
@@ -53,8 +55,15 @@ def answer_token_request(request: HttpRequest, *, client: Client) -> TokenAnswer
     if hinted is None:
         return INVALID_GRANT
     with acting_for(_context(hinted.tenant_id, hinted.user_id)), transaction.atomic():
-        _, _, body, status = make_core(client).create_token_response(request)
+        _, _, body, status = _core(client).create_token_response(request)
     return TokenAnswer(status, body)
+
+
+def _core(origin: Client | None = None) -> "Core":
+    """Imported here, because it brings an HTTP client and more that no process but the portal needs."""
+    from identity.oauth.server import make_core  # noqa: PLC0415 - see above
+
+    return make_core(origin)
 
 
 def _hinted(request: HttpRequest) -> Hinted | None:
@@ -77,7 +86,7 @@ def revoke_token(request: HttpRequest, *, client: Client) -> TokenAnswer:
         return TokenAnswer(200, "")
     tenant, user = (hinted.tenant_id, hinted.user_id) if hinted else agent[:2]  # type: ignore[index]
     with acting_for(_context(tenant, user)), transaction.atomic():
-        core = make_core(client)
+        core = _core(client)
         core.server.request_validator.to_revoke = _session_of(hinted) if hinted else agent[2]  # type: ignore[index]
         _, _, body, status = core.create_revocation_response(request)
     return TokenAnswer(status, body or "")

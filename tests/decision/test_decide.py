@@ -16,7 +16,7 @@ from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
 from msplex.decision import decide as module
 from msplex.decision import gates
-from msplex.decision.decide import decide, listed
+from msplex.decision.decide import decide, listed, why_nothing
 from msplex.decision.explain import Question, explain
 from msplex.decision.gates import GATES, LISTING, PERMISSIONS
 from msplex.decision.snapshot import Snapshot
@@ -108,10 +108,13 @@ def test_what_passes_ten_gates_is_allowed():
     [
         ({}, None, Gate.AUTHENTICATE_PRINCIPAL, Code.PRINCIPAL_REFUSED),
         ({"tenant": "suspended"}, OPERATOR, Gate.RESOLVE_TENANT, Code.TENANT_SUSPENDED),
+        ({}, dataclasses.replace(OPERATOR, tenant_active=False), Gate.RESOLVE_TENANT, Code.TENANT_SUSPENDED),
+        ({}, dataclasses.replace(OPERATOR, tenant_id=UUID(int=2)), Gate.RESOLVE_TENANT, Code.TENANT_SUSPENDED),
         ({}, make_principal(Grant(Role.OPERATOR)), Gate.RESOLVE_CUSTOMER, Code.CUSTOMER_REQUIRED),
         ({"archived": frozenset(CUSTOMERS)}, OPERATOR, Gate.RESOLVE_CUSTOMER, Code.CUSTOMER_REQUIRED),
         ({"subscription": None}, OPERATOR, Gate.LOAD_ENTITLEMENTS, Code.ENTITLEMENTS_UNAVAILABLE),
         ({"subscription": "cancelled"}, OPERATOR, Gate.VERIFY_SUBSCRIPTION, Code.SUBSCRIPTION_INACTIVE),
+        ({"subscription": "suspended"}, OPERATOR, Gate.VERIFY_SUBSCRIPTION, Code.SUBSCRIPTION_INACTIVE),
         ({"entitled": False}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.CONNECTOR_NOT_ENTITLED),
         ({"valid_until": NOW}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.CONNECTOR_NOT_ENTITLED),
         ({"instances": 0}, OPERATOR, Gate.VERIFY_CONNECTOR_ENTITLEMENT, Code.UNKNOWN_TOOL),
@@ -131,6 +134,11 @@ def test_each_gate_has_a_rule_and_a_refusal_of_its_own(case, principal, gate, co
     assert (decision.gate, decision.refusal.code) == (gate, code)
     assert decision.refusal.message
     assert all(verdict.ok for verdict in decision.verdicts[:-1])
+
+
+@pytest.mark.parametrize("status", ["active", "trialing", "past_due"])
+def test_who_is_late_with_a_payment_is_not_cut_off(status):
+    assert call(make_snapshot(subscription=status)).allowed
 
 
 def test_what_a_connection_lacks_is_told_to_those_who_set_it_up_and_not_to_its_callers():
@@ -198,6 +206,24 @@ def test_a_tool_denied_for_one_customer_and_not_for_another_is_no_secret():
     assert (denied.refusal.code, denied.hidden) == (Code.POLICY_DENIED, False)
 
 
+@pytest.mark.parametrize("case", [{}, {"state": "draft"}, {"entitled": False}, {"mapped": frozenset()}])
+def test_why_a_list_is_empty_names_no_tool_to_who_may_not_know_of_any(case):
+    gate, refusal = why_nothing(make_snapshot(**case), make_principal(Grant(Role.BILLING, CUSTOMERS[0])), now=NOW)
+
+    assert (gate, refusal.code) == (Gate.EVALUATE_POLICY, Code.POLICY_DENIED)
+    assert "halo" not in refusal.message.casefold()
+
+
+def test_what_only_the_token_lacks_is_said_and_no_secret():
+    """Its holder may ask for a token that has it."""
+    principal = dataclasses.replace(OPERATOR, scopes=frozenset({PERMISSIONS[Risk.WRITE]}))
+
+    refused = decide(make_snapshot(), principal, Request(LIST, {}), now=NOW)
+
+    assert (refused.gate, refused.refusal.code) == (Gate.EVALUATE_POLICY, Code.INSUFFICIENT_SCOPE)
+    assert not refused.hidden
+
+
 def test_a_decision_is_pure():
     snapshot = make_snapshot()
 
@@ -219,8 +245,19 @@ def test_a_gate_that_refuses_empties_the_list_and_stops_the_call(monkeypatch, in
     assert call(snapshot).gate == GATES[index][0]
 
 
-def test_every_risk_has_a_permission():
+def test_every_risk_has_a_permission_of_its_own():
     assert set(PERMISSIONS) == set(Risk)
+    assert len(set(PERMISSIONS.values())) == len(Risk)
+
+
+def test_to_who_may_only_read_what_changes_something_does_not_exist():
+    viewer = make_principal(Grant(Role.VIEWER, CUSTOMERS[0]))
+
+    shown = {tool.tool.risk for tool in listed(make_snapshot(), viewer, now=NOW)}
+    refused = decide(make_snapshot(), viewer, Request(f"halopsa_{RISKY}", {}), now=NOW)
+
+    assert shown == {Risk.READ}
+    assert (refused.gate, refused.refusal.code, refused.hidden) == (Gate.EVALUATE_POLICY, Code.POLICY_DENIED, True)
 
 
 def test_the_gates_stand_in_the_order_of_their_names():

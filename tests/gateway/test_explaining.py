@@ -49,9 +49,13 @@ def test_nobody_elses_and_none_that_was_never_made(gateway_url, world, vendor):
     assert {answer.json()["error"]["message"] for answer in answers} == {"Unknown call"}
 
 
-def test_a_tool_that_the_caller_may_not_know_of_stays_unknown(world, gateway_url):
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("halopsa_add_note", {"ticket_id": 11003, "note": "x"}), ("halopsa_no_such", {"ticket_id": 1})],
+)
+def test_a_tool_that_the_caller_may_not_know_of_stays_unknown(world, gateway_url, name, arguments):
     door = agent(gateway_url, world, world.tenant.customers[0], role=Role.VIEWER)
-    begun = begin_call(caller_of(door), "halopsa_delete_ticket", {"ticket_id": 1}, Waiter("nobody", b"x" * 32))
+    begun = begin_call(caller_of(door), name, arguments, Waiter("nobody", b"x" * 32))
 
     assert begun.decision.hidden
     assert explained(caller_of(door), str(begun.call_id)) is None

@@ -65,12 +65,16 @@ def test_a_locked_log_is_told_of_within_two_seconds(door, world, vendor):
     assert (vendor.seen()["total"], waiting_messages(), recorded(world)) == (0, 0, 1)
 
 
-def test_what_the_gateway_cannot_record_does_not_reach_the_queue(door, world, vendor):
-    """The broker could still record, so it is the gateway's own order that keeps the call from running."""
+@pytest.mark.parametrize("limit", [1, 0], ids=["allowed", "refused"])
+def test_what_the_gateway_cannot_record_does_not_reach_the_queue(door, world, vendor, limit):
+    """The broker could still record, so it is the gateway's own order that keeps the call from running.
+
+    Nor is a refusal half recorded: without its event there is no row of it either, and no other answer.
+    """
     door.call(LIST, limit=1)
     vendor.reset()
     with as_owner("REVOKE INSERT ON audit_event FROM msplex_app", "GRANT INSERT ON audit_event TO msplex_app"):
-        answer = door.call(LIST, limit=1)
+        answer = door.call(LIST, limit=limit)
 
     assert refusal(answer)["code"] == "audit_unavailable"
     assert (vendor.seen()["total"], waiting_messages(), recorded(world)) == (0, 0, 1)

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from identity.roles import Role
 from msplex.gateway import handlers as handlers_module
+from msplex.gateway.calls import list_tools
 from msplex.gateway.handles import HandleRefused, seal, unseal
 from tests.connectors.factories import connect
 from tests.factories import make_tenant
@@ -190,9 +191,10 @@ def test_a_cursor_that_is_not_ours_is_named(door):
 def test_pages_make_up_the_list_and_each_is_private(world, small_pages):
     from tests.gateway.pages import walk  # noqa: PLC0415
 
-    pages = walk(caller(world, world.tenant.customers[0]))
+    who = caller(world, world.tenant.customers[0])
+    pages = walk(who)
 
     names = [name for page, _ in pages for name in page]
-    assert names == sorted(set(names))
+    assert names == [tool.name for tool in list_tools(who)] == sorted(set(names))
     assert [len(page) for page, _ in pages[:-1]] == [3] * (len(pages) - 1)
     assert all(scope == "private" for _, scope in pages)

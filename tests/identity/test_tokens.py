@@ -149,6 +149,18 @@ def test_the_header_cannot_bring_its_own_key():
         _read(token)
 
 
+def test_a_token_that_was_good_ends_when_it_says_so(monkeypatch):
+    """What a process has read once it remembers, but not for longer than the token lives."""
+    token = make_machine(make_tenant()).token()
+    end = _read(token).expires_at
+
+    monkeypatch.setattr("identity.tokens.time.time", lambda: end - 1)
+    assert _read(token).expires_at == end
+    monkeypatch.setattr("identity.tokens.time.time", lambda: end)
+    with pytest.raises(TokenRefused):
+        _read(token)
+
+
 def test_a_token_for_the_gateway_does_not_open_the_api():
     machine = make_machine(make_tenant())
     with pytest.raises(TokenRefused):

@@ -17,6 +17,8 @@ from tenants.process import Process, current_process
 
 class Command(BaseCommand):
     help = "Run the calls that the gateway hands over, until told to end: a broker process. There can be several."
+    # `make check` runs Django's checks; here they would load the portal, as in msplex.celery.
+    requires_system_checks: tuple[str, ...] = ()
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
         if current_process() is not Process.BROKER:

@@ -24,6 +24,8 @@ SAY_SECONDS = 1.0  # each time starts a thread that watches
 
 class Command(BaseCommand):
     help = "Seal the audit log until told to end: the sealer process. There can be one for a database."
+    # `make check` runs Django's checks; here they would load the portal, as in msplex.celery.
+    requires_system_checks: tuple[str, ...] = ()
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
         if current_process() is not Process.SEALER:
