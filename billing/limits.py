@@ -1,4 +1,4 @@
-"""How many calls of a month one customer may use of what the plan has."""
+"""How many calls of a month, and of a minute, one customer may use of what the plan has."""
 
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery, Value
@@ -15,6 +15,7 @@ from tenants.errors import Invalid, NotFound
 from tenants.models import Customer
 
 MOST_CALLS = 1_000_000_000  # of a limit; more is none
+MOST_A_MINUTE = 1_000_000
 
 
 def limits() -> QuerySet[Customer]:
@@ -25,20 +26,33 @@ def limits() -> QuerySet[Customer]:
 
 
 @transaction.atomic
-def limit_customer(customer: Customer, *, monthly_calls: int | None, by: Actor) -> Customer:
+def limit_customer(
+    customer: Customer, *, monthly_calls: int | None, calls_per_minute: int | None, by: Actor
+) -> Customer:
     """From the next call on; what was used this month counts. None: as many as the plan has."""
     authorise(by, Permission.BILLING_PRICE_MANAGE, None)
-    if monthly_calls is not None and not 0 <= monthly_calls <= MOST_CALLS:
-        raise Invalid(f"A limit is a number of calls up to {MOST_CALLS:,}, or nothing.", field="monthly_calls")
+    _check(monthly_calls, calls_per_minute)
     found = Customer.objects.select_for_update().filter(id=customer.pk).first()
     if found is None:
         raise NotFound
-    before, found.monthly_calls = found.monthly_calls, monthly_calls
-    if before == monthly_calls:
+    asked = {"monthly_calls": monthly_calls, "calls_per_minute": calls_per_minute}
+    before = {name: getattr(found, name) for name in asked if getattr(found, name) != asked[name]}
+    if not before:
         return found
-    found.save(update_fields=["monthly_calls"])
-    CustomerCounter.objects.filter(customer=found, month=this_month()).update(warned=0)
-    told = {"after": monthly_calls, "before": before}
+    after = {name: asked[name] for name in before}
+    Customer.objects.filter(id=found.pk).update(**after)
+    if "monthly_calls" in after:
+        CustomerCounter.objects.filter(customer=found, month=this_month()).update(warned=0)
     subject = ("customer", found.pk, found.name)
+    told = {"after": after, "before": before}
     record(EventKind.LIMIT_CHANGED, actor=by, subject=subject, customer_id=found.pk, body=told)
+    found.monthly_calls, found.calls_per_minute = monthly_calls, calls_per_minute
     return found
+
+
+def _check(monthly_calls: int | None, calls_per_minute: int | None) -> None:
+    if monthly_calls is not None and not 0 <= monthly_calls <= MOST_CALLS:
+        raise Invalid(f"A limit is a number of calls up to {MOST_CALLS:,}, or nothing.", field="monthly_calls")
+    if calls_per_minute is not None and not 1 <= calls_per_minute <= MOST_A_MINUTE:
+        message = f"Calls a minute are 1 to {MOST_A_MINUTE:,}, or nothing."
+        raise Invalid(message, field="calls_per_minute")

@@ -80,6 +80,7 @@ class PlanVersion(TenantModel):
     seats = models.PositiveIntegerField(null=True)  # none: any number
     retention_days = models.PositiveIntegerField()
     isolation = models.CharField(max_length=16, default="pooled")
+    weight = models.PositiveSmallIntegerField(default=1)
     # Of each customer: what the estimate goes by until the tenant has a price list of its own.
     free_assets = models.PositiveIntegerField(default=5)
     asset_price = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal("3.00"))

@@ -74,7 +74,7 @@ def change_subscription(
 def _write_snapshot(plan: PlanVersion, period: SubscriptionPeriod, now: datetime, by: Actor) -> None:
     Subscription.objects.update(
         plan=plan.plan, status=period.status, version=period.version, seats=plan.seats,
-        retention_days=plan.retention_days, isolation=plan.isolation,
+        retention_days=plan.retention_days, isolation=plan.isolation, weight=plan.weight,
     )  # fmt: skip
     for connector, told in plan.connectors.items():
         terms = ConnectorTerms.from_json(told)

@@ -9,6 +9,7 @@ from tenants.errors import Invalid
 CENT = Decimal("0.01")
 CURRENCY_LETTERS = 3
 MOST_SEATS = 1_000_000
+MOST_WEIGHT = 4  # beside such a tenant that floods, one of the weight 1 that does too keeps two places in the line
 LEAST_DAYS, MOST_DAYS = 35, 36_500  # what is billed late is late by 35 days at most
 # What this deployment can give: every tenant behind the two walls of one database. A plan promises nothing else.
 ISOLATIONS = ("pooled",)
@@ -16,7 +17,10 @@ ISOLATIONS = ("pooled",)
 
 @dataclass(frozen=True, slots=True)
 class PlanTerms:
-    """Of the whole plan. `seats`: none for any number; assets are those of each customer."""
+    """Of the whole plan. `seats`: none for any number; assets are those of each customer.
+
+    `weight`: how many times the places in the line of calls, beside others that send more than they have places for.
+    """
 
     seats: int | None = None
     retention_days: int = 365
@@ -24,6 +28,7 @@ class PlanTerms:
     currency: str = "EUR"
     free_assets: int = 5
     asset_price: Decimal = Decimal("3.00")
+    weight: int = 1
 
     def check(self) -> None:
         """Invalid names the part that cannot be."""
@@ -33,6 +38,8 @@ class PlanTerms:
             raise Invalid(f"Details are kept {LEAST_DAYS} to {MOST_DAYS:,} days.", field="retention_days")
         if self.isolation not in ISOLATIONS:
             raise Invalid(f"This deployment isolates tenants as: {', '.join(ISOLATIONS)}.", field="isolation")
+        if not 1 <= self.weight <= MOST_WEIGHT:
+            raise Invalid(f"A weight is 1 to {MOST_WEIGHT}.", field="weight")
         if len(self.currency) != CURRENCY_LETTERS or not self.currency.isupper():
             raise Invalid("Say the currency as ISO 4217 does, such as EUR.", field="currency")
         if self.free_assets < 0 or not self.asset_price >= 0 or self.asset_price != self.asset_price.quantize(CENT):
@@ -45,11 +52,13 @@ class PlanTerms:
         if unknown := set(told) - names:
             raise Invalid(f"{', '.join(sorted(unknown))}: say of {', '.join(sorted(names))}.", field="terms")
         try:
-            numbers = {name: int(told[name]) for name in ("retention_days", "free_assets") if name in told}
+            numbers = {name: int(told[name]) for name in ("retention_days", "free_assets", "weight") if name in told}
             money = {"asset_price": Decimal(str(told["asset_price"]))} if "asset_price" in told else {}
             seats = {"seats": int(told["seats"])} if told.get("seats") is not None else {}
         except (TypeError, ValueError, InvalidOperation) as error:
-            raise Invalid("Seats, retention_days, free_assets and asset_price are numbers.", field="terms") from error
+            raise Invalid(
+                "Seats, retention_days, free_assets, weight and asset_price are numbers.", field="terms"
+            ) from error
         texts = {name: str(told[name]) for name in ("isolation", "currency") if name in told}
         return cls(**numbers, **money, **seats, **texts)  # type: ignore[arg-type]
 

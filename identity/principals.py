@@ -102,6 +102,10 @@ class ActingPrincipal:
             return None
         return self.bound_customers()
 
+    def reaches(self, customer_id: UUID) -> bool:
+        """Whether it is in scope."""
+        return any(grant.customer_id is None or grant.customer_id == customer_id for grant in self.grants)
+
     def bound_customers(self) -> tuple[UUID, ...]:
         """Those that a role is for by name."""
         return tuple(sorted({grant.customer_id for grant in self.grants if grant.customer_id}))

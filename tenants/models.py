@@ -61,6 +61,9 @@ class Customer(TenantModel):
     monthly_calls = models.PositiveIntegerField(
         null=True, blank=True, help_text="Calls of all connectors in a calendar month; none: as many as the plan has."
     )
+    calls_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Calls of all connectors in a minute; none: as many as the plan has."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant_id", "key"], name="tenants_customer_key")]
@@ -136,6 +139,7 @@ class Subscription(TenantModel):
     seats = models.PositiveIntegerField(null=True)
     retention_days = models.PositiveIntegerField(null=True)
     isolation = models.CharField(max_length=16, default="pooled")
+    weight = models.PositiveSmallIntegerField(default=1)  # in the line of calls, beside other tenants
 
     class Meta:
         constraints = [

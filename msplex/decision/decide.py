@@ -84,7 +84,12 @@ def may_know(principal: ActingPrincipal, risk: Risk) -> bool:
 def _callable_for_some(snapshot: Snapshot, principal: ActingPrincipal, offered: OfferedTool, now: datetime) -> bool:
     candidates = _candidates(snapshot, principal, offered, now)
     requests = (Request(offered.name, customer=str(customer)) for customer in candidates)
-    return any(decide(snapshot, principal, request, now=now).allowed for request in requests)
+    return any(_is_listed(Attempt(snapshot, principal, request, now, _NOTHING_USED)) for request in requests)
+
+
+def _is_listed(attempt: Attempt) -> bool:
+    """What `decide` says of it, by the same gates. No verdict of a list is kept; making them was most of the work."""
+    return not any(rule(attempt) for _, rule in GATES[:LISTING])
 
 
 def _candidates(snapshot: Snapshot, principal: ActingPrincipal, offered: OfferedTool, now: datetime) -> Iterator[UUID]:

@@ -130,7 +130,10 @@ OF_GATES: Mapping[Code, Denial] = {
         Helper.ADMINISTRATOR,
     ),
     Code.RATE_LIMITED: Denial(
-        (Gate.CHECK_QUOTA,), "More calls in a short time than the plan allows.", "Wait `retry_after`.", Helper.NOBODY
+        (Gate.CHECK_QUOTA,),
+        "More calls in a short time than the plan allows, or than the customer's own limit does.",
+        "Wait `retry_after`. A customer's own limit can be raised in the portal, under Limits.",
+        Helper.NOBODY,
     ),
     Code.RISKY_TOOLS_PAUSED: Denial(
         (Gate.VERIFY_INSTANCE_READINESS, Gate.EXECUTE),

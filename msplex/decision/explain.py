@@ -290,9 +290,11 @@ def _larger_share(question: Question, decision: Decision) -> Mended:
     return said, lambda question: _snapshot(question, customers=customers)
 
 
-def _slower(question: Question, _: Decision) -> Mended:
-    said = f"Wait {question.usage.retry_after} s."
-    usage = dataclasses.replace(question.usage, retry_after=None)
+def _slower(question: Question, decision: Decision) -> Mended:
+    said, customer = f"Wait {question.usage.retry_after} s.", decision.resolved.customer
+    if customer and question.usage.too_fast_for_customer:
+        said = f"{said[:-1]}, or raise the calls a minute of {customer.name} under Limits."
+    usage = dataclasses.replace(question.usage, waits=())
     return said, lambda question: dataclasses.replace(question, usage=usage)
 
 

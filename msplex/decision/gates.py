@@ -20,7 +20,7 @@ from identity.permissions import Permission
 from identity.principals import ActingPrincipal
 from msplex.decision.snapshot import OfferedTool, Snapshot
 from msplex.decision.verdicts import Code, Gate, Refusal, Request, Resolved, Usage
-from tenants.models import Customer, Subscription, Tenant
+from tenants.models import Customer, Entitlement, Subscription, Tenant
 
 PERMISSIONS = {
     Risk.READ: Permission.GATEWAY_TOOL_READ,
@@ -130,10 +130,9 @@ def resolve_customer(attempt: Attempt) -> Refusal | None:
 
 
 def _usable(attempt: Attempt, customer: Customer | None) -> Customer | None:
-    scope = attempt.caller.scope()
     if customer is None or customer.status != Customer.Status.ACTIVE:
         return None
-    return customer if scope is None or customer.id in scope else None
+    return customer if attempt.caller.reaches(customer.id) else None
 
 
 def _names(attempt: Attempt) -> str:
@@ -268,20 +267,23 @@ def check_quota(attempt: Attempt) -> Refusal | None:
     entitlement = attempt.resolved.entitlement
     if entitlement is None:
         raise LookupError("gates out of order")
-    if attempt.usage.retry_after is not None:
-        seconds = attempt.usage.retry_after
-        return Refusal(
-            Code.RATE_LIMITED,
-            f"More than {entitlement.calls_per_minute} calls a minute. Try again in {seconds} s.",
-            retryable=True,
-            retry_after=seconds,
-        )
+    if attempt.usage.retry_after:
+        return _too_fast(attempt, entitlement)
     if not entitlement.overage_allowed and attempt.usage.used >= entitlement.included_calls:
         return quota_exhausted(entitlement.included_calls)
     customer = attempt.resolved.customer
     if customer and customer.monthly_calls is not None and attempt.usage.of_customer >= customer.monthly_calls:
         return customer_limit_reached(customer)
     return None
+
+
+def _too_fast(attempt: Attempt, entitlement: Entitlement) -> Refusal:
+    usage, customer = attempt.usage, attempt.resolved.customer
+    said = f"More than {entitlement.calls_per_minute} calls a minute"
+    if customer and usage.too_fast_for_customer:
+        said = f"More than {customer.calls_per_minute} calls a minute for {customer.key}, which is its own limit"
+    message = f"{said}. Try again in {usage.retry_after} s."
+    return Refusal(Code.RATE_LIMITED, message, retryable=True, retry_after=usage.retry_after)
 
 
 def quota_exhausted(included: int) -> Refusal:

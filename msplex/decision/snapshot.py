@@ -29,7 +29,7 @@ CACHED = 4096  # snapshots a process keeps; the least recently used goes first
 LOADING, LOADING_SECONDS = 64, 1.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class OfferedTool:
     """A tool as one instance offers it: `name` is what an agent calls."""
 
@@ -38,8 +38,8 @@ class OfferedTool:
     connector: Connector
     tool: Tool
 
-    @property
-    def taken(self) -> dict[str, bool]:
+    @cached_property
+    def taken(self) -> Mapping[str, bool]:
         """Its arguments, and whether they are required."""
         required = self.tool.input_schema.get("required", ())
         return {name: name in required for name in self.tool.input_schema.get("properties", {})}
@@ -78,13 +78,22 @@ class Snapshot:
         return [row for row in self.imported if row.instance_id == instance.id]
 
     def lifecycle_of(self, instance: ConnectorInstance, now: datetime) -> Lifecycle:
-        return lifecycle(
-            instance,
-            entitlement=self.entitlements.get(instance.connector),
-            paused=instance.id in self.paused,
-            credential=self.credentials.get(instance.id),
-            now=now,
-        )
+        """A list asks for each tool of a connection, all at one moment: the answer of that moment is kept."""
+        moment, found = self._lifecycles.get(instance.id, (None, None))
+        if found is None or moment != now:
+            found = lifecycle(
+                instance,
+                entitlement=self.entitlements.get(instance.connector),
+                paused=instance.id in self.paused,
+                credential=self.credentials.get(instance.id),
+                now=now,
+            )
+            self._lifecycles[instance.id] = now, found
+        return found
+
+    @cached_property
+    def _lifecycles(self) -> dict[UUID, tuple[datetime, Lifecycle]]:
+        return {}
 
     @cached_property
     def mapped_customers(self) -> Mapping[UUID, list[UUID]]:
@@ -110,14 +119,16 @@ class Snapshot:
         return frozenset(rule.customer_id for rule in self.rules if rule.customer_id)
 
     @cached_property
-    def customer_keys(self) -> Mapping[str, UUID]:
-        return {customer.key: customer.id for customer in self.customers.values()}
+    def _customers_by_name(self) -> Mapping[str, Customer]:
+        """By id as it is usually written, and by key; a key that looks like an id is a key."""
+        named = {str(customer.id): customer for customer in self.customers.values()}
+        return named | {customer.key: customer for customer in self.customers.values()}
 
     def customer_named(self, name: str) -> Customer | None:
         """By key or by id, among those in scope."""
-        by_key = self.customer_keys.get(name)
+        found = self._customers_by_name.get(name)
         try:
-            return self.customers.get(by_key or UUID(name))
+            return found or self.customers.get(UUID(name))
         except ValueError:
             return None
 

@@ -117,14 +117,25 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Usage:
-    """What the quota gate weighs: calls reserved this month, and seconds to wait when the rate is exceeded.
+    """What the quota gate weighs: calls reserved this month, and seconds to wait where a rate is exceeded.
 
     `of_customer`: of the customer, of all connectors; where nobody has looked, the reservation tells.
+    `waits`: for the plan's rate, and for the customer's own if it has one; empty: within both.
     """
 
     used: int = 0
     of_customer: int = 0
-    retry_after: int | None = None
+    waits: tuple[int, ...] = ()
+
+    @property
+    def retry_after(self) -> int:
+        """Until both let a call through; 0: now."""
+        return max(self.waits, default=0)
+
+    @property
+    def too_fast_for_customer(self) -> bool:
+        """Its own limit is what has to be waited for the longest."""
+        return len(self.waits) > 1 and self.waits[1] >= self.waits[0]
 
 
 @dataclasses.dataclass(slots=True)

@@ -1,11 +1,13 @@
 """The line of calls that wait for a broker: a stream of Redis, of which each tenant holds at most a few places.
 
-Whatever else a tenant sends waits in a list of its own and moves up when one of its calls has ended. So nobody waits
-behind more than `PLACES` calls of anybody else, and a slow vendor of one tenant cannot take every thread. A message has
-the call's id and its signed context, and stays in the stream until it was run: that of a process that died is taken
-over by another one, and the call's row says whether it was begun. Each step is one atomic script.
+Whatever else a tenant sends waits in a list of its customer's and moves up when one of its calls has ended: customers
+take turns (msplex.dispatch.turns). So nobody waits behind more than `PLACES` calls of another tenant, and a slow vendor
+of one of them cannot take every thread, nor one customer every place of its tenant. A message has the call's id and its
+signed context, and stays in the stream until it was run: that of a process that died is taken over by another one, and
+the call's row says whether it was begun. Each step is one atomic script.
 """
 
+import dataclasses
 import hashlib
 import json
 import threading
@@ -23,68 +25,28 @@ from redis.exceptions import NoScriptError, ResponseError
 from redis.retry import Retry
 
 from msplex import replies
+from msplex.dispatch import turns
 from msplex.dispatch.whereabouts import is_known_to_be_gone
 from msplex.replies import Reply
-from tenants.isolation.context import Context, acting_tenant
+from tenants.isolation.context import Context, acting_tenant, current
 from tenants.isolation.tasks import TaskRefused, read_context, signed_context
 from tenants.tracing import traceparent
 
 NAME = "gateway.run_call"  # what the context is signed for, with the call's id
-PLACES = 8
-MOST_WAITING = 2000  # calls of one tenant; at the pace of one tenant's places more would be too late when they start
 ALIVE_SECONDS = 15
 GROUP = "brokers"
-STREAM, PLACED, WAITING, ALIVE = (
+STREAM, PLACED, WAITING, HEAVY = (
     "msplex:{calls}:line",
     "msplex:{calls}:placed",
-    "msplex:{calls}:of:",
-    "msplex:{calls}:at:",
+    "msplex:{calls}:waiting",  # of each tenant, how many
+    "msplex:{calls}:heavy",  # the weight of those tenants that wait and have one
 )
+RING, LISTS, ALIVE = "msplex:{calls}:ring:", "msplex:{calls}:of:", "msplex:{calls}:at:"
 TIMEOUT_SECONDS, READ_SECONDS = 2.0, 5.0
-
-# Lets as many of the tenant's calls in as there are places, oldest first. -1: too many wait.
-_SEND = """
-local waiting = redis.call('LLEN', KEYS[3])
-if waiting >= tonumber(ARGV[4]) then return -1 end
-redis.call('RPUSH', KEYS[3], ARGV[2])
-local placed = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0')
-while placed < tonumber(ARGV[3]) do
-    local message = redis.call('LPOP', KEYS[3])
-    if not message then break end
-    redis.call('XADD', KEYS[1], '*', 'tenant', ARGV[1], 'message', message)
-    placed = redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
-end
-return placed
-"""
-# Takes it out, once, and lets the next one of its tenant in. An empty line is also a fresh start of the count.
-_END = """
-if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
-redis.call('XDEL', KEYS[1], ARGV[2])
-local placed = redis.call('HINCRBY', KEYS[2], ARGV[3], -1)
-local message = redis.call('LPOP', KEYS[3])
-if message then
-    redis.call('XADD', KEYS[1], '*', 'tenant', ARGV[3], 'message', message)
-    redis.call('HINCRBY', KEYS[2], ARGV[3], 1)
-elseif placed <= 0 then
-    redis.call('HDEL', KEYS[2], ARGV[3])
-end
-if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end
-return 1
-"""
-# Of a consumer that is gone: what it had, or, when that is nothing, its name.
-_TAKE_OVER = """
-if redis.call('EXISTS', KEYS[2]) == 1 then return {} end
-local held = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2])
-if #held == 0 then
-    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
-    return {}
-end
-return redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, held[1][1])
-"""
 
 
 class LineFull(Exception):
-    """Too many calls of the acting tenant wait already; this one does not."""
+    """Too many calls of the acting tenant, or of the customer, wait already; this one does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +57,7 @@ class Place:
     tenant: bytes
     message: bytes
     again: bool = False
+    customer: bytes = b""  # nothing: sent when customers had no turns yet
 
     @property
     def trace(self) -> str:
@@ -115,19 +78,37 @@ class Place:
         context = read_context(NAME, [call], {}, header)
         if str(context.tenant).encode() != self.tenant:
             raise TaskRefused(f"{NAME}: the message stands in the line of another tenant")
+        if self.customer and [str(each).encode() for each in context.customers or ()] != [self.customer]:
+            raise TaskRefused(f"{NAME}: the message stands in the line of another customer")
         return UUID(call), context
 
 
-def send(call: UUID, client: "redis.Redis | None" = None) -> None:
-    """Of the acting context, which comes with it. LineFull, or RedisError, when it does not stand in the line."""
-    tenant = str(acting_tenant())
+def send(call: UUID, client: "redis.Redis | None" = None, *, weight: int = 1) -> None:
+    """Of the acting context, which comes with it. LineFull, or RedisError, when it does not stand in the line.
+
+    `weight`: of the tenant, by its plan.
+    """
+    tenant, customer = str(acting_tenant()), str(_acting_customer())
     content = {"call": str(call), "header": signed_context(NAME, [str(call)], {})}
     if trace := traceparent():
         content["trace"] = trace
     message = json.dumps(content, separators=(",", ":"))
-    keys, values = [STREAM, PLACED, WAITING + tenant], [tenant, message, PLACES, MOST_WAITING]
-    if _script(client or _client(), _SEND, keys, values) < 0:
+    values = [tenant, LISTS, turns.PLACES, customer, message, weight, turns.MOST_WAITING]
+    if _script(client or _client(), turns.SEND, _keys(tenant), values) < 0:
         raise LineFull
+
+
+def _acting_customer() -> UUID:
+    """A call is for one customer, and waits for its turn."""
+    context = current()
+    customers = context.customers if context else None
+    if customers is None or len(customers) != 1:
+        raise LookupError("a call is sent for exactly one customer")
+    return customers[0]
+
+
+def _keys(tenant: str) -> list[Any]:
+    return [STREAM, PLACED, WAITING, HEAVY, RING + tenant]
 
 
 class Stand:
@@ -144,7 +125,7 @@ class Stand:
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
-        self._client().script_load(_END)
+        self._client().script_load(turns.END)
         self.say_alive()
 
     def say_alive(self) -> None:
@@ -166,8 +147,9 @@ class Stand:
         if reply:
             replies.push(pipe, reply)
         if ended:
-            tenant = ended.tenant.decode()
-            pipe.evalsha(_digest(_END), 3, STREAM, PLACED, WAITING + tenant, GROUP, ended.entry, tenant)
+            keys = _keys(ended.tenant.decode())
+            values: list[Any] = [ended.tenant, LISTS, turns.PLACES, GROUP, ended.entry, ended.customer]
+            pipe.evalsha(_digest(turns.END), len(keys), *keys, *values)
         if block is not None:
             pipe.xreadgroup(GROUP, self.name, {STREAM: ">"}, count=1, block=round(block * 1000))
         said = pipe.execute() if pipe.command_stack else []
@@ -181,10 +163,10 @@ class Stand:
             if is_known_to_be_gone(name):
                 client.delete(ALIVE + name)
             keys, values = [STREAM, ALIVE + name], [GROUP, name, self.name]
-            while name != self.name and (claimed := _script(client, _TAKE_OVER, keys, values)):
+            while name != self.name and (claimed := _script(client, turns.TAKE_OVER, keys, values)):
                 entry, fields = claimed[0]
                 held = dict(zip(fields[::2], fields[1::2], strict=True))
-                yield Place(entry, held[b"tenant"], held[b"message"], again=True)
+                yield dataclasses.replace(_place_of(entry, held), again=True)
 
     def hang_up(self) -> None:
         """For the thread that ends."""
@@ -202,8 +184,12 @@ def _place(read: Any) -> Place | None:
     streams = read.values() if isinstance(read, dict) else [entries for _, entries in read or []]
     for entries in streams:
         for entry, fields in entries:
-            return Place(entry, fields[b"tenant"], fields[b"message"])
+            return _place_of(entry, fields)
     return None
+
+
+def _place_of(entry: bytes, fields: dict[bytes, bytes]) -> Place:
+    return Place(entry, fields[b"tenant"], fields[b"message"], customer=fields.get(b"customer", b""))
 
 
 @lru_cache(maxsize=1)

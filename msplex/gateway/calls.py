@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 NO_DATABASE = Refusal(Code.UNAVAILABLE, "The database does not answer, so nothing was done. Try again.", True, 2)
 NO_QUEUE = Refusal(Code.BUSY, "The queue does not answer, so nothing was sent. Try again in a moment.", True, 5)
 LINE_FULL = Refusal(
-    Code.BUSY, "Too many calls of your workspace wait already, so this one was not sent. Try again later.", True, 10
+    Code.BUSY, "Too many calls for this customer wait already, so this one was not sent. Try again later.", True, 10
 )
 CANCELLED = Refusal(Code.CANCELLED, "The client left before the call was sent, so it was not sent.")
 NAME_LENGTH = 128
@@ -125,16 +125,16 @@ def not_begun(caller: Caller, refusal: Refusal) -> Begun:
 
 def _begin(caller: Caller, request: Request, waiter: Waiter, told: Told) -> Begun:
     began = time.perf_counter()
-    entitlement = pace.entitlement_of(narrowest_of(caller), request.tool)
-    wait = rates.take(entitlement) if entitlement else None
     seen = see(caller)
-    decision = repeating.readable(_decide(seen, request, wait), told)
-    if wait is None:
-        pace.settle(entitlement, decision)
+    decision = repeating.readable(_decide(seen, request), told)
+    buckets = pace.buckets_of(decision)
+    if waits := rates.take(buckets):
+        decision, buckets = _decide(seen, request, waits), ()
     call = call_of(caller, seen, request, decision, waiter)
     asked = _Asked(caller, seen, call, repeating.key_for(decision, told))
     decision, earlier = repeating.held(seen, call, decision, asked.key) if asked.key else (decision, None)
     decision, earlier = _written(asked, approval(seen, decision, call, told), earlier)
+    pace.settle(buckets, decision)
     if decision.allowed:
         decision = _hand_over(caller, seen, decision, call)
     count_decision(decision, time.perf_counter() - began)
@@ -168,12 +168,9 @@ def _used(seen: Seen, request: Request) -> int:
     return seen.used.get(offered.connector.key, 0) if offered else 0
 
 
-def _decide(seen: Seen, request: Request, wait: int | None) -> Decision:
-    usage = Usage(_used(seen, request), retry_after=wait)
-    decision = dispatchable(decide(seen.snapshot, seen.principal, request, usage=usage), seen.lag)
-    if decision.refusal is None:
-        pace.remember(seen.context.tenant, request.tool, decision.resolved.entitlement)
-    return decision
+def _decide(seen: Seen, request: Request, waits: tuple[int, ...] = ()) -> Decision:
+    usage = Usage(_used(seen, request), waits=waits)
+    return dispatchable(decide(seen.snapshot, seen.principal, request, usage=usage), seen.lag)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -212,16 +209,17 @@ def _written(asked: _Asked, decision: Decision, earlier: Earlier | None) -> tupl
 def _hand_over(caller: Caller, seen: Seen, decision: Decision, call: ToolCall) -> Decision:
     """Gate 11: the id, and nothing else, to the broker. The row is committed already."""
     with acting_for(dataclasses.replace(narrowest_of(caller), customers=(call.customer_id,))):  # type: ignore[arg-type]
-        trouble = _sent(call)
+        trouble = _sent(call, seen)
     return (
         _not_sent(caller, seen, decision.refused_at(Gate.DISPATCH, trouble), call) or decision if trouble else decision
     )
 
 
-def _sent(call: ToolCall) -> Refusal | None:
+def _sent(call: ToolCall, seen: Seen) -> Refusal | None:
     """What kept it from being sent, or nothing."""
+    subscription = seen.snapshot.subscription
     try:
-        line.send(call.id)
+        line.send(call.id, weight=subscription.weight if subscription else 1)
     except line.LineFull:
         return LINE_FULL
     except (RedisError, OSError):

@@ -73,6 +73,9 @@ class Express:
         request = _plain_request(body, headers)
         if request is None:
             return again(body, receive)
+        if request["method"] == LIST:  # nothing that could be cancelled, or would be for nothing
+            await _send(send, *await self._answered(request, caller))
+            return None
         with contextlib.suppress(Gone):
             await _send(send, *await while_there(self._answered(request, caller), receive))
         return None

@@ -1,40 +1,26 @@
-"""Gate 9's rate: taken before the call's transaction, as Redis may be slow; given back when an earlier gate refuses."""
+"""Gate 9's rates, asked once everything else was decided: what is refused without them uses nothing up of them.
 
-from uuid import UUID
-
-from django.db import transaction
+The decision knows the plan's terms, and that the customer is one of the caller's own. So nobody can use up, or learn
+of, the rate of another one.
+"""
 
 from msplex import rates
-from msplex.decision.snapshot import snapshot
-from msplex.decision.verdicts import Decision, Gate
-from tenants.isolation.context import Context, acting_for
-from tenants.models import Entitlement
-
-KNOWN = 10_000
-_known: dict[tuple[UUID, str], Entitlement] = {}
-_EARLIER = frozenset(list(Gate)[: list(Gate).index(Gate.CHECK_QUOTA)])
+from msplex.decision.verdicts import Code, Decision, Gate
+from msplex.rates import Bucket
 
 
-def entitlement_of(context: Context, tool: str) -> Entitlement | None:
-    """What pays for a tool, as the last decision about it saw it; looked up when there was none yet."""
-    if (context.tenant, tool) not in _known:
-        with acting_for(context), transaction.atomic():
-            taken = snapshot()
-        offered = taken.tools.get(tool)
-        remember(context.tenant, tool, taken.entitlements.get(offered.connector.key) if offered else None)
-    return _known.get((context.tenant, tool))
+def buckets_of(decision: Decision) -> tuple[Bucket, ...]:
+    """The plan's, then the customer's own if it has a limit: of a call that may be sent, or asks for people."""
+    entitlement, customer = decision.resolved.entitlement, decision.resolved.customer
+    refused = decision.refusal is not None and decision.refusal.code != Code.APPROVAL_REQUIRED
+    if refused or entitlement is None or customer is None:
+        return ()
+    own = rates.of_customer(customer)
+    return (rates.of_plan(entitlement), own) if own else (rates.of_plan(entitlement),)
 
 
-def remember(tenant: UUID, tool: str, entitlement: Entitlement | None) -> None:
-    if entitlement is None:
-        _known.pop((tenant, tool), None)
-        return
-    if len(_known) >= KNOWN:
-        _known.clear()
-    _known[tenant, tool] = entitlement
-
-
-def settle(entitlement: Entitlement | None, decision: Decision) -> None:
-    """After the decision: a call that an earlier gate refused has used nothing up."""
-    if entitlement is not None and decision.gate in _EARLIER:
-        rates.give_back(entitlement)
+def settle(buckets: tuple[Bucket, ...], decision: Decision) -> None:
+    """As it was written down: a call that was refused by the quota after all, because somebody was faster or because
+    only the reservation knows how much the customer has used, has taken nothing."""
+    if decision.gate == Gate.CHECK_QUOTA:
+        rates.give_back(buckets)

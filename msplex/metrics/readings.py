@@ -68,18 +68,16 @@ def _pool() -> Iterator[Gauge]:
 
 def _deployment() -> Iterator[Gauge]:
     client = _client()
-    tenants: list[bytes] = client.hkeys(line.PLACED)  # type: ignore[assignment]
     pipe = client.pipeline(transaction=False)
     pipe.xlen(line.STREAM)
     for queue in _QUEUES:
         pipe.llen(queue.value)
-    for tenant in tenants:
-        pipe.llen(line.WAITING + tenant.decode())
-    calls, *lengths = pipe.execute()
-    of_tasks = zip(_QUEUES, lengths, strict=False)
+    pipe.hvals(line.WAITING)
+    calls, *lengths, waiting = pipe.execute()
+    of_tasks = zip(_QUEUES, lengths, strict=True)
     depths = [({"queue": queue.value}, float(length)) for queue, length in of_tasks]
     yield Gauge(*DEPTH, (({"queue": "calls"}, float(calls)), *depths))
-    yield Gauge(*WAITING, (({}, float(sum(lengths[len(_QUEUES) :]))),))
+    yield Gauge(*WAITING, (({}, float(sum(map(int, waiting)))),))
     yield Gauge(*OPEN_BREAKERS, (({}, float(sum(1 for _ in client.scan_iter(_BREAKERS, count=1000)))),))
     numbers = told_numbers()
     for key, (name, what) in TOLD.items():

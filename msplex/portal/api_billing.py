@@ -86,6 +86,9 @@ class PeriodOut(serializers.ModelSerializer[SubscriptionPeriod]):
     seats = serializers.IntegerField(source="plan_version.seats", allow_null=True)
     retention_days = serializers.IntegerField(source="plan_version.retention_days")
     isolation = serializers.CharField(source="plan_version.isolation")
+    weight = serializers.IntegerField(
+        source="plan_version.weight", help_text="Of its calls in the line, beside others that flood it."
+    )
     free_assets = serializers.IntegerField(source="plan_version.free_assets", help_text="Of each customer.")
     asset_price = serializers.DecimalField(**MONEY, source="plan_version.asset_price")  # type: ignore[arg-type]
     currency = serializers.CharField(source="plan_version.currency")
@@ -95,7 +98,7 @@ class PeriodOut(serializers.ModelSerializer[SubscriptionPeriod]):
         model = SubscriptionPeriod
         fields = (
             "id", "version", "status", "plan", "plan_number", "connectors", "seats", "retention_days", "isolation",
-            "free_assets", "asset_price", "currency", "valid_from", "valid_to", "changed_by", "reason",
+            "weight", "free_assets", "asset_price", "currency", "valid_from", "valid_to", "changed_by", "reason",
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.limits import MOST_CALLS, limit_customer, limits
+from billing.limits import MOST_A_MINUTE, MOST_CALLS, limit_customer, limits
 from identity.permissions import Permission
 from identity.rest import TenantViewSet, valid_input
 from tenants.models import Customer
@@ -19,17 +19,21 @@ class LimitOut(serializers.ModelSerializer[Customer]):
 
     class Meta:
         model = Customer
-        fields = ("id", "key", "name", "monthly_calls", "used")
+        fields = ("id", "key", "name", "monthly_calls", "calls_per_minute", "used")
 
 
 class LimitIn(serializers.Serializer[Any]):
     monthly_calls = serializers.IntegerField(
         min_value=0, max_value=MOST_CALLS, allow_null=True, help_text="Null: as many as the plan has."
     )
+    calls_per_minute = serializers.IntegerField(
+        min_value=1, max_value=MOST_A_MINUTE, allow_null=True, required=False,
+        help_text="Null: as many as the plan has. Not said: as it is.",
+    )  # fmt: skip
 
 
 class LimitViewSet(ListModelMixin, TenantViewSet):
-    """Of active customers, by name: the calls that each may use in a month, and has."""
+    """Of active customers, by name: the calls that each may use in a month, and has, and in a minute."""
 
     serializer_class = LimitOut
     required_permissions = {"list": Permission.BILLING_ACCOUNT_READ, "update": Permission.BILLING_PRICE_MANAGE}
@@ -42,7 +46,8 @@ class LimitViewSet(ListModelMixin, TenantViewSet):
     def update(self, request: Request, pk: str | None = None) -> Response:  # noqa: ARG002
         """Holds for the customer's next call."""
         customer = self.get_object()
-        limit_customer(customer, **valid_input(LimitIn(data=request.data)), by=self.actor)
+        kept = {"calls_per_minute": customer.calls_per_minute}
+        limit_customer(customer, **kept | valid_input(LimitIn(data=request.data)), by=self.actor)
         return Response(LimitOut(self.get_object()).data)
 
 

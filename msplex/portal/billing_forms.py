@@ -7,7 +7,7 @@ from django import forms
 from django.http import QueryDict
 
 from billing.exports import Format, What
-from billing.limits import MOST_CALLS
+from billing.limits import MOST_A_MINUTE, MOST_CALLS
 
 MOST_FREE = 100_000
 
@@ -27,8 +27,12 @@ class PricesForm(forms.Form):
 
 class LimitForm(forms.Form):
     monthly_calls = forms.IntegerField(
-        label="Limit", min_value=0, max_value=MOST_CALLS, required=False,
+        label="Calls of a month", min_value=0, max_value=MOST_CALLS, required=False,
         help_text="Leave it empty for as many as the plan has; 0 refuses every call.",
+    )  # fmt: skip
+    calls_per_minute = forms.IntegerField(
+        label="Calls of a minute", min_value=1, max_value=MOST_A_MINUTE, required=False,
+        help_text="Leave it empty for as many as the plan has. Ten seconds' worth may come at once.",
     )  # fmt: skip
 
 

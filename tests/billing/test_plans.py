@@ -141,6 +141,7 @@ def test_months_of_before_keep_their_prices(acme):
     ("field", "value"),
     [
         ("seats", 0), ("retention_days", 34), ("isolation", "siloed"), ("currency", "eur"), ("free_assets", -1),
+        ("weight", 0), ("weight", 5),
         ("asset_price", Decimal(-1)), ("asset_price", Decimal("0.001")),
     ],
 )  # fmt: skip
@@ -152,12 +153,13 @@ def test_a_plan_promises_nothing_that_cannot_be_kept(acme, field, value):
 
 def test_what_others_need_of_a_plan_is_in_the_snapshot_with_its_version(acme):
     with acme.acting():
-        plan = publish_plan("team", HALO, terms=PlanTerms(seats=7, retention_days=90), by=BEN)
+        plan = publish_plan("team", HALO, terms=PlanTerms(seats=7, retention_days=90, weight=2), by=BEN)
     made = change(acme, plan)
 
     with acme.acting():
         held = Subscription.objects.get()
     assert (held.seats, held.retention_days, held.isolation, held.version) == (7, 90, "pooled", made.version)
+    assert held.weight == 2
 
 
 def test_the_plan_says_what_assets_cost_until_the_tenant_has_prices_of_its_own(acme):
@@ -188,7 +190,15 @@ def test_every_term_of_before_can_be_told(acme):
 
 
 @pytest.mark.parametrize(
-    "told", [{"seats": "many"}, {"retention_days": None}, {"asset_price": "x"}, {"assets": 3}, {"free_assets": []}]
+    "told",
+    [
+        {"seats": "many"},
+        {"retention_days": None},
+        {"asset_price": "x"},
+        {"assets": 3},
+        {"free_assets": []},
+        {"weight": "all"},
+    ],
 )
 def test_terms_in_a_file_that_are_none_are_refused(told):
     with pytest.raises(Invalid):

@@ -19,6 +19,7 @@ from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.factories import CLIENTS, ConnectedWorld, connect
 from tests.connectors.vendor import StubVendor
+from tests.factories import make_tenant
 
 pytestmark = pytest.mark.usefixtures("broker")
 
@@ -325,6 +326,18 @@ def test_a_mapping_of_another_customer_is_refused(connected: ConnectedWorld, ven
 
     with acting_for(Context(connected.tenant.id)), pytest.raises(ExecutionError) as caught:
         execute(Job(call, connected.instance, connected.mappings[1]))
+
+    assert caught.value.code == "scope_violation"
+    assert vendor.seen()["total"] == 0
+
+
+def test_a_call_of_another_tenant_is_refused(connected: ConnectedWorld, vendor: StubVendor) -> None:
+    with as_role("app"):
+        call, stranger = connected.call(), make_tenant("globex")
+    vendor.reset()
+
+    with acting_for(Context(stranger.id)), pytest.raises(ExecutionError) as caught:
+        execute(call, connected.instance, connected.mappings[0])
 
     assert caught.value.code == "scope_violation"
     assert vendor.seen()["total"] == 0

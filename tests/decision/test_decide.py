@@ -1,13 +1,13 @@
 """decide() over made-up tenants: no database, no clock, no queue."""
 
 import dataclasses
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from approvals.policy import Effect, Rule
+from approvals.policy import Effect, Rule, Window
 from connectors.contract import Risk
 from connectors.models import ConnectorInstance, Credential, OwnCredential
 from connectors.own_state import Owned
@@ -16,6 +16,7 @@ from identity.principals import ActingPrincipal, Grant, PrincipalKind
 from identity.roles import Role
 from msplex.decision import decide as module
 from msplex.decision import gates
+from msplex.decision import snapshot as snapshot_module
 from msplex.decision.decide import decide, listed, why_nothing
 from msplex.decision.explain import Question, explain
 from msplex.decision.gates import GATES, LISTING, PERMISSIONS
@@ -168,7 +169,11 @@ def test_the_first_rule_that_fits_decides():
 
 @pytest.mark.parametrize(
     ("usage", "code"),
-    [({"used": 100}, Code.QUOTA_EXHAUSTED), ({"retry_after": 3}, Code.RATE_LIMITED)],
+    [
+        ({"used": 100}, Code.QUOTA_EXHAUSTED),
+        ({"waits": (3,)}, Code.RATE_LIMITED),
+        ({"waits": (0, 3)}, Code.RATE_LIMITED),
+    ],
 )
 def test_quota_and_rate(usage, code):
     decision = call(make_snapshot(), **usage)
@@ -176,6 +181,18 @@ def test_quota_and_rate(usage, code):
     assert decision.refusal is not None
     assert (decision.gate, decision.refusal.code) == (Gate.CHECK_QUOTA, code)
     assert call(make_snapshot(), used=99).allowed
+
+
+def test_who_is_too_fast_is_told_by_whose_limit():
+    limited = make_snapshot()
+    for customer in limited.customers.values():
+        customer.calls_per_minute = 7
+
+    of_plan, of_customer = call(limited, waits=(5, 2)).refusal, call(limited, waits=(2, 5)).refusal
+
+    assert [each.retry_after for each in (of_plan, of_customer)] == [5, 5]
+    assert "its own limit" not in of_plan.message
+    assert "More than 7 calls a minute for" in of_customer.message
 
 
 def test_a_customers_own_limit_is_asked_after_the_plans():
@@ -243,6 +260,40 @@ def test_a_gate_that_refuses_empties_the_list_and_stops_the_call(monkeypatch, in
 
     assert listed(snapshot, OPERATOR, now=NOW) == []
     assert call(snapshot).gate == GATES[index][0]
+
+
+def test_a_list_asks_once_where_a_connection_stands_and_anew_at_each_moment(monkeypatch):
+    snapshot, asked = make_snapshot(instances=2), []
+    original = snapshot_module.lifecycle
+    monkeypatch.setattr(
+        snapshot_module, "lifecycle", lambda instance, **facts: asked.append(instance) or original(instance, **facts)
+    )
+
+    shown = listed(snapshot, OPERATOR, now=NOW)
+
+    assert len(shown) > len(asked)
+    assert sorted(each.slug for each in asked) == [each.slug for each in snapshot.instances]
+    assert listed(snapshot, OPERATOR, now=NOW + timedelta(hours=1)) == []  # the last check says nothing any more
+    assert listed(snapshot, OPERATOR, now=NOW) == shown
+
+
+def test_a_list_at_the_last_moment_of_a_plan_or_a_rule_is_another_one_at_the_next():
+    """Of one snapshot, as it is kept: what the clock alone changes is not kept with it."""
+    plan = make_snapshot(valid_until=NOW + timedelta(microseconds=1))
+    hours = make_snapshot(rules=(rule("refuse", window=Window(frozenset(), time(12), time(13))),))
+    noon = NOW.replace(hour=12, minute=0, second=0, microsecond=0)
+
+    for snapshot, edge in ((plan, NOW + timedelta(microseconds=1)), (hours, noon)):
+        assert listed(snapshot, OPERATOR, now=edge - timedelta(microseconds=1))
+        assert listed(snapshot, OPERATOR, now=edge) == []
+
+
+def test_a_customer_is_named_by_key_or_by_id_however_the_id_is_written():
+    snapshot, customer = make_snapshot(), CUSTOMERS[1]
+
+    for name in ("c1", str(customer), str(customer).upper(), customer.hex):
+        assert snapshot.customer_named(name) is snapshot.customers[customer]
+    assert snapshot.customer_named("c9") is snapshot.customer_named(str(uuid4())) is None
 
 
 def test_every_risk_has_a_permission_of_its_own():

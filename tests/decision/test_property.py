@@ -159,7 +159,7 @@ def test_the_changes_of_an_explanation_are_enough_and_none_is_too_many():
     @EXAMPLES
     @given(
         snapshots, principals, st.sampled_from(sorted(ARGUMENTS)), st.sampled_from([None, *CUSTOMERS]),
-        mostly(Usage(), Usage(used=1000), Usage(retry_after=3)),
+        mostly(Usage(), Usage(used=1000), Usage(waits=(3,)), Usage(waits=(0, 3))),
     )  # fmt: skip
     def holds(snapshot, principal, tool, customer, usage):
         request = Request(f"halopsa_{tool}", ARGUMENTS[tool][-1], str(customer) if customer else None)

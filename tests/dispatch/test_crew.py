@@ -20,6 +20,8 @@ from msplex.pulse import PULSE
 from msplex.replies import Reply
 from tenants.isolation.context import Context, acting_for, current
 
+pytestmark = pytest.mark.xdist_group("line")  # one of them makes the server forget all scripts
+
 ACME = Context(uuid4(), (uuid4(),))
 
 

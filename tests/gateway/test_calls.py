@@ -365,6 +365,71 @@ def test_what_an_earlier_gate_refuses_uses_nothing_of_the_rate(door, gateway_url
     assert "structuredContent" in door.call(LIST, limit=1)
 
 
+def limit(world, number: int, **limits: int) -> Customer:
+    """A customer of the tenant, which one, with limits of its own."""
+    customer = world.tenant.customers[number]
+    with world.tenant.acting():
+        Customer.objects.filter(id=customer.pk).update(**limits)
+    return customer
+
+
+def test_a_customer_that_is_too_fast_for_its_own_limit_holds_up_no_other(gateway_url, world, vendor):
+    first = limit(world, 0, calls_per_minute=6)
+    everywhere = Door(gateway_url, make_machine(world.tenant, Role.OPERATOR).token())
+
+    answers = [everywhere.call(LIST, limit=1, customer=first.key) for _ in range(3)]
+    other = everywhere.call(LIST, limit=1, customer=world.tenant.customers[1].key)
+
+    assert "structuredContent" in answers[0]
+    assert [refusal(each)["code"] for each in answers[1:]] == ["rate_limited"] * 2
+    assert all(0 < refusal(each)["retry_after"] <= 10 for each in answers[1:])
+    assert f"for {first.key}, which is its own limit" in json.dumps(answers[1])
+    assert "structuredContent" in other
+    limit(world, 0, calls_per_minute=None)
+    assert "structuredContent" in everywhere.call(LIST, limit=1, customer=first.key)
+
+
+def only_one_call_a_minute(world) -> None:
+    """For the whole plan: the next one comes long after the test."""
+    with world.tenant.acting():
+        Entitlement.objects.update(calls_per_minute=1)
+
+
+def test_calls_that_a_customers_own_rate_refuses_leave_the_plans_to_the_others(gateway_url, world, vendor):
+    first, second = limit(world, 0, calls_per_minute=1), world.tenant.customers[1]
+    everywhere = Door(gateway_url, make_machine(world.tenant, Role.OPERATOR).token())
+    assert "structuredContent" in everywhere.call(LIST, limit=1, customer=first.key)
+    only_one_call_a_minute(world)
+
+    refused = [everywhere.call(LIST, limit=1, customer=first.key) for _ in range(3)]
+
+    assert [refusal(each)["code"] for each in refused] == ["rate_limited"] * 3
+    assert "structuredContent" in everywhere.call(LIST, limit=1, customer=second.key)
+
+
+def test_calls_that_a_customers_month_refuses_leave_the_plans_rate_to_the_others(gateway_url, world, vendor):
+    """Only the reservation knows how much of the month is used, and that comes after the rate."""
+    first, second = limit(world, 0, monthly_calls=1), world.tenant.customers[1]
+    everywhere = Door(gateway_url, make_machine(world.tenant, Role.OPERATOR).token())
+    assert "structuredContent" in everywhere.call(LIST, limit=1, customer=first.key)
+    only_one_call_a_minute(world)
+
+    refused = [everywhere.call(LIST, limit=1, customer=first.key) for _ in range(3)]
+
+    assert [refusal(each)["code"] for each in refused] == ["customer_limit_reached"] * 3
+    assert "structuredContent" in everywhere.call(LIST, limit=1, customer=second.key)
+
+
+def test_nobody_uses_up_or_learns_of_the_rate_of_a_customer_that_is_not_theirs(door, gateway_url, world, vendor):
+    other = limit(world, 1, calls_per_minute=6)
+
+    refused = [door.call(LIST, limit=1, customer=name) for name in (other.key, str(other.pk), "nobody") for _ in "ab"]
+    theirs = agent(gateway_url, world, other).call(LIST, limit=1)
+
+    assert {refusal(each)["code"] for each in refused} == {"customer_not_in_scope"}
+    assert "structuredContent" in theirs
+
+
 def test_a_tool_under_approval_waits_as_a_request(door, world, vendor):
     from approvals.models import ApprovalRequest, ToolRule  # noqa: PLC0415
 

@@ -1,18 +1,24 @@
 """What MCP 2026-07-28 asks of a resource server, and the official suite has no scenario for."""
 
+import asyncio
 import time
 
 import httpx2
 import pytest
 from django.conf import settings
+from mcp.shared.exceptions import MCPError
 
+from connectors.services import deactivate_instance
 from identity.roles import Role
 from msplex.gateway import handlers as handlers_module
+from msplex.gateway.answers import ENVELOPE, Page
 from msplex.gateway.calls import list_tools
+from msplex.gateway.handlers import Handlers
 from msplex.gateway.handles import HandleRefused, seal, unseal
-from tests.connectors.factories import connect
+from msplex.gateway.replies import Replies
+from tests.connectors.factories import ALICE, connect
 from tests.factories import make_tenant
-from tests.gateway.door import VERSION, Door, agent
+from tests.gateway.door import VERSION, Door, agent, in_a_thread
 from tests.identity.factories import make_machine
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
@@ -198,3 +204,20 @@ def test_pages_make_up_the_list_and_each_is_private(world, small_pages):
     assert names == [tool.name for tool in list_tools(who)] == sorted(set(names))
     assert [len(page) for page, _ in pages[:-1]] == [3] * (len(pages) - 1)
     assert all(scope == "private" for _, scope in pages)
+
+
+def test_a_page_is_decided_about_when_it_is_asked_for(world, small_pages):
+    """A cursor is a place in a list, and opens none: what is on it is what its caller may call by then."""
+    who = caller(world, world.tenant.customers[0])
+
+    def page(cursor: str | None = None) -> Page:
+        return in_a_thread(lambda: asyncio.run(Handlers(Replies()).tools(who, cursor)))
+
+    cursor = page().cursor
+    assert page(cursor).tools
+    with world.tenant.acting():
+        deactivate_instance(world.instance, by=ALICE)
+
+    with pytest.raises(MCPError) as refused:
+        page(cursor)
+    assert refused.value.error.data[ENVELOPE]["code"] == "instance_not_ready"

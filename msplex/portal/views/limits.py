@@ -1,4 +1,4 @@
-"""How many calls of a month each customer may use, and has used."""
+"""How many calls of a month and of a minute each customer may use, and has used."""
 
 from uuid import UUID
 
@@ -25,7 +25,8 @@ def billing_limits(request: PortalRequest) -> HttpResponse:
 @requires(Permission.BILLING_PRICE_MANAGE, recent_mfa=True)
 def billing_limit(request: PortalRequest, pk: UUID) -> HttpResponse:
     customer = one(limits(), pk)
-    form = LimitForm(request.POST or None, initial={"monthly_calls": customer.monthly_calls})
+    initial = {name: getattr(customer, name) for name in LimitForm.base_fields}
+    form = LimitForm(request.POST or None, initial=initial)
     context = {"form": form, "customer": customer}
     if request.method != "POST":
         return render(request, "portal/billing/limit.html", context)
