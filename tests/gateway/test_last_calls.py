@@ -1,4 +1,4 @@
-"""The last included call is had once, however many ask for it at the same moment."""
+"""The last included call is had once, however many ask for it at once; and what is not sent is not counted."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +10,7 @@ from billing.models import QuotaCounter
 from connectors.models import ToolCall
 from identity.tokens import read_access_token
 from msplex.decision.verdicts import Decision
+from msplex.dispatch import line
 from msplex.gateway import calls
 from msplex.gateway.callers import Caller, Waiter
 from msplex.gateway.calls import begin_call
@@ -75,3 +76,16 @@ def test_where_the_plan_allows_overage_nobody_is_refused_for_it(world, caller):
 
     assert [begin(caller).allowed for _ in range(3)] == [True] * 3
     assert reserved(world) == (3, {"queued": 3})
+
+
+def test_what_has_no_place_in_the_line_is_refused_recorded_and_given_back(world, caller, monkeypatch):
+    """Never taken and then forgotten."""
+    included(world, 7)
+    monkeypatch.setattr(line, "MOST_WAITING", 0)
+
+    said = begin(caller)
+
+    assert said.refusal is not None
+    assert (said.gate, said.refusal.code, said.refusal.retryable) == ("dispatch", "busy", True)
+    assert said.refusal.retry_after
+    assert reserved(world) == (0, {"refused": 1})

@@ -62,9 +62,11 @@ def _vendor_request(world: World) -> tuple[str, dict[str, str]]:
     return f"{world.vendor}/api/Tickets?{query}", {"Authorization": f"Bearer {token}"}
 
 
-def mcp(world: World, method: str, params: Mapping[str, Any], *, result: str, tenant: int = 0) -> Client:
-    """A client of MCP 2026-07-28 on a connection that it keeps."""
-    body, headers = request_of(Agent(world, tenant, 1).token(), method, params)
+def mcp(
+    world: World, method: str, params: Mapping[str, Any], *, result: str, tenant: int = 0, account: int = 1
+) -> Client:
+    """A client of MCP 2026-07-28 on a connection that it keeps. `account`: of the demo's, 1 serves one customer."""
+    body, headers = request_of(Agent(world, tenant, account).token(), method, params)
     parts = urlsplit(world.gateway)
 
     def client(_: int) -> Callable[[], None]:

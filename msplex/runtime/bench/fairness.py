@@ -1,9 +1,13 @@
-"""What a quiet tenant waits while another one floods the gateway, with one broker process and with four."""
+"""What a quiet one waits while another one floods the gateway: tenants, and customers of one tenant.
+
+With one broker process and with four.
+"""
 
 import dataclasses
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from msplex.runtime.bench.calls import LIST, mcp
@@ -13,14 +17,21 @@ FLOOD, FLOODING = 1000, 32  # calls of the loud tenant, over so many clients at 
 QUIET = 30  # calls of the other one, one after the other
 BROKERS = (1, 4)
 LOUD_TENANT, QUIET_TENANT = 0, 1
+EVERY_CUSTOMER = 0  # the demo's account that serves all customers of its tenant
+Maker = Callable[[], Callable[[], None]]
 
 
 def fairness(world: World) -> dict[str, Any]:
     figures: dict[str, Any] = {}
+    loud, quiet = (partial(_client, world, tenant) for tenant in (LOUD_TENANT, QUIET_TENANT))
+    one, other = (partial(_client_for, world, each["key"]) for each in world.demo["tenants"][0]["customers"][:2])
     for brokers in BROKERS:
         _have(world, brokers)
-        alone = _waits(_client(world, QUIET_TENANT), lambda: False)
-        figures[f"{brokers}_brokers"] = {"alone": alone, "beside_a_flood": _beside_a_flood(world)}
+        figures[f"{brokers}_brokers"] = {
+            "alone": _waits(quiet(), lambda: False),
+            "beside_a_flood": _beside_a_flood(loud, quiet),
+            "beside_a_flood_of_another_customer": _beside_a_flood(one, other),
+        }
     return figures
 
 
@@ -36,12 +47,18 @@ def _client(world: World, tenant: int) -> Callable[[], None]:
     return call(0)
 
 
-def _beside_a_flood(world: World) -> dict[str, Any]:
-    """`flooded`: calls of the loud tenant that were answered meanwhile; those that were shed are answers too."""
+def _client_for(world: World, customer: str) -> Callable[[], None]:
+    """Of the loud tenant's automation, for one of its customers."""
+    params = {"name": LIST, "arguments": {"limit": 1, "customer": customer}}
+    return mcp(world, "tools/call", params, result="content", tenant=LOUD_TENANT, account=EVERY_CUSTOMER)(0)
+
+
+def _beside_a_flood(loud: Maker, quiet: Maker) -> dict[str, Any]:
+    """`flood`: calls of the loud one that were answered meanwhile; those that were shed are answers too."""
     left, lock, flooded = iter(range(FLOOD)), threading.Lock(), [0]
 
     def flood() -> None:
-        call = _client(world, LOUD_TENANT)
+        call = loud()
         while True:
             with lock:
                 if next(left, None) is None:
@@ -52,8 +69,7 @@ def _beside_a_flood(world: World) -> dict[str, Any]:
     threads = [threading.Thread(target=flood) for _ in range(FLOODING)]
     for thread in threads:
         thread.start()
-    quiet = _client(world, QUIET_TENANT)
-    waits = _waits(quiet, lambda: not any(thread.is_alive() for thread in threads))
+    waits = _waits(quiet(), lambda: not any(thread.is_alive() for thread in threads))
     for thread in threads:
         thread.join()
     return {**waits, "flood": flooded[0]}
