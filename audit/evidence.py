@@ -31,7 +31,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """The record that a call was let through. `sealed`: in a signed checkpoint. `ended`: how it did is on record, too."""
+    """The record that a call was let through. `sealed`: in a signed checkpoint. `ended`: how it ended is on record."""
 
     evidence: Evidence
     sealed: bool
