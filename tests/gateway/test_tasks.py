@@ -4,8 +4,10 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
@@ -305,6 +307,12 @@ def test_a_queued_call_of_a_task_is_not_sent_once_it_is_cancelled(world, door, s
         made = in_a_thread(lambda: asyncio.run(side.call(caller, LIST, {"limit": 1}, Told(takes_tasks=True))))
     found = tasks_found.find(caller, made["taskId"])
     assert (made["resultType"], found.message) == ("task", "Waits in line for the broker.")
+    other = caller_of(agent(door.url, world, world.tenant.customers[0]))
+    of_agent = replace(caller, claims=replace(caller.claims, agent_session_id=uuid4()))
+    assert tasks_found.find(other, made["taskId"]) is None
+    assert tasks_found.cancel(other, made["taskId"]) is False
+    with world.tenant.acting():
+        assert tasks_found._call(of_agent, UUID(made["taskId"])) is None
 
     assert tasks_found.cancel(caller, made["taskId"]) is True
 
