@@ -83,7 +83,7 @@ def _is_emergency(body: Mapping[str, Any]) -> bool:
 
 
 def _is_unapproved(body: Mapping[str, Any]) -> bool:
-    return body.get("code") in {"approval_required", "approval_void"}
+    return body.get("code") in {"approval_required", "approval_void", "not_recorded"}
 
 
 _UNTRUE = Rule(AlertKind.AUDIT_VERIFICATION, Severity.HIGH, ())
@@ -149,7 +149,7 @@ HEADLINES = {
     AlertKind.SECRET_REFUSED: "The opening of a credential was refused",
     AlertKind.SECRET_UNREADABLE: "A stored credential cannot be read",
     AlertKind.SERVICE_ACCOUNT_LOCKED: "A service account was locked",
-    AlertKind.UNAPPROVED_CALL: "A call was queued that nobody has approved",
+    AlertKind.UNAPPROVED_CALL: "A call was queued that nobody has let through, or approved",
     AlertKind.WRONG_CREDENTIALS: "Wrong credentials are given again and again",
 }
 REMEDIES = {

@@ -59,16 +59,21 @@ class Ear:
             end.setblocking(False)
         threading.Thread(target=self._listen, name="bell", daemon=True).start()
 
+    def ring(self) -> None:
+        """Tells the sealer that somebody waits, or is about to."""
+        with suppress(OSError):  # it is full, then the sealer is about to be rung for; or nobody reads it any more
+            self._ask.send(b"1")
+
     @contextmanager
-    def listening_for(self, events: Iterable[UUID]) -> Iterator[threading.Event]:
-        """What is yielded is set when one of them is said to be sealed; the sealer is told that somebody waits."""
+    def listening_for(self, events: Iterable[UUID], *, rings: bool = True) -> Iterator[threading.Event]:
+        """What is yielded is set when one of them is said to be sealed. `rings`: the sealer was not rung for yet."""
         rung, marks = threading.Event(), [_mark(event) for event in events]
         for mark in marks:
             self._waiting[mark] = rung
         if any(mark in self._heard for mark in marks):  # the sealer was faster
             rung.set()
-        with suppress(OSError):  # it is full, then the sealer is about to be rung for; or nobody reads it any more
-            self._ask.send(b"1")
+        if rings:
+            self.ring()
         try:
             yield rung
         finally:

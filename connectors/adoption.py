@@ -9,13 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from audit.actors import CallRef, system
+from audit.evidence import Forged
 from audit.kinds import EventKind
 from audit.services import queue_record
 from audit.waiting import await_seal
 from connectors.keeping import UNREADABLE, Whose
 from connectors.keyring import Purpose, ring
 from connectors.models import AdoptedSecret, ConnectorInstance, SealedSecret
-from connectors.records import Forged, StoredRecord, ask_record, record_of
+from connectors.records import StoredRecord, ask_record, record_of
 from connectors.registry import ask_storage_key, storage_key
 from connectors.sealing import Place, SealBroken, Sealed, digest, rewrapped
 from connectors.selectors import sealed_secret

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from connectors.shapes import SCHEMA
@@ -11,6 +13,7 @@ MOST = 2_147_483_647
 LONGEST_PAGE = 100
 # `$` alone would let a line end follow, in Python.
 END = r"$(?!\n)"
+_DIFFERS = re.compile(r"e\+|-0\.0")  # of numbers; in a text it costs a second look
 UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}" + END
 
 
@@ -62,6 +65,26 @@ def page_of(arguments: Any, *, default: int = 25) -> tuple[int, int]:
 
 
 def call_digest(tool: str, arguments: Mapping[str, Any]) -> str:
-    """Of what was called, for the record. `tool`: as agents call it."""
-    text = json.dumps([tool, arguments], sort_keys=True, separators=(",", ":"))
+    """Of what was called, for the record, and the same of the arguments as the database gives them back (jsonb).
+
+    `tool`: as agents call it.
+    """
+    text = _canonical([tool, arguments])
+    if _DIFFERS.search(text):
+        text = _canonical([tool, _as_stored(arguments)])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _as_stored(value: Any) -> Any:
+    """jsonb keeps numbers as decimals: a large float comes back as a whole number, and zero has no sign."""
+    if isinstance(value, Mapping):
+        return {key: _as_stored(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_as_stored(each) for each in value]
+    if not isinstance(value, float):
+        return value
+    return int(Decimal(repr(value))) if "e+" in repr(value) else value + 0.0

@@ -1,7 +1,8 @@
 """The only place where a stored credential is opened: in the broker process, for one call, on the record.
 
-The intent to open is committed before anything is decrypted. Only what the broker has adopted is opened. What does not
-open is refused, recorded as an alert, and says nothing of why to the caller.
+That it is opened is committed before anything is decrypted, and why is in the sealed log by then: of a call the record
+that it was let through, of anything else the record of the opening. Only what the broker has adopted is opened. What
+does not open is refused, recorded as an alert, and says nothing of why to the caller.
 """
 
 import json
@@ -15,23 +16,24 @@ from uuid import UUID
 from django.conf import settings
 
 from audit.actors import Actor, CallRef
+from audit.evidence import Forged, Intent
 from audit.kinds import EventKind
 from audit.services import queue_record
-from audit.waiting import await_seal
+from audit.waiting import ask_sealed, await_seal
 from connectors.adoption import adopt
 from connectors.errors import SecretRefused
 from connectors.keeping import Whose, opened, trouble_with
 from connectors.keyring import KeyMissing
 from connectors.metrics import OPENS
 from connectors.models import AdoptedSecret, ConnectorInstance, Credential
-from connectors.records import Forged, StoredRecord, ask_record, record_of
+from connectors.records import StoredRecord, ask_record, record_of
 from connectors.sealing import SealBroken
 from connectors.secret import SecretBundle
 from connectors.selectors import adopted_secret, ask_adopted
 from connectors.suites import KeyUnusable
 from tenants.errors import Unavailable
 from tenants.isolation.context import Context, acting_tenant
-from tenants.isolation.statements import Signed, signed_transaction
+from tenants.isolation.statements import Signed, one, signed_transaction
 from tenants.process import Process, current_process
 
 NOT_ADOPTED, ABSENT = "not_adopted", "absent"
@@ -40,12 +42,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """Why a credential is opened, for the record."""
+    """Why a credential is opened, for the record. `intent`: of the call for which it is, if it is for one.
+
+    `begun`: that it is opened is on record already, with the claim of the call, and the sealer was rung for.
+    """
 
     actor: Actor
     action: str
     call: CallRef
     customer_id: UUID | None = None
+    intent: Intent | None = None
+    begun: "Begun | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +77,17 @@ class Own:
 def open_secret(instance: ConnectorInstance, purpose: Purpose, own: Own | None = None) -> Iterator[Opened]:
     """The current credential until the block ends, then it is wiped: the customer's own, or else the connection's.
 
-    Not inside a transaction: the record of it is one, committed and sealed before anything is opened.
+    Not inside a transaction: the record of it is one, committed before anything is opened.
     """
     _check_process()
-    found = _begun(instance, purpose, own)
+    found = purpose.begun or _begun_alone(instance, purpose, own)
     if found.trouble == NOT_ADOPTED:
         found.trouble = adopt(instance, found.customer)
-        found = found if found.trouble else _begun(instance, purpose, own)
-    if found.trouble or not found.credential or not found.adopted or not found.intent:
+        found = found if found.trouble else _begun_alone(instance, purpose, own)
+    if found.trouble or not found.credential or not found.adopted or not found.awaited:
         _refuse(instance, found, purpose)
-    await_seal([found.intent])
+    if not found.sealed:
+        await_seal([found.awaited], rings=purpose.begun is None)
     client = own.client if own and found.customer else None
     bundle = _unsealed(found.adopted, found.credential, instance, client)
     if isinstance(bundle, str):
@@ -91,14 +99,18 @@ def open_secret(instance: ConnectorInstance, purpose: Purpose, own: Own | None =
 
 
 @dataclass(slots=True)
-class _Found:
-    """What there is of a credential. Without `trouble` the intent to open it is on the record."""
+class Begun:
+    """What there is of a credential. Without `trouble` it is on the record that it is opened.
+
+    `awaited`: the event that is in a signed checkpoint before it is. `sealed`: it is there already.
+    """
 
     customer: UUID | None
     credential: Credential | None
     adopted: AdoptedSecret | None
     trouble: str = ""
-    intent: UUID | None = None
+    awaited: UUID | None = None
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +128,31 @@ def _check_process() -> None:
         raise Unavailable(message, permanent=True, code="not_the_broker")
 
 
-def _begun(instance: ConnectorInstance, purpose: Purpose, own: Own | None) -> _Found:
-    """Every customer's context sees the credential, only one with all of them what was recorded of it."""
-    with signed_transaction(Context(acting_tenant())) as db:
-        asked = [_ask(db, instance, customer) for customer in _whose(own)]
-        found = _chosen([_look(each, instance) for each in asked], own)
-        if not found.trouble:
-            event = _event(instance, found, purpose)
-            queued = queue_record(db, EventKind.CREDENTIAL_OPENED, **event, result="ok")
-            queued.confirm()
-            found.intent = queued.id
+def _begun_alone(instance: ConnectorInstance, purpose: Purpose, own: Own | None) -> Begun:
+    with signed_transaction() as db:
+        return begin(db, instance, purpose, own)
+
+
+def begin(db: Signed, instance: ConnectorInstance, purpose: Purpose, own: Own | None = None) -> Begun:
+    """Puts the opening on record, in a transaction that ends with it; or finds what is in its way.
+
+    Every customer's context sees the credential, only one with all of them what was recorded of it.
+    """
+    db.act_for(Context(acting_tenant()))
+    asked = [_ask(db, instance, customer) for customer in _whose(own)]
+    found = _chosen([_look(each, instance) for each in asked], own)
+    if not found.trouble:
+        _put_on_record(db, instance, found, purpose)
     return found
+
+
+def _put_on_record(db: Signed, instance: ConnectorInstance, found: Begun, purpose: Purpose) -> None:
+    event = queue_record(db, EventKind.CREDENTIAL_OPENED, **_event(instance, found, purpose), result="ok")
+    intent = purpose.intent
+    found.awaited = intent.evidence.event if intent else event.id
+    sealed = ask_sealed(db, [found.awaited]) if intent and not intent.sealed else None
+    event.confirm()
+    found.sealed = one(sealed) == (True,) if sealed else intent is not None
 
 
 def _whose(own: Own | None) -> list[UUID | None]:
@@ -140,17 +166,17 @@ def _ask(db: Signed, instance: ConnectorInstance, customer: UUID | None) -> _Ask
     return _Asked(customer, ask_adopted(db, instance, customer), ask_record(db, instance, customer))
 
 
-def _chosen(found: list[_Found], own: Own | None) -> _Found:
+def _chosen(found: list[Begun], own: Own | None) -> Begun:
     """The first that there is, in whatever state it is: one that is refused is not passed over."""
     there = next((each for each in found if each.trouble != ABSENT), None)
     if there:
         return there
-    return _Found(own.customer if own else None, None, None, "no_own_credential")
+    return Begun(own.customer if own else None, None, None, "no_own_credential")
 
 
-def _look(asked: _Asked, instance: ConnectorInstance) -> _Found:
+def _look(asked: _Asked, instance: ConnectorInstance) -> Begun:
     row = adopted_secret(asked.adopted)
-    found = _Found(asked.customer, row[0], row[1]) if row else _Found(asked.customer, None, None)
+    found = Begun(asked.customer, row[0], row[1]) if row else Begun(asked.customer, None, None)
     try:
         record = record_of(asked.record, instance, asked.customer)
     except Forged:
@@ -160,7 +186,7 @@ def _look(asked: _Asked, instance: ConnectorInstance) -> _Found:
     return found
 
 
-def _trouble(found: _Found, record: StoredRecord | None, instance: ConnectorInstance) -> str:
+def _trouble(found: Begun, record: StoredRecord | None, instance: ConnectorInstance) -> str:
     credential = found.credential
     if instance.tenant_id != acting_tenant():
         return "unknown"
@@ -208,7 +234,7 @@ def _unsealed(
         return "seal_broken"
 
 
-def _refuse(instance: ConnectorInstance, found: _Found, purpose: Purpose) -> NoReturn:
+def _refuse(instance: ConnectorInstance, found: Begun, purpose: Purpose) -> NoReturn:
     """Recorded in a transaction of its own, which the refusal does not roll back."""
     event = _event(instance, found, purpose)
     with signed_transaction() as db:
@@ -218,7 +244,7 @@ def _refuse(instance: ConnectorInstance, found: _Found, purpose: Purpose) -> NoR
     raise SecretRefused
 
 
-def _event(instance: ConnectorInstance, found: _Found, purpose: Purpose) -> dict[str, Any]:
+def _event(instance: ConnectorInstance, found: Begun, purpose: Purpose) -> dict[str, Any]:
     credential = found.credential
     body = {
         "action": purpose.action,

@@ -12,7 +12,9 @@ from typing import Any
 from django.db import connection as database
 from jsonschema import Draft202012Validator
 
-from connectors.broker import Purpose
+from audit.evidence import Intent
+from connectors.broker import Begun, Purpose
+from connectors.broker import begin as begin_opening
 from connectors.canary import leaks
 from connectors.catalogue import find
 from connectors.contract import UNTRUSTED, Connection, Connector, Fetched, Narrowing, Parent, Tool
@@ -33,6 +35,7 @@ from connectors.redaction import redact
 from connectors.scrub import scrubbed
 from connectors.shapes import Shape, at
 from tenants.isolation.context import acting_tenant
+from tenants.isolation.statements import Signed
 
 # Of the rows of one answer: a model's context holds little more, and the caller is told what is missing.
 MOST_BYTES = 256 * 1024
@@ -59,16 +62,32 @@ class ExecutionResult:
         return len(self.rows)
 
 
-def execute(
-    call: ToolCall,
-    instance: ConnectorInstance,
-    mapping: CustomerMapping,
-    tool: Tool | None = None,
-    shown: Shown = (),
-) -> ExecutionResult:
-    """`tool`: what the decision has found under the call's name; without it, what the release has.
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A call, and what it is run with. `tool`: what the decision has found under the call's name; without it, what the
+    release has. `intent`: the record that it was let through."""
 
-    `shown`: the objects as people were shown them. What is otherwise by now is not changed: ObjectChanged.
+    call: ToolCall
+    instance: ConnectorInstance
+    mapping: CustomerMapping
+    tool: Tool | None = None
+    intent: Intent | None = None
+
+
+def begin(db: Signed, job: Job) -> Begun | None:
+    """Puts the opening of the secret on record, in the transaction that claims the call, so that it is one wait for the
+    disk. None: it cannot be run, and `execute` will say why. AuditUnavailable when it cannot be written."""
+    try:
+        connector, _ = _checked(job)
+    except ExecutionError:
+        return None
+    return begin_opening(db, job.instance, _purpose(job), own_of(connector, job.mapping, job.instance))
+
+
+def execute(job: Job, shown: Shown = (), begun: Begun | None = None) -> ExecutionResult:
+    """`shown`: the objects as people were shown them. What is otherwise by now is not changed: ObjectChanged.
+
+    `begun`: what `begin` has said.
 
     Raises ExecutionError, with fixed texts, or Unavailable when the opening of the secret cannot be recorded.
 
@@ -77,8 +96,10 @@ def execute(
     if database.in_atomic_block:
         message = "A vendor is never called while a transaction is open."
         raise RuntimeError(message)
-    connector, tool = _checked(call, instance, mapping, tool)
-    with reached(instance, connector, _purpose(call), own=own_of(connector, mapping, instance)) as connection:
+    connector, tool = _checked(job)
+    call, mapping = job.call, job.mapping
+    own = own_of(connector, mapping, job.instance)
+    with reached(job.instance, connector, replace(_purpose(job), begun=begun), own=own) as connection:
         http = connection.http
         try:
             return scrubbed(
@@ -91,13 +112,12 @@ def execute(
             raise
 
 
-def _checked(
-    call: ToolCall, instance: ConnectorInstance, mapping: CustomerMapping, tool: Tool | None
-) -> tuple[Connector, Tool]:
+def _checked(job: Job) -> tuple[Connector, Tool]:
+    call, instance, mapping = job.call, job.instance, job.mapping
     tenants = {call.tenant_id, instance.tenant_id, mapping.tenant_id, acting_tenant()}
     same = call.instance_id == instance.id == mapping.instance_id and call.customer_id == mapping.customer_id
     connector = find(instance.connector)
-    tool = tool or (connector.tool(call.tool) if connector else None)
+    tool = job.tool or (connector.tool(call.tool) if connector else None)
     if len(tenants) != 1 or not same or connector is None or call.connector != connector.key:
         raise ScopeViolation
     if tool is None or tool.name != call.tool:
@@ -107,8 +127,9 @@ def _checked(
     return connector, tool
 
 
-def _purpose(call: ToolCall) -> Purpose:
-    return Purpose(call.actor(), f"{call.connector}.{call.tool}", call.ref, call.customer_id)
+def _purpose(job: Job) -> Purpose:
+    call = job.call
+    return Purpose(call.actor(), f"{call.connector}.{call.tool}", call.ref, call.customer_id, job.intent)
 
 
 def _run_unchanged(

@@ -6,17 +6,14 @@ A record counts if a process of ours wrote it (its MAC), and its body is the one
 who can write to the database can do neither.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from audit.evidence import Forged, evidence
 from audit.kinds import EventKind
-from audit.services import BODY_LABEL
-from audit.streams import Mark, fits
+from audit.streams import Mark
 from connectors.models import ConnectorInstance
-from tenants.isolation.context import acting_tenant
 from tenants.isolation.statements import Signed, one
 
 _RECORD = "SELECT id, header, body, writer, boot, n, mac FROM border.credential_record(%s, %s)"
@@ -34,10 +31,6 @@ class StoredRecord:
     removed: bool = False
 
 
-class Forged(Exception):
-    """There is a record that none of our processes wrote so."""
-
-
 def ask_record(db: Signed, instance: ConnectorInstance, customer: UUID | None) -> Any:
     return db.ask(_RECORD, instance.id, customer)
 
@@ -48,11 +41,10 @@ def record_of(asked: Any, instance: ConnectorInstance, customer: UUID | None) ->
     if row is None:
         return None
     event, header, body, writer, boot, n, mac = row
-    header, body = bytes(header), bytes(body or b"")
-    said = json.loads(header) if fits(Mark(writer, boot, n, bytes(mac)), header) else {}
-    if not _is_about(said, event, instance, customer) or (body and _commitment(body) != said["body_commit"]):
+    found = evidence(event, bytes(header), bytes(body or b""), Mark(writer, boot, n, bytes(mac)))
+    said, told = found.header, found.body
+    if not _is_about(said, instance, customer):
         raise Forged
-    told = json.loads(body) if body else {}
     return StoredRecord(
         event, UUID(said["subject"]["id"]), told.get("digest", ""), told.get("version"), told.get("kek", ""),
         removed=said["kind"] == EventKind.CREDENTIAL_REMOVED.value,
@@ -62,16 +54,10 @@ def record_of(asked: Any, instance: ConnectorInstance, customer: UUID | None) ->
 _KINDS = frozenset({EventKind.CREDENTIAL_STORED.value, EventKind.CREDENTIAL_REMOVED.value})
 
 
-def _is_about(said: dict[str, Any], event: UUID, instance: ConnectorInstance, customer: UUID | None) -> bool:
+def _is_about(said: dict[str, Any], instance: ConnectorInstance, customer: UUID | None) -> bool:
     return (
-        said.get("id") == str(event)
-        and said.get("tenant") == str(acting_tenant())
-        and said.get("customer") == (str(customer) if customer else None)
+        said.get("customer") == (str(customer) if customer else None)
         and said.get("kind") in _KINDS
         and said.get("call", {}).get("instance") == str(instance.id)
         and said.get("subject", {}).get("kind") == "credential"
     )
-
-
-def _commitment(body: bytes) -> str:
-    return hashlib.sha256(BODY_LABEL + body).hexdigest()

@@ -4,10 +4,8 @@ Claim the row (once), run it at the vendor with no transaction open, then outcom
 transaction, and only then the sealed reply. What happened to a call is never left unsaid.
 """
 
-import dataclasses
 import json
 import logging
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +13,6 @@ from uuid import UUID
 from django.db import DatabaseError, transaction
 
 from approvals import granting
-from approvals.granting import UNASKED, Approval
 from approvals.models import ApprovalRequest
 from audit.actors import ActorKind
 from audit.errors import AuditUnavailable
@@ -23,45 +20,23 @@ from audit.kinds import EventKind
 from audit.services import Queued, queue_record
 from billing.models import UsageEvent
 from billing.services import meter_call, release_call
-from connectors.contract import Tool
 from connectors.errors import MESSAGES, ExecutionError, ObjectChanged
 from connectors.exchanges import as_facts
-from connectors.execution import Shown, execute
+from connectors.execution import Job, execute
 from connectors.imported.discovery import look_again
-from connectors.models import ConnectorInstance, ToolCall
-from connectors.pauses import is_risky, pause_for, suspend_if_foreign
-from connectors.selectors import CallToRun, ask_what_is_needed, call_to_run
-from msplex import kept, rechecking, replies
+from connectors.models import ToolCall
+from connectors.pauses import pause_for, suspend_if_foreign
+from msplex import kept, replies
+from msplex.claiming import Claimed, claimed
 from msplex.decision.verdicts import Code, Gate, Verdict
 from msplex.metrics.calls import count_outcome
-from msplex.outcomes import (
-    LOST,
-    MESSAGE_EXPIRED,
-    MESSAGE_NOT_READY,
-    MESSAGE_PAUSED,
-    MESSAGE_SUSPENDED,
-    MESSAGE_UNCHECKED,
-    MESSAGE_VOID,
-    Outcome,
-    changed_since,
-    lost_in,
-)
+from msplex.outcomes import LOST, MESSAGE_EXPIRED, UNRECORDED, Outcome, changed_since, lost_in
 from msplex.replies import Reply
 from msplex.telling import telling
-from tenants.isolation.context import acting_tenant
-from tenants.isolation.statements import Signed, columns, made, one, signed_transaction
+from tenants.isolation.statements import Signed, one, signed_transaction
 
 logger = logging.getLogger(__name__)
-START_WITHIN = timedelta(seconds=60)  # by then the caller has been told that it took too long
-CLAIM_AGAIN_SECONDS = (0.1, 0.5, 2.0, 4.0)
 LOST_AFTER = timedelta(minutes=5)  # longer than a broker lets any call take
-
-
-_CLAIMED = "UPDATE connectors_toolcall c SET state = 'running', started_at = %s"
-_WHICH = " WHERE c.tenant_id = %s AND c.id = %s AND c.state = 'queued' AND c.approval_id IS"
-_ROW = f"RETURNING {columns(ToolCall, 'c')}"
-_CLAIM = f"{_CLAIMED}{_WHICH} NULL {_ROW}"
-_CLAIM_APPROVED = f"{_CLAIMED}{_WHICH} NOT NULL {_ROW}"
 _FINISH = (
     "UPDATE connectors_toolcall SET state = %s, code = %s, gate = %s, finished_at = %s, rows_returned = %s,"
     " rows_dropped = %s, rows_foreign = %s, vendor_requests = %s, verdicts = %s"
@@ -82,11 +57,11 @@ def run(call_id: UUID, *, again: bool = False) -> Reply | None:
 
 def perform(call_id: UUID) -> tuple[ToolCall, Outcome] | None:
     """Once: the call, and what may be told of it. None: it is not there to be run."""
-    claimed = _claimed(call_id)
-    if claimed is None:
+    found = claimed(call_id)
+    if found is None:
         return None
-    call = claimed.call
-    outcome = _cannot_run(call, claimed.job) or _run_checked(claimed)
+    call = found.call
+    outcome = found.refused or _execute(found)
     try:
         recorded = _finish(call, outcome)
     except (AuditUnavailable, DatabaseError):
@@ -96,104 +71,18 @@ def perform(call_id: UUID) -> tuple[ToolCall, Outcome] | None:
     return call, outcome if recorded else LOST
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Claimed:
-    """The call, and what running it needs if that is still there."""
-
-    call: ToolCall
-    job: CallToRun | None
-    asked: rechecking.Asked
-    approval: Approval = UNASKED
-
-
-def _claimed(call_id: UUID) -> _Claimed | None:
-    """A database that is away for a moment, or a row that somebody holds, is no reason to let the call lie: nothing has
-    been sent yet. A claim whose answer was lost is found made, and its call is given up as unknown."""
-    for pause in CLAIM_AGAIN_SECONDS:
-        try:
-            return _claim(call_id) or _claim_approved(call_id)
-        except (AuditUnavailable, DatabaseError) as error:
-            logger.warning("call %s could not be claimed, and is tried again: %s", call_id, type(error).__name__)
-            time.sleep(pause)
-    return _claim(call_id) or _claim_approved(call_id)
-
-
-def _claim_approved(call_id: UUID) -> _Claimed | None:
-    """Of a call that takes an approval: claimed, checked and granted in one transaction, or none of it."""
-    with signed_transaction() as db:
-        row = one(db.ask(_CLAIM_APPROVED, datetime.now(UTC), acting_tenant(), call_id))
-        if row is None:
-            return None
-        call = made(ToolCall, row)
-        needed, asked = ask_what_is_needed(db, call_id), rechecking.ask(db)
-        job = call_to_run(call, needed)
-        return _Claimed(call, job, asked, granting.grant(db, call, job.mapping.external_id if job else None))
-
-
-def _claim(call_id: UUID) -> _Claimed | None:
-    """None: it is not ours to run, or takes an approval.
-
-    It does not wait for the disk: before anything leaves for the vendor the opening of the secret is committed, which
-    does, and lasts only with the claim before it. If both are gone after a crash, nothing was sent.
-    """
-    with signed_transaction(lasting=False) as db:
-        claimed = db.ask(_CLAIM, datetime.now(UTC), acting_tenant(), call_id)
-        needed, asked = ask_what_is_needed(db, call_id), rechecking.ask(db)
-    row = one(claimed)
-    if row is None:
-        return None
-    call = made(ToolCall, row)
-    return _Claimed(call, call_to_run(call, needed), asked)
-
-
-def _cannot_run(call: ToolCall, job: CallToRun | None) -> Outcome | None:
-    if datetime.now(UTC) - call.created_at > START_WITHIN:
-        return Outcome(ToolCall.State.FAILED, Code.BUSY, MESSAGE_EXPIRED, retryable=True)
-    if job is None or job.instance.state != ConnectorInstance.State.ACTIVE:
-        return Outcome(ToolCall.State.FAILED, Code.INSTANCE_NOT_READY, MESSAGE_NOT_READY)
-    if job.suspended:
-        return Outcome(ToolCall.State.FAILED, Code.TOOL_SUSPENDED, MESSAGE_SUSPENDED, retryable=True)
-    return None
-
-
-def _run_checked(claimed: _Claimed) -> Outcome:
-    """With the tool that the gates were asked about, and no other."""
-    job = claimed.job
-    if job is None:
-        raise LookupError("nothing to run")
-    try:
-        looked = rechecking.look(job, claimed.asked, claimed.approval.voters)
-    except DatabaseError:
-        logger.exception("whether call %s may run could not be checked", job.call.id)
-        return Outcome(ToolCall.State.FAILED, Code.UNAVAILABLE, MESSAGE_UNCHECKED, retryable=True)
-    return _refused(job, claimed.approval, looked) or _execute(job, looked.tool, claimed.approval.shown)
-
-
-def _refused(job: CallToRun, approval: Approval, looked: rechecking.Looked) -> Outcome | None:
-    """What the gates say now. That no gateway would have queued the call is worth an alert."""
-    if job.paused and is_risky(looked.tool):
-        return Outcome(ToolCall.State.FAILED, Code.RISKY_TOOLS_PAUSED, MESSAGE_PAUSED, retryable=True)
-    if approval.refused:
-        logger.error("alert: call %s was queued as approved and is not: %s", job.call.id, approval.refused)
-        return Outcome(ToolCall.State.FAILED, Code.APPROVAL_VOID, f"{approval.refused} {MESSAGE_VOID}")
-    refusal = looked.refusal
-    if refusal is None:
-        return None
-    logger.error("alert: call %s was queued and may not run: %s", job.call.id, refusal.code)
-    return Outcome(ToolCall.State.FAILED, refusal.code, refusal.message, retryable=refusal.retryable)
-
-
-def _execute(job: CallToRun, tool: Tool | None, shown: Shown = ()) -> Outcome:
+def _execute(found: Claimed) -> Outcome:
     """Everything that can happen has an outcome: a call left running would be said to be lost, minutes later."""
+    call = found.call
     try:
-        return _succeeded(job, tool, shown)
+        return _succeeded(found)
     except ObjectChanged as error:
         return changed_since(error)
     except ExecutionError as error:
         if error.code == "tool_changed":
-            look_again(job.instance)
+            look_again(_job(found).instance)
         if error.uncertain:
-            logger.error("alert: call %s may have changed something: %s", job.call.id, error.code)  # noqa: TRY400
+            logger.error("alert: call %s may have changed something: %s", call.id, error.code)  # noqa: TRY400
             return lost_in(error)
         return Outcome(
             ToolCall.State.FAILED,
@@ -208,15 +97,21 @@ def _execute(job: CallToRun, tool: Tool | None, shown: Shown = ()) -> Outcome:
             answered=error.code == "not_found",
         )
     except (AuditUnavailable, DatabaseError):  # the opening of the secret could not be recorded, so nothing was sent
-        return Outcome(ToolCall.State.FAILED, Code.AUDIT_UNAVAILABLE, AuditUnavailable().message, retryable=True)
+        return UNRECORDED
     except Exception:  # the edge of the broker
-        logger.exception("alert: call %s ended in a way nobody thought of", job.call.id)
+        logger.exception("alert: call %s ended in a way nobody thought of", call.id)
         return LOST
 
 
-def _succeeded(job: CallToRun, tool: Tool | None, shown: Shown) -> Outcome:
-    with telling(job.call):
-        result = execute(job.call, job.instance, job.mapping, tool, shown)
+def _job(found: Claimed) -> Job:
+    if found.run is None:
+        raise LookupError("nothing to run")
+    return found.run
+
+
+def _succeeded(found: Claimed) -> Outcome:
+    with telling(found.call):
+        result = execute(_job(found), found.approval.shown, found.begun)
     return Outcome(
         ToolCall.State.SUCCEEDED,
         structured=result.structured,

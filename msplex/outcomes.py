@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from audit.errors import AuditUnavailable
 from connectors.errors import ExecutionError, ObjectChanged, PartlyDone
 from connectors.exchanges import Exchange
 from connectors.models import ToolCall
@@ -14,6 +15,7 @@ MESSAGE_PAUSED = "The outcome of another call became unknown, so nothing was sen
 MESSAGE_SUSPENDED = "The tool is suspended, because its vendor mixed customers, so nothing was sent."
 MESSAGE_UNCHECKED = "Whether the call may run could not be checked, so nothing was sent. Try again."
 MESSAGE_VOID = "So the approval does not hold, and nothing was sent. Call again to ask anew."
+MESSAGE_NOT_RECORDED = "The call is not what was recorded when it was let through, so nothing was sent. Call again."
 MESSAGE_NOT_READY = "The connector instance is not active any more, so nothing was sent."
 
 
@@ -37,6 +39,7 @@ class Outcome:
 
 
 LOST = Outcome(ToolCall.State.UNKNOWN, Code.OUTCOME_UNKNOWN, MESSAGE_UNKNOWN)
+UNRECORDED = Outcome(ToolCall.State.FAILED, Code.AUDIT_UNAVAILABLE, AuditUnavailable().message, retryable=True)
 
 
 def lost_in(error: ExecutionError) -> Outcome:

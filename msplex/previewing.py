@@ -30,6 +30,7 @@ from msplex.decision.gates import roles_for
 from msplex.decision.snapshot import snapshot
 from msplex.decision.verdicts import Decision, Gate, Request
 from msplex.execution import perform
+from msplex.recorded import as_recorded
 from tenants.isolation.context import Context, acting_for, acting_tenant
 from tenants.isolation.statements import insertion, one, signed_transaction, values_of
 
@@ -132,7 +133,7 @@ def _written(call: ToolCall, decision: Decision, request: ApprovalRequest) -> To
             db, EventKind.CALL_INTENDED, actor=call.actor(), subject=("tool_call", call.pk, call.tool),
             customer_id=call.customer_id, result="ok", call=call.ref,
             body={
-                "arguments_digest": call.arguments_digest, "code": "", "connector": call.connector, "gate": "",
+                **as_recorded(call), "code": "", "connector": call.connector, "gate": "",
                 "preview_of": str(request.pk), "verdicts": [f"{each.gate}=ok" for each in decision.verdicts],
             },
         )  # fmt: skip

@@ -16,17 +16,17 @@ from connectors.models import ToolCall
 from connectors.selectors import CallToRun
 from msplex.decision import gates
 from msplex.decision.gates import Attempt, Recorded
-from msplex.decision.snapshot import Snapshot, snapshot_at
+from msplex.decision.snapshot import Snapshot, is_kept, snapshot_at
 from msplex.decision.verdicts import CONFIRMED, Code, Gate, Refusal, Request, Resolved, Usage
-from tenants.isolation.context import current
+from tenants.isolation.context import acting_tenant, current
 from tenants.isolation.statements import Signed, one
 from tenants.models import Customer, Tenant
-from tenants.selectors import ask_revision, revision_of
 
 MESSAGE_SUSPENDED = "This workspace is suspended, so nothing was sent."
 MESSAGE_CUSTOMER = "The customer is not active any more, so nothing was sent."
 MESSAGE_UNAPPROVED = "Nobody has approved this call, so nothing was sent."
 MESSAGE_TIGHTENED = "The policy asks for more people by now than have approved this call, so nothing was sent."
+_TENANCY = "SELECT (SELECT number FROM tenants_revision WHERE tenant_id = %s), border.tenant_active()"
 _RULES: tuple[Callable[[Attempt], Refusal | None], ...] = (
     gates.load_entitlements,
     gates.verify_subscription,
@@ -38,15 +38,21 @@ _RULES: tuple[Callable[[Attempt], Refusal | None], ...] = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Asked:
-    """What is read with the claim, in its round trip."""
+class Tenancy:
+    """Of the acting tenant, read with the claim."""
 
-    revision: Any
-    active: Any
+    revision: int
+    active: bool
 
 
-def ask(db: Signed) -> Asked:
-    return Asked(ask_revision(db), db.ask("SELECT border.tenant_active()"))
+def ask(db: Signed) -> Any:
+    """Queued; read with `tenancy_of`."""
+    return db.ask(_TENANCY, acting_tenant())
+
+
+def tenancy_of(asked: Any) -> Tenancy:
+    number, active = one(asked) or (0, False)
+    return Tenancy(number or 0, active)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,15 +63,21 @@ class Looked:
     refusal: Refusal | None
 
 
-def look(job: CallToRun, asked: Asked, voters: tuple[Voter, ...] = ()) -> Looked:
+def is_at_hand(tenancy: Tenancy) -> bool:
+    """Whether `look` has nothing to load."""
+    context = current()
+    return context is not None and is_kept(context, tenancy.revision)
+
+
+def look(job: CallToRun, tenancy: Tenancy, voters: tuple[Voter, ...] = ()) -> Looked:
     """Loads the snapshot if the tenant has changed since the last."""
     context = current()
     if context is None:
         raise LookupError("no tenant context")
-    snapshot = snapshot_at(context, revision_of(asked.revision))
+    snapshot = snapshot_at(context, tenancy.revision)
     attempt = _attempt(job.call, job, snapshot, voters)
     tool = attempt.offered.tool if attempt.offered else None
-    if one(asked.active) != (True,) or snapshot.tenant.status != Tenant.Status.ACTIVE:
+    if not tenancy.active or snapshot.tenant.status != Tenant.Status.ACTIVE:
         return Looked(tool, Refusal(Code.TENANT_SUSPENDED, MESSAGE_SUSPENDED))
     return Looked(tool, _decide(attempt))
 

@@ -17,3 +17,8 @@ def uuid7_floor(moment: datetime) -> UUID:
 
 def uuid7_time(value: UUID) -> datetime:
     return datetime.fromtimestamp((value.int >> 80) / 1000, tz=UTC)
+
+
+def uuid7_millisecond(value: UUID) -> UUID:
+    """The smallest UUIDv7 of the millisecond in which this one was made."""
+    return UUID(int=value.int >> 80 << 80)

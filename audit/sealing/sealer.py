@@ -32,6 +32,7 @@ STUCK_SECONDS = 10.0  # between two looks at a log that must not be signed
 MOST_EVENTS = 4096  # of a pass
 TOGETHER = 16  # tenants
 MOST_LOGS = 10_000  # kept in memory
+NEVER = 1 << 30  # uses after which any other statement would be prepared too
 SOLE = 7305808894127434
 _WAITING = (
     "SELECT tenant_id, array_agg(event_id ORDER BY event_id) FROM (SELECT tenant_id, event_id FROM border.audit_pending"
@@ -170,8 +171,10 @@ class Sealer:
 def _prepared(statement: str, values: list[Any]) -> Any:
     """For what is asked a hundred times a second: Django's cursors have the server plan it anew each time."""
     connection.ensure_connection()
+    raw = connection.connection
+    raw.prepare_threshold = raw.prepare_threshold or NEVER  # without one, as Django leaves it, none is prepared at all
     with connection.wrap_database_errors:
-        return connection.connection.execute(statement, values, prepare=True)
+        return raw.execute(statement, values, prepare=True)
 
 
 def be_alone(wait_seconds: float = 5.0) -> bool:

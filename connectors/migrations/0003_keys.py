@@ -43,7 +43,7 @@ RECORD = """
 CREATE INDEX audit_event_credential ON content.audit_event (tenant_id, instance_id, customer_id, id)
     WHERE kind IN ('connectors:credential:store', 'connectors:credential:remove');
 -- The newest record of a credential of this connection, the customer's own or the one for all: whether it was stored or
--- removed. All that the broker may read of the log. Row security holds it.
+-- removed. Row security holds it. Beside it the broker may read of the log that a call was let through.
 CREATE FUNCTION border.credential_record(instance uuid, customer uuid)
 RETURNS TABLE (id uuid, header bytea, body bytea, writer text, boot uuid, n bigint, mac bytea)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -171,6 +171,12 @@ OF_GATES: Mapping[Code, Denial] = {
         "Make the same call again: it asks anew.",
         Helper.DECIDERS,
     ),
+    Code.NOT_RECORDED: Denial(
+        (Gate.EXECUTE,),
+        "The call that reached the broker is not the one that was recorded when it was let through. Nothing was sent.",
+        "Make the same call again; the provider looks at who can write to the database.",
+        Helper.PROVIDER,
+    ),
     Code.AUDIT_UNAVAILABLE: Denial(
         (Gate.DISPATCH, Gate.EXECUTE),
         "The log cannot be written, or is not being sealed. Nothing was sent.",

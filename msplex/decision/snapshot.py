@@ -193,6 +193,11 @@ def snapshot_at(context: Context, number: int) -> Snapshot:
     return found
 
 
+def is_kept(context: Context, number: int) -> bool:
+    """Whether `snapshot_at` has nothing to load."""
+    return _cache.get(context, number) is not None
+
+
 def _loaded(context: Context) -> Snapshot:
     with acting_for(context), transaction.atomic():
         return snapshot()

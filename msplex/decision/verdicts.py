@@ -53,6 +53,7 @@ class Code(StrEnum):
     INSUFFICIENT_SCOPE = "insufficient_scope"
     INVALID_ARGUMENTS = "invalid_arguments"
     KEY_REUSED = "key_reused"
+    NOT_RECORDED = "not_recorded"
     OUTCOME_UNKNOWN = "outcome_unknown"
     OWN_CREDENTIAL_NOT_READY = "own_credential_not_ready"
     OWN_CREDENTIAL_REQUIRED = "own_credential_required"

@@ -98,10 +98,8 @@ redis.call('XDEL', line, ARGV[5])
 less(held, tenant)
 if ARGV[6] ~= '' then less(held, field_of(ARGV[6])) end
 local weight = math.max(1, count(heavy, tenant))
-while count(held, tenant) < places_of(weight) do
-    local message = redis.call('LPOP', lists)
-    if not message then break end
-    enter('', message)
+while redis.call('EXISTS', lists) == 1 and count(held, tenant) < places_of(weight) do
+    enter('', redis.call('LPOP', lists))
 end
 let_in(weight)
 if redis.call('XLEN', line) == 0 then redis.call('DEL', held) end

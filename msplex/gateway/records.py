@@ -18,6 +18,7 @@ from msplex.decision.gates import roles_for
 from msplex.decision.verdicts import Decision, Request
 from msplex.gateway.callers import Caller, Seen, Waiter
 from msplex.gateway.repeating import KeyHeld, hold
+from msplex.recorded import as_recorded
 from tenants.isolation.context import acting_for
 from tenants.isolation.pipeline import Row
 from tenants.isolation.statements import Signed, insertion, one, signed_transaction, values_of
@@ -150,7 +151,7 @@ def _record(db: Signed, caller: Caller, call: ToolCall, decision: Decision) -> Q
         result="refused" if decision.refusal else "ok",
         body={
             **({"approval_request": str(call.approval_id)} if call.approval_id else {}),
-            "arguments_digest": call.arguments_digest,
+            **as_recorded(call),
             "code": decision.refusal.code if decision.refusal else "",
             "connector": call.connector,
             "gate": decision.gate,
@@ -164,7 +165,7 @@ def _record(db: Signed, caller: Caller, call: ToolCall, decision: Decision) -> Q
 def _storable(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments for the record; those of a refused call may be anything that JSON can say."""
     try:
-        text = json.dumps(arguments, ensure_ascii=False)
+        text = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
         if len(text.encode()) <= ARGUMENTS_BYTES and "\\u0000" not in text:
             return dict(arguments)
     except (UnicodeEncodeError, ValueError):

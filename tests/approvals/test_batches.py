@@ -30,7 +30,7 @@ from tenants.ids import uuid7
 from tenants.isolation.context import Context, acting_for
 from tests.approvals.asking import passkey_of
 from tests.conftest import as_role
-from tests.connectors.factories import ConnectedWorld, events_of
+from tests.connectors.factories import ConnectedWorld, events_of, let_through
 from tests.identity.factories import Person, acting_as, make_machine, make_member
 
 pytestmark = pytest.mark.usefixtures("broker")
@@ -76,7 +76,7 @@ class Together:
         request = self.requests[place]
         with as_role("app"), self.world.tenant.acting():
             call = self.call(place, approval_id=request.pk, **given)
-            call.save(force_insert=True)
+            let_through(call, self.world.instance)
             ApprovalRequest.objects.filter(id=request.pk).update(state=State.EXECUTING, call_id=call.pk, ended_at=None)
         with acting_for(Context(self.world.tenant.id, (call.customer_id,))):
             run(call.pk)

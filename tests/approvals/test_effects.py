@@ -18,7 +18,7 @@ from approvals.services import request_approval
 from audit.kinds import EventKind
 from billing.models import UsageEvent
 from connectors.catalogue import all_connectors
-from connectors.execution import execute
+from connectors.execution import Job, execute
 from connectors.models import ToolCall
 from identity.roles import Role
 from identity.selectors import acting_principal
@@ -28,7 +28,7 @@ from tenants.isolation.context import Context, acting_for
 from tenants.models import Entitlement
 from tests.approvals.asking import approve
 from tests.conftest import as_role
-from tests.connectors.factories import ConnectedWorld, events_of
+from tests.connectors.factories import ConnectedWorld, events_of, let_through
 from tests.identity.factories import Person, acting_as, make_machine, make_member, make_person
 
 pytestmark = pytest.mark.usefixtures("broker")
@@ -74,7 +74,7 @@ class Asked:
     def ran(self) -> tuple[str, str]:
         with as_role("app"), self.world.tenant.acting():
             call = self.call(approval_id=self.request.pk, **self.given)
-            call.save(force_insert=True)
+            let_through(call, self.world.instance)
             ApprovalRequest.objects.filter(id=self.request.pk).update(state=State.EXECUTING, call_id=call.pk)
         with acting_for(Context(self.world.tenant.id, (self.world.tenant.customers[0].id,))):
             run(call.pk)
@@ -299,7 +299,7 @@ def test_when_one_of_several_has_changed_meanwhile_none_is_touched(connected, ve
     with as_role("app"):
         other = connected.call("update_ticket", {"ticket_id": 11004, "status_id": 3})
     with acting_for(Context(connected.tenant.id, (connected.tenant.customers[0].id,))):
-        execute(other, connected.instance, connected.mappings[0])
+        execute(Job(other, connected.instance, connected.mappings[0]))
 
     before = len(changes(vendor))
     assert asked.ran() == ("failed", "approval_void")

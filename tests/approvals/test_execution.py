@@ -19,11 +19,12 @@ from connectors.models import CustomerMapping, ToolCall
 from connectors.signing import is_signed
 from identity.models import Principal, RoleBinding
 from identity.roles import Role
+from msplex.claiming import claimed
 from msplex.execution import give_up_lost_calls, run
 from tenants.isolation.context import Context, acting_for
 from tests.approvals.asking import approve, demote
 from tests.conftest import as_role
-from tests.connectors.factories import ConnectedWorld, events_of
+from tests.connectors.factories import ConnectedWorld, events_of, let_through
 from tests.connectors.vendor import notes
 from tests.identity.authenticator import Authenticator
 from tests.identity.factories import Machine, Person, make_machine, make_member
@@ -58,7 +59,7 @@ class Approved:
         """As the gateway leaves it behind for the broker."""
         with as_role("app"), self.world.tenant.acting():
             call = self.call(approval_id=self.request.pk, **given)
-            call.save(force_insert=True)
+            let_through(call, self.world.instance)
             ApprovalRequest.objects.filter(id=self.request.pk).update(
                 state=State.EXECUTING, call_id=call.pk, ended_at=None
             )
@@ -293,13 +294,11 @@ def test_a_call_that_the_vendor_refuses_has_used_its_approval(connected, vendor)
 
 
 def test_a_broker_that_dies_after_the_claim_leaves_an_unknown_outcome_and_never_a_second_run(connected, vendor) -> None:
-    from msplex.execution import _claim_approved  # noqa: PLC0415
-
     approved = Approved(connected)
     call = approved.taken()
     vendor.reset()
     with acting_for(Context(connected.tenant.id, (connected.tenant.customers[0].id,))):
-        assert _claim_approved(call)  # and here it is killed
+        assert claimed(call)  # and here it is killed
         run(call)
         run(call, again=True)
 

@@ -288,6 +288,18 @@ def test_a_sealer_without_its_memory_does_not_sign_what_others_have(room: Room, 
         assert "nothing of" in Event.objects.get(kind="audit:log:refuse").facts["what"]
 
 
+def test_the_server_keeps_the_plan_of_what_the_loop_asks_all_the_time(room: Room):
+    with room.enter("sealer"):
+        sealer = room.sealer()
+        for _ in range(3):
+            sealer.once()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%border.audit_pending%'")
+            assert cursor.fetchone() == (1,)
+        connection.close()  # back to the pool, and clean: nothing is believed to be there that is not
+        assert [sealer.once() for _ in range(2)] == [0, 0]
+
+
 def test_there_is_one_sealer(room: Room):
     with room.enter("sealer"):
         be_alone()

@@ -6,12 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.db import transaction
+
 from audit.actors import Actor, ActorKind, CallRef
+from audit.kinds import EventKind
 from audit.models import Event
+from audit.services import record
+from connectors.arguments import call_digest
 from connectors.broker import Purpose, open_secret
 from connectors.health import Checkup
 from connectors.models import ConnectorInstance, CustomerMapping, ToolCall
 from connectors.services import activate_instance, configure_instance, map_customer, record_health, start_instance
+from msplex.recorded import as_recorded
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.vendor import StubVendor
@@ -82,6 +88,18 @@ def draft(world: TenantWorld) -> ConnectorInstance:
 
 def configured(world: TenantWorld) -> ConnectorInstance:
     return configure_instance(draft(world), settings=SETTINGS, secret=SECRET, by=ALICE)
+
+
+def let_through(call: ToolCall, instance: ConnectorInstance) -> ToolCall:
+    """Writes a new call down with its record, as the gateway does. In the tenant's context."""
+    call.arguments_digest = call_digest(f"{instance.slug}_{call.tool}", call.arguments)
+    with transaction.atomic():
+        call.save(force_insert=True)
+        record(
+            EventKind.CALL_INTENDED, actor=call.actor(), subject=("tool_call", call.id, call.tool),
+            customer_id=call.customer_id, body=as_recorded(call), call=call.ref,
+        )  # fmt: skip
+    return call
 
 
 def kinds(world: TenantWorld) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from connectors import breaker as breakers
 from connectors.breaker import FAILURES, OPEN_SECONDS, Breaker
 from connectors.errors import ExecutionError, VendorError
-from connectors.execution import execute
+from connectors.execution import Job, execute
 from connectors.pace import client
 from connectors.selectors import current_credential
 from connectors.services import check_health
@@ -42,7 +42,7 @@ def code_of(world: ConnectedWorld, tool: str = "list_tickets", arguments: Any = 
         call = world.call(tool, arguments)
     with acting_for(Context(world.tenant.id, (world.tenant.customers[0].id,))):
         try:
-            execute(call, world.instance, world.mappings[0])
+            execute(Job(call, world.instance, world.mappings[0]))
         except ExecutionError as error:
             return "unknown" if error.uncertain else error.code
     return ""

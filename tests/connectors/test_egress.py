@@ -9,7 +9,7 @@ from connectors.catalogue import all_connectors
 from connectors.contract import Connector
 from connectors.egress import Reach
 from connectors.errors import VendorError
-from connectors.execution import execute
+from connectors.execution import Job, execute
 from connectors.network import Request, VendorHttp
 from connectors.vendors.halopsa.client import HaloClient
 from tenants.isolation.context import Context, acting_for
@@ -94,6 +94,6 @@ def test_a_tool_that_asks_elsewhere_does_not_get_there(
         call = connected.call()
 
     with acting_for(Context(connected.tenant.id)), pytest.raises(VendorError) as caught:
-        execute(call, connected.instance, connected.mappings[0])
+        execute(Job(call, connected.instance, connected.mappings[0]))
 
     assert (caught.value.code, vendor.seen()["total"]) == ("vendor_address_refused", 0)

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from connectors.catalogue import tool
 from connectors.errors import ExecutionError
-from connectors.execution import ExecutionResult, execute
+from connectors.execution import ExecutionResult, Job, execute
 from connectors.models import CustomerMapping
 from connectors.stub.world import CLIENTS as EVERY_CLIENT
 from connectors.stub.world import INJECTION, marker
@@ -31,7 +31,7 @@ def run(
     with as_role("app"):
         call = world.call(name, arguments, customer=customer)
     with acting_for(Context(world.tenant.id, (world.tenant.customers[customer].id,))):
-        return execute(call, world.instance, world.mappings[customer])
+        return execute(Job(call, world.instance, world.mappings[customer]))
 
 
 def foreign_marks(value: Any, client: int) -> list[str]:
@@ -204,7 +204,7 @@ def test_a_failing_vendor_is_named_and_shows_nothing(
     assert error.vendor_requests >= 3  # discovery, token, list
     token = next(iter(vendor.seen()["authorizations"])).removeprefix("Bearer ")
     shown = _everything_shown(error)
-    assert "execute: {'call': <ToolCall: list_tickets running>" in shown  # variables are being looked at
+    assert "execute: {'job': Job(call=<ToolCall: list_tickets running>" in shown  # variables are being looked at
     shown += caplog.text
     assert [word for word in (connected.secret, token, "MARK-") if word in shown] == []
 
@@ -325,7 +325,7 @@ def test_a_mapping_of_another_customer_is_refused(connected: ConnectedWorld, ven
         call = connected.call(customer=0)
 
     with acting_for(Context(connected.tenant.id)), pytest.raises(ExecutionError) as caught:
-        execute(call, connected.instance, connected.mappings[1])
+        execute(Job(call, connected.instance, connected.mappings[1]))
 
     assert caught.value.code == "scope_violation"
     assert vendor.seen()["total"] == 0
@@ -378,6 +378,6 @@ def test_no_vendor_is_called_inside_a_transaction(connected: ConnectedWorld, ven
         call = connected.call()
 
     with acting_for(Context(connected.tenant.id)), transaction.atomic(), pytest.raises(RuntimeError):
-        execute(call, connected.instance, connected.mappings[0])
+        execute(Job(call, connected.instance, connected.mappings[0]))
 
     assert vendor.seen()["total"] == 0

@@ -61,7 +61,7 @@ with acting_for(Context(uuid.UUID(tenant))):
     with transaction.atomic():
         call = ToolCall.objects.get(id=call_id)
         instance, mapping = ConnectorInstance.objects.get(), CustomerMapping.objects.get(customer=call.customer_id)
-    result = execution.execute(call, instance, mapping)
+    result = execution.execute(execution.Job(call, instance, mapping))
 print(json.dumps([before, during[0], result.rows_returned, held()]))
 """
 

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from connectors import pace
 from connectors.errors import ExecutionError, VendorError
-from connectors.execution import execute
+from connectors.execution import Job, execute
 from connectors.models import Credential
 from connectors.network import Answer, seconds_to_wait
 from connectors.pace import Pace, Rate
@@ -44,7 +44,7 @@ def run(world: ConnectedWorld, *, customer: int = 0) -> int:
     with as_role("app"):
         call = world.call(customer=customer)
     with acting_for(Context(world.tenant.id, (world.tenant.customers[customer].id,))):
-        return execute(call, world.instance, world.mappings[customer]).rows_returned
+        return execute(Job(call, world.instance, world.mappings[customer])).rows_returned
 
 
 def throttled(world: ConnectedWorld, *, customer: int = 0) -> int:

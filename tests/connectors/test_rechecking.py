@@ -14,20 +14,20 @@ from msplex.execution import run
 from tenants.isolation.context import Context, acting_for
 from tenants.models import Customer, Entitlement, Subscription, Tenant
 from tests.conftest import as_role
-from tests.connectors.factories import ConnectedWorld, events_of
+from tests.connectors.factories import ConnectedWorld, events_of, let_through
 from tests.connectors.vendor import StubVendor
 from tests.tenants.furnishing import as_administrator
 
 
 def planted(world: ConnectedWorld, tool: str = "list_tickets", arguments: dict[str, Any] | None = None) -> UUID:
-    """With the role of portal and gateway, as injected SQL would; no gate was asked."""
+    """As the gateway leaves it, or whoever has taken the gateway over; no gate was asked."""
     with as_role("app"), world.tenant.acting():
-        call = ToolCall.objects.create(
+        call = ToolCall(
             principal_id=uuid4(), principal_kind="service_account", principal_label="mallory",
             customer=world.tenant.customers[0], instance=world.instance, connector="halopsa", tool=tool,
             arguments=arguments or {}, roles=["operator"], state=ToolCall.State.QUEUED,
         )  # fmt: skip
-    return call.id
+        return let_through(call, world.instance).id
 
 
 def ran(world: ConnectedWorld, call: UUID) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from msplex.gateway import handles
 from tenants.ids import uuid7
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import stack_redis
+from tests.connectors.factories import let_through
 from tests.connectors.vendor import notes
 from tests.gateway.asked import ADD, NOTE, token_of, world_that_asks
 from tests.gateway.door import Door, agent, refusal
@@ -179,7 +180,7 @@ def test_the_broker_asks_whether_the_caller_has_confirmed_it(door, world, vendor
         passed = {"gate": "check_approval", "ok": True, "code": "", "detail": detail}
         row.id, row.state, row.verdicts = uuid7(), ToolCall.State.QUEUED, [passed]
         row.started_at = row.finished_at = None
-        row.save(force_insert=True)
+        let_through(row, row.instance)
     with acting_for(Context(world.tenant.id, (row.customer_id,))):
         line.send(row.id, redis.Redis.from_url(stack_redis()))
     door.call("halopsa_list_tickets", limit=1)

@@ -19,13 +19,13 @@ from billing.models import QuotaCounter, UsageEvent
 from billing.services import reserve_call
 from connectors.models import ToolCall
 from connectors.services import unmap_customer
-from msplex import execution, replies
+from msplex import claiming, execution, replies
 from msplex.execution import LOST_AFTER, give_up_lost_calls
 from tenants.isolation.context import Context, acting_for
 from tenants.isolation.statements import one, signed_transaction
 from tenants.models import Entitlement
 from tests.conftest import as_role
-from tests.connectors.factories import ALICE
+from tests.connectors.factories import ALICE, let_through
 
 KEY = X25519PrivateKey.generate()
 CHANNEL = "outcomes"
@@ -37,31 +37,32 @@ def run(call_id: UUID, *, again: bool = False) -> None:
         replies.deliver(reply)
 
 
-def queued(world: Any, kind: str = "service_account") -> ToolCall:
+def queued(world: Any, kind: str = "service_account", **more: Any) -> ToolCall:
     """A call as the gateway leaves it: reserved, on record, waiting."""
     with as_role("app"):
         with world.tenant.acting() as context:
             terms = Entitlement.objects.get()
         with acting_for(context), signed_transaction() as db:
             one(reserve_call(db, terms, world.tenant.customers[0]))
-        return _insert(world, kind)
+        return _insert(world, kind, **more)
 
 
-def _insert(world: Any, kind: str) -> ToolCall:
+def _insert(world: Any, kind: str, tool: str = "list_tickets", arguments: dict[str, Any] | None = None) -> ToolCall:
     with world.tenant.acting():
-        return ToolCall.objects.create(
+        call = ToolCall(
             principal_id=uuid4(),
             principal_kind=kind,
             principal_label="agent",
             customer=world.tenant.customers[0],
             instance=world.instance,
             connector="halopsa",
-            tool="list_tickets",
-            arguments={"limit": 1},
+            tool=tool,
+            arguments={"limit": 1} if arguments is None else arguments,
             state=ToolCall.State.QUEUED,
             reply_to=CHANNEL,
             reply_key=KEY.public_key().public_bytes_raw(),
         )
+        return let_through(call, world.instance)
 
 
 @contextmanager
@@ -125,7 +126,7 @@ def test_what_was_said_to_be_lost_is_not_delivered(connected, vendor, broker):
 
     assert [reply["code"] for reply in answers(call)] == ["outcome_unknown", "outcome_unknown"]
     assert after(connected, call) == ("unknown", "outcome_unknown", 0, 0)
-    assert kinds(connected, call.id) == [EventKind.CALL_UNKNOWN]
+    assert kinds(connected, call.id) == [EventKind.CALL_INTENDED, EventKind.CALL_UNKNOWN]
     assert vendor.seen()["by_path"]["/api/Tickets"] == 1
 
 
@@ -170,8 +171,8 @@ def test_the_sweep_ends_what_nobody_will(connected, state, expected, kind):
         assert give_up_lost_calls(datetime.now(UTC)) == 1
 
     assert after(connected, call) == expected
-    assert kinds(connected, call.id) == [kind]
-    assert kinds(connected, young.id) == []
+    assert kinds(connected, call.id) == [EventKind.CALL_INTENDED, kind]
+    assert kinds(connected, young.id) == [EventKind.CALL_INTENDED]
 
 
 def _age(world: Any, call: ToolCall) -> None:
@@ -186,15 +187,15 @@ def _age(world: Any, call: ToolCall) -> None:
 @pytest.mark.parametrize(("failures", "state"), [(2, "succeeded"), (9, "queued")])
 def test_a_call_that_cannot_be_claimed_at_once_is_tried_again(connected, monkeypatch, failures: int, state: str):
     """With nothing sent in between; and not for ever."""
-    call, claim, left = queued(connected), execution._claim, iter(range(failures))
-    monkeypatch.setattr(execution, "CLAIM_AGAIN_SECONDS", (0.0, 0.0, 0.0))
+    call, claim, left = queued(connected), claiming._claim, iter(range(failures))
+    monkeypatch.setattr(claiming, "CLAIM_AGAIN_SECONDS", (0.0, 0.0, 0.0))
 
     def busy(call_id: UUID) -> Any:
         if next(left, None) is not None:
             raise OperationalError("canceling statement due to lock timeout")
         return claim(call_id)
 
-    monkeypatch.setattr(execution, "_claim", busy)
+    monkeypatch.setattr(claiming, "_claim", busy)
     with as_the_message(connected, call), suppress(OperationalError):
         run(call.id)
 

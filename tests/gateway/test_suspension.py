@@ -165,8 +165,7 @@ def test_whoever_resumes_it_gives_it_as_many_calls_again(connected, broker):
 
 
 def test_a_queued_call_of_it_is_not_sent_and_one_of_another_tool_is(connected, vendor, broker):
-    of_it, other = queued(connected), queued(connected)
-    change("UPDATE connectors_toolcall SET tool = 'list_users' WHERE id = %s", other.id, world=connected)
+    of_it, other = queued(connected), queued(connected, tool="list_users")
     for _ in range(FOREIGN_CALLS):
         finish(connected)
     vendor.reset()
@@ -182,11 +181,7 @@ def test_a_queued_call_of_it_is_not_sent_and_one_of_another_tool_is(connected, v
 
 def test_an_id_of_somebody_else_that_the_caller_named_suspends_nothing(connected, broker):
     for _ in range(FOREIGN_CALLS):
-        call = queued(connected)
-        change(
-            "UPDATE connectors_toolcall SET tool = 'get_ticket', arguments = '{\"ticket_id\": 12003}' WHERE id = %s",
-            call.id, world=connected,
-        )  # fmt: skip
+        call = queued(connected, tool="get_ticket", arguments={"ticket_id": 12003})
         with as_role("broker"), as_the_message(connected, call):
             run(call.id)
         assert [answer["code"] for answer in answers(call)] == ["not_found"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.errors import ExecutionError
-from connectors.execution import ExecutionResult, execute
+from connectors.execution import ExecutionResult, Job, execute
 from connectors.stub.world import CLIENTS, marker
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
@@ -29,7 +29,7 @@ class Runs:
             call = world.call(name, self.usual[name] if arguments is None else arguments, customer=customer)
         tool = offered(world)[name]
         with acting_for(Context(world.tenant.id, (world.tenant.customers[customer].id,))):
-            return execute(call, world.instance, world.mappings[customer], tool)
+            return execute(Job(call, world.instance, world.mappings[customer], tool))
 
     def refused(self, world: ConnectedWorld, name: str, arguments: dict[str, Any] | None = None) -> ExecutionError:
         with pytest.raises(ExecutionError) as caught:

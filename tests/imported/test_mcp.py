@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from connectors.errors import ExecutionError
-from connectors.execution import execute
+from connectors.execution import Job, execute
 from tenants.isolation.context import Context, acting_for
 from tests.conftest import as_role
 from tests.connectors.factories import ConnectedWorld
@@ -108,7 +108,7 @@ def test_a_parent_that_is_not_the_one_asked_for_opens_nothing(world: ConnectedWo
         call = world.call("add_note", {"ticket_id": 13003, "text": "x"}, customer=1)  # 12, whose ticket comes back
 
     with pytest.raises(ExecutionError) as caught, acting_for(Context(world.tenant.id, (world.tenant.customers[1].id,))):
-        execute(call, world.instance, world.mappings[1], offered(world)["add_note"])
+        execute(Job(call, world.instance, world.mappings[1], offered(world)["add_note"]))
 
     assert caught.value.code == "not_found"
     assert "add_note" not in called(server)

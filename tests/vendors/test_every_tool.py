@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from connectors.catalogue import all_connectors, connector, tool
 from connectors.contract import Connection, Narrowing, Risk
 from connectors.errors import ExecutionError
-from connectors.execution import ExecutionResult, execute
+from connectors.execution import ExecutionResult, Job, execute
 from connectors.network import VendorHttp
 from connectors.secret import SecretBundle
 from connectors.stub.world import CLIENTS as EVERY_CLIENT
@@ -59,7 +59,7 @@ def run(world: ConnectedWorld, name: str, arguments: dict[str, Any], customer: i
     with as_role("app"):
         call = world.call(name, arguments, customer=customer)
     with acting_for(Context(world.tenant.id, (world.tenant.customers[customer].id,))):
-        return execute(call, world.instance, world.mappings[customer])
+        return execute(Job(call, world.instance, world.mappings[customer]))
 
 
 def refused(world: ConnectedWorld, name: str, arguments: dict[str, Any], customer: int = 0) -> ExecutionError:
