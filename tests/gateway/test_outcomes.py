@@ -17,6 +17,7 @@ from audit.kinds import EventKind
 from audit.models import Event
 from billing.models import QuotaCounter, UsageEvent
 from billing.services import reserve_call
+from connectors.errors import VendorError
 from connectors.models import ToolCall
 from connectors.services import unmap_customer
 from msplex import claiming, execution, replies
@@ -173,6 +174,23 @@ def test_the_sweep_ends_what_nobody_will(connected, state, expected, kind):
     assert after(connected, call) == expected
     assert kinds(connected, call.id) == [EventKind.CALL_INTENDED, kind]
     assert kinds(connected, young.id) == [EventKind.CALL_INTENDED]
+
+
+@pytest.mark.usefixtures("broker")
+def test_what_may_have_changed_something_is_unknown_and_not_to_be_tried_again(connected, monkeypatch):
+    """Whatever the vendor's error says of itself."""
+    call, error = queued(connected), VendorError("vendor_timeout")
+    error.uncertain = True
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(execution, "execute", fail)
+    with as_the_message(connected, call):
+        run(call.id)
+
+    assert [(reply["code"], reply["retryable"]) for reply in answers(call)] == [("outcome_unknown", False)]
+    assert after(connected, call) == ("unknown", "outcome_unknown", 0, 0)
 
 
 def _age(world: Any, call: ToolCall) -> None:
