@@ -112,8 +112,8 @@ def assert_like_a_normal_call(held: Held, call: ToolCall) -> None:
     assert set(mine) == set(other)
     assert set(told) == set(said) | {"agent_key", "evidence"}
     assert (told["state"], told["billed"], mine["result"]) == (said["state"], said["billed"], other["result"])
-    [(intended, body)] = events_of(held.world, EventKind.CALL_INTENDED)
-    assert intended["call"]["id"] == str(call.pk)
+    intents = {header["call"]["id"]: body for header, body in events_of(held.world, EventKind.CALL_INTENDED)}
+    body = intents[str(call.pk)]
     assert body["approval_request"] == str(call.approval_id)
     claims = parts_of(told["evidence"])[1]
     assert (claims["exit_code"], claims["outcome"], claims["number"]) == (0, "succeeded", 1)

@@ -337,7 +337,7 @@ def test_no_vendor_is_asked_while_a_transaction_is_open(connected: ConnectedWorl
     vendor.reset()
 
     with connected.tenant.acting(), pytest.raises(RuntimeError, match="while a transaction is open"):
-        execute(call, connected.instance, connected.mappings[0])
+        execute(Job(call, connected.instance, connected.mappings[0]))
 
     assert vendor.seen()["total"] == 0
 
@@ -348,7 +348,7 @@ def test_a_call_of_another_tenant_is_refused(connected: ConnectedWorld, vendor: 
     vendor.reset()
 
     with acting_for(Context(stranger.id)), pytest.raises(ExecutionError) as caught:
-        execute(call, connected.instance, connected.mappings[0])
+        execute(Job(call, connected.instance, connected.mappings[0]))
 
     assert caught.value.code == "scope_violation"
     assert vendor.seen()["total"] == 0
