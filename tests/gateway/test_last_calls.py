@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
@@ -10,7 +11,7 @@ from billing.models import QuotaCounter
 from connectors.models import ToolCall
 from identity.tokens import read_access_token
 from msplex.decision.verdicts import Decision
-from msplex.dispatch import turns
+from msplex.dispatch import line
 from msplex.gateway import calls
 from msplex.gateway.callers import Caller, Waiter
 from msplex.gateway.calls import begin_call
@@ -81,8 +82,7 @@ def test_where_the_plan_allows_overage_nobody_is_refused_for_it(world, caller):
 def test_what_has_no_place_in_the_line_is_refused_recorded_and_given_back(world, caller, monkeypatch):
     """Never taken and then forgotten."""
     included(world, 7)
-    for bound in ("PLACES", "MOST_WAITING"):
-        monkeypatch.setattr(turns, bound, 0)
+    monkeypatch.setattr(line, "send", Mock(side_effect=line.LineFull))
 
     said = begin(caller)
 
