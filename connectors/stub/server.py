@@ -45,7 +45,10 @@ class Stub:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        reply = await self._answer(scope, await _body(receive))
+        body = await _body(receive)
+        if body is None:
+            return
+        reply = await self._answer(scope, body)
         headers = [(b"content-type", reply.content_type.encode()), *reply.headers]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
@@ -156,10 +159,13 @@ class Stub:
         }
 
 
-async def _body(receive: Any) -> bytes:
+async def _body(receive: Any) -> bytes | None:
+    """None: whoever asked was gone before all of it was here, and has asked for nothing."""
     body: bytes = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
         if not message.get("more_body"):
             return body
