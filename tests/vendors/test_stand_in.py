@@ -24,4 +24,4 @@ def test_whoever_is_gone_in_the_middle_of_a_request_has_asked_for_nothing() -> N
     scope = {"type": "http", "method": "POST", "path": "/api/Tickets", "query_string": b"", "headers": []}
     asyncio.run(Stub(VENDOR, state)(scope, receive, send))
 
-    assert (said, state.received, state.counts.total()) == ([], [], 0)
+    assert (said, list(state.received), state.counts.total()) == ([], [], 0)
