@@ -154,7 +154,7 @@ class _Event:
     def _header(self) -> dict[str, Any]:
         subject_kind, subject_id, _ = self.subject
         header = {
-            "actor": _actor(self.actor),
+            "actor": actor_fields(self.actor),
             "body_commit": hashlib.sha256(BODY_LABEL + self.body).hexdigest(),
             "customer": _text(self.customer_id),
             "id": str(self.id),
@@ -169,9 +169,10 @@ class _Event:
         return header | ({"call": _call(self.call)} if self.call else {})
 
 
-def _actor(actor: Actor) -> dict[str, Any]:
+def actor_fields(actor: Actor) -> dict[str, Any]:
+    """As a header has them."""
     fields: dict[str, Any] = {"id": _text(actor.id), "kind": actor.kind.value}
-    return fields | {"on_behalf_of": _actor(actor.on_behalf_of)} if actor.on_behalf_of else fields
+    return fields | {"on_behalf_of": actor_fields(actor.on_behalf_of)} if actor.on_behalf_of else fields
 
 
 def _call(call: CallRef) -> dict[str, Any]:

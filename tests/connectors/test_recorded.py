@@ -96,12 +96,23 @@ def test_a_call_that_nobody_let_through_is_not_run_and_raises_an_alert(connected
         ("arguments_digest", "0" * 64),
         ("tool", "list_sites"),
         ("principal_id", uuid4()),
+        ("roles", '["owner"]'),
         ("reply_key", b"m" * 32),
     ],
 )
 def test_a_row_that_was_changed_since_is_not_run(connected, vendor, column: str, value: Any) -> None:
     call = queued(connected)
     as_if(f"UPDATE content.connectors_toolcall SET {column} = %s WHERE id = %s", value, call.id)
+    vendor.reset()
+
+    assert ran(connected, call) == ("failed", "not_recorded")
+
+    assert_nothing_was_sent(connected, vendor)
+
+
+def test_nor_is_one_that_was_made_an_agents_of_somebody_else(connected: ConnectedWorld, vendor: StubVendor) -> None:
+    call = queued(connected, principal_kind="agent", agent_session_id=uuid4())
+    as_if("UPDATE content.connectors_toolcall SET principal_id = %s WHERE id = %s", uuid4(), call.id)
     vendor.reset()
 
     assert ran(connected, call) == ("failed", "not_recorded")
