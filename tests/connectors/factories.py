@@ -90,13 +90,13 @@ def configured(world: TenantWorld) -> ConnectorInstance:
     return configure_instance(draft(world), settings=SETTINGS, secret=SECRET, by=ALICE)
 
 
-def let_through(call: ToolCall, instance: ConnectorInstance) -> ToolCall:
+def let_through(call: ToolCall, instance: ConnectorInstance, kind: EventKind = EventKind.CALL_INTENDED) -> ToolCall:
     """Writes a new call down with its record, as the gateway does. In the tenant's context."""
     call.arguments_digest = call_digest(f"{instance.slug}_{call.tool}", call.arguments)
     with transaction.atomic():
         call.save(force_insert=True)
         record(
-            EventKind.CALL_INTENDED, actor=call.actor(), subject=("tool_call", call.id, call.tool),
+            kind, actor=call.actor(), subject=("tool_call", call.id, call.tool),
             customer_id=call.customer_id, body=as_recorded(call), call=call.ref,
         )  # fmt: skip
     return call

@@ -16,13 +16,11 @@ from hypothesis import strategies as st
 from audit.errors import AuditUnavailable
 from audit.kinds import EventKind
 from audit.models import Alert
-from audit.services import record
 from connectors import broker as opening
 from connectors.arguments import call_digest
 from connectors.models import ToolCall
 from msplex import claiming
 from msplex.execution import run
-from msplex.recorded import as_recorded
 from tenants.ids import uuid7_floor, uuid7_millisecond
 from tenants.isolation.context import Context, acting_for, bind
 from tests.conftest import as_role
@@ -153,13 +151,7 @@ def test_a_record_that_none_of_our_processes_wrote_lets_nothing_through(
 
 def test_a_refusal_is_no_intent(connected: ConnectedWorld, vendor: StubVendor) -> None:
     with as_role("app"), connected.tenant.acting():
-        call = new(connected)
-        with transaction.atomic():
-            call.save(force_insert=True)
-            record(
-                EventKind.CALL_REFUSED, actor=call.actor(), subject=("tool_call", call.id, call.tool),
-                customer_id=call.customer_id, body=as_recorded(call), call=call.ref,
-            )  # fmt: skip
+        call = let_through(new(connected), connected.instance, EventKind.CALL_REFUSED)
     vendor.reset()
 
     assert ran(connected, call) == ("failed", "not_recorded")
