@@ -6,6 +6,7 @@ from typing import Any
 from connectors.stub.server import Stub
 from connectors.stub.world import State
 from connectors.vendors.halopsa.stub import VENDOR
+from tests.gateway.door import in_a_thread
 
 
 def test_whoever_is_gone_in_the_middle_of_a_request_has_asked_for_nothing() -> None:
@@ -22,6 +23,6 @@ def test_whoever_is_gone_in_the_middle_of_a_request_has_asked_for_nothing() -> N
         said.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/api/Tickets", "query_string": b"", "headers": []}
-    asyncio.run(Stub(VENDOR, state)(scope, receive, send))
+    in_a_thread(lambda: asyncio.run(Stub(VENDOR, state)(scope, receive, send)))
 
     assert (said, list(state.received), state.counts.total()) == ([], [], 0)
