@@ -20,28 +20,22 @@ BUILD_SECONDS = 900
     name="audit.build_pack", process=Process.WORKER, bind=True, time_limit=BUILD_SECONDS
 )
 def build_pack(self: Task, pack_id: str) -> None:
-    """One of a tenant at a time; then the next goes to the end of the queue, so that nobody waits for all of them."""
-    from audit.packs.work import build, next_pack  # noqa: PLC0415 - a leaf: services enqueue it
+    from audit.packs.work import build  # noqa: PLC0415 - a leaf: services enqueue it
 
     again = bool((self.request.delivery_info or {}).get("redelivered"))
     with acting_for(Context(acting_tenant())):  # whoever asked for it may see less than the pack needs
-        ready: bool | None = False
-        try:
-            ready = build(UUID(pack_id), again=again)
-        finally:
-            if ready is not None and (following := next_pack(datetime.now(UTC), again=ready)):
-                build_pack.delay(pack_id=str(following))
+        build(UUID(pack_id), again=again)
 
 
 @shared_task(name="audit.cut_packs", base=PlainTask, process=Process.WORKER)  # type: ignore[untyped-decorator]
 def cut_packs() -> None:
     """Started by beat, every few minutes: the packs of the months that are over, and those that nobody goes on with."""
     from audit.packs.cutting import begin_of, cut_due, month_of  # noqa: PLC0415
-    from audit.packs.work import next_pack  # noqa: PLC0415
+    from audit.packs.work import unfinished  # noqa: PLC0415
 
     def work(now: datetime) -> None:
         cut_due(now)
-        if pack := next_pack(now, again=True):
+        for pack in unfinished(now):
             build_pack.delay(pack_id=str(pack))
 
     now = datetime.now(UTC)

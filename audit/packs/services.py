@@ -3,8 +3,6 @@ home: a client needs nobody's leave to hold its own evidence.
 """
 
 import secrets
-from datetime import UTC, datetime
-from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -16,7 +14,6 @@ from audit.models import HandoverDomain, Pack
 from audit.packs import cutting, files
 from audit.packs.domains import normal
 from audit.packs.errors import DomainInvalid, PackNotReady
-from audit.packs.work import next_pack
 from audit.services import record
 from audit.tasks import build_pack
 from tenants.errors import Conflict, Invalid, NotFound
@@ -45,13 +42,7 @@ def order_pack(customer_id: UUID, month: str, *, actor_filter: str = "", by: Act
 
 def _enqueue(pack: Pack) -> None:
     if pack.is_open:
-        transaction.on_commit(partial(_begin_building, pack))
-
-
-def _begin_building(pack: Pack) -> None:
-    """It is committed: if another one is before it, whoever works on that one finds it afterwards."""
-    if next_pack(datetime.now(UTC)) == pack.pk:
-        build_pack.delay(pack_id=str(pack.pk))
+        build_pack.delay_on_commit(pack_id=str(pack.pk))
 
 
 @transaction.atomic

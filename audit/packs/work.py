@@ -53,15 +53,14 @@ class Unsigned(Exception):
     """The sealer has not answered yet, or has refused: the message says which."""
 
 
-def build(pack_id: UUID, *, again: bool = False) -> bool | None:
-    """Go on with a pack of the acting tenant until it is ready (True), or until something is missing. None: somebody
-    else does, or has.
+def build(pack_id: UUID, *, again: bool = False) -> None:
+    """Go on with a pack of the acting tenant until it is ready, or until something is missing.
 
     `again`: the message came a second time, so whoever held the pack is gone.
     """
     pack = _taken(pack_id, again=again)
     if pack is None:
-        return None
+        return
     try:
         _collect(pack)
         _summarise(pack)
@@ -71,7 +70,6 @@ def build(pack_id: UUID, *, again: bool = False) -> bool | None:
     except Exception as error:
         _give_back(pack, f"{type(error).__name__}: see the worker's log.")
         raise
-    return pack.state == Pack.State.READY
 
 
 @transaction.atomic
@@ -289,14 +287,12 @@ def _finish(pack: Pack, sums: bytes, answer: SignatureRequest) -> None:
     _say(EventKind.PACK_FINISHED, pack, body=body)
 
 
-def next_pack(now: datetime, *, again: bool = False) -> UUID | None:
-    """The oldest of the acting tenant that waits, unless one is being worked on: that one is followed by the next.
-
-    `again`: also what is to be tried again, when nothing else waits.
-    """
+def unfinished(now: datetime) -> list[UUID]:
+    """Packs of the acting tenant that nobody works on: new ones whose message was lost, and those to be tried again."""
+    free = Q(leased_until=None) | Q(leased_until__lt=now)
     with transaction.atomic():
-        waiting = Pack.objects.exclude(state__in=(Pack.State.READY, Pack.State.FAILED))
-        if waiting.filter(leased_until__gte=now).exists():
-            return None
-        tried = waiting if again else waiting.filter(problem="")
-        return tried.order_by("problem", "id").values_list("id", flat=True).first()
+        return list(
+            Pack.objects.filter(free)
+            .exclude(state__in=(Pack.State.READY, Pack.State.FAILED))
+            .values_list("id", flat=True)
+        )

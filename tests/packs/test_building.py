@@ -166,8 +166,8 @@ def test_two_builders_at_once_are_one(desk, quick, monkeypatch):
         held = work._taken(pack.pk, again=False)
         assert held is not None
         assert work._taken(pack.pk, again=False) is None
-        assert work.next_pack(datetime.now(UTC), again=True) is None
-        assert work.next_pack(datetime.now(UTC) + timedelta(hours=1), again=True) == pack.pk
+        assert work.unfinished(datetime.now(UTC)) == []
+        assert work.unfinished(datetime.now(UTC) + timedelta(hours=1)) == [pack.pk]
 
 
 def test_without_a_sealer_a_pack_waits_and_says_so(desk, quick, monkeypatch):
